@@ -1,0 +1,48 @@
+# Set-up is one thing, shared by every target, and done once: .venv, from requirements.lock.
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+UV_VERSION := 0.13.8
+
+.PHONY: help setup demo recipe test test-slow check graph lock bench
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/.ready  ## the environment (the other targets call it)
+
+.venv/.ready: requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"error: Python {v[0]}.{v[1]} found, 3.11 to 3.13 needed; name one: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+demo: setup  ## the whole pipeline on the embedded cohort, to the report
+	@dvc repro report
+	@python -m stages.summary
+
+recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
+	@test -f recipes/$(R).yaml || { echo "error: no recipe '$(R)'; there are: $(notdir $(basename $(wildcard recipes/*.yaml)))"; exit 1; }
+	cp recipes/$(R).yaml params.yaml
+	@dvc repro report
+	@python -m stages.summary
+
+test: setup  ## the tests
+	python -m pytest -n auto -m "not slow and not gpu"
+
+test-slow: setup  ## the long proofs
+	python -m pytest -n auto -m slow
+
+check: setup  ## format, lint, types and the fast tests
+	ruff format --check .
+	ruff check .
+	mypy
+	python -m pytest -n auto tests/unit tests/test_dag.py -m "not slow and not gpu"
+
+graph: setup  ## write each stage's code deps into dvc.yaml
+	python -m stages.graph
+
+lock:  ## pin the newest versions that pyproject.toml admits
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group dev -U pyproject.toml -o requirements.lock

@@ -1,0 +1,1 @@
+"""The schema of every file that passes between stages; nothing else opens them."""

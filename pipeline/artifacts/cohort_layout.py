@@ -1,0 +1,81 @@
+"""A cohort on disk in the layout of NIH ChestX-ray14, its quirks included."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.artifacts.files import replacing, write_json
+from pipeline.findings import ALIASES, FINDINGS, NO_FINDING
+
+ENTRIES_HEADER = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+"""Eleven columns: the commas of the last two names split them."""
+
+BOXES_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
+"""Six values a row; the header's own commas make nine columns of it."""
+
+_BOX_NAMES = {finding: alias for alias, finding in ALIASES.items() if " " not in alias}
+# The box list says Infiltrate.
+
+
+def write_cohort(
+    folder: Path,
+    images: Iterable[tuple[str, bytes]],
+    entries: pd.DataFrame,
+    box_list: pd.DataFrame,
+    train_val: Sequence[str],
+    test: Sequence[str],
+    ceiling: dict[str, Any],
+) -> None:
+    """Write images and tables; the folder appears when all of it is written.
+
+    Args:
+        folder: Where `images/`, the two csv files, the two lists and `ceiling.json` go.
+        images: File names and the bytes of their PNGs, written one at a time.
+        entries: One row per image in the file's order: image_index, follow_up, patient_id,
+            age_years, gender, view_position, width, height (of the detector), spacing_mm and 14
+            bool columns named as `FINDINGS`.
+        box_list: image_index, finding, x, y, w, h in pixels of the PNG, from its top left.
+        train_val: Image names of the official training and validation list.
+        test: Image names of the official test list.
+        ceiling: What the labels allow to reach.
+    """
+    with replacing(folder) as fresh:
+        (fresh / "images").mkdir(parents=True)
+        for name, png in images:
+            (fresh / "images" / name).write_bytes(png)
+        _write_lines(fresh / "Data_Entry_2017_v2020.csv", [ENTRIES_HEADER, *_entries(entries)])
+        _write_lines(fresh / "BBox_List_2017.csv", [BOXES_HEADER, *_boxes(box_list)])
+        # The official lists end without a newline.
+        (fresh / "train_val_list.txt").write_bytes("\n".join(train_val).encode())
+        (fresh / "test_list.txt").write_bytes("\n".join(test).encode())
+        write_json(ceiling, fresh / "ceiling.json")
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+
+def _entries(entries: pd.DataFrame) -> list[str]:
+    return [
+        f"{row.image_index},{_finding_labels(row)},{row.follow_up},{row.patient_id},"
+        f"{row.age_years},{row.gender},{row.view_position},{row.width},{row.height},"
+        f"{row.spacing_mm!r},{row.spacing_mm!r}"
+        for row in entries.itertuples(index=False)
+    ]
+
+
+def _finding_labels(row: Any) -> str:
+    return "|".join(f for f in sorted(FINDINGS) if getattr(row, f)) or NO_FINDING
+
+
+def _boxes(boxes: pd.DataFrame) -> list[str]:
+    return [
+        f"{row.image_index},{_BOX_NAMES.get(row.finding, row.finding)},"
+        f"{row.x!r},{row.y!r},{row.w!r},{row.h!r}"
+        for row in boxes.itertuples(index=False)
+    ]

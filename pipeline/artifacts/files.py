@@ -1,0 +1,64 @@
+"""Whole or not at all: outputs are written beside their place and renamed."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ArtifactError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A fresh path beside `path` that takes its place if the block succeeds.
+
+    The block may write a file or make a folder there. When it fails, what it left is removed
+    and whatever stood at `path` before is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    _remove(fresh)
+    try:
+        yield fresh
+        if fresh.is_dir():
+            _remove(path)
+        fresh.replace(path)
+    finally:
+        _remove(fresh)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(value: Any, path: Path) -> None:
+    """Write `value` as JSON with sorted keys; NaN and infinity are refused."""
+    text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote.
+
+    Raises:
+        ArtifactError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{path}: not JSON ({error})") from None
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write `text` as UTF-8."""
+    with replacing(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")

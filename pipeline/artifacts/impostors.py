@@ -1,0 +1,15 @@
+"""Files that are not what their name says: what a broken download leaves behind."""
+
+LFS_POINTER = b"version https://git-lfs"
+
+
+def impostor(content: bytes) -> str | None:
+    """Why a file cannot be what its name says, judged by its first bytes; None if it can."""
+    if not content:
+        return "an empty file (0 bytes)"
+    if content.startswith(LFS_POINTER):
+        return "a Git-LFS pointer, not the file it stands for: run `git lfs pull`"
+    start = content[:64].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "a page of HTML, probably a download's error message"
+    return None

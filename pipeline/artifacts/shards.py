@@ -1,0 +1,67 @@
+"""Shards: `.npy` files of many rows each, memory-mapped; deterministic bytes, few files."""
+
+from collections.abc import Iterable, Mapping
+from itertools import count, islice
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.artifacts.files import replacing
+from pipeline.errors import ArtifactError
+
+SHARD_ROWS = 2048
+"""Rows of a shard: 512 MiB at 512 px. Row i of a cohort is row `i % SHARD_ROWS` of shard
+`i // SHARD_ROWS`."""
+
+
+def write_shards(
+    rows: Iterable[Mapping[str, np.ndarray]], folder: Path, *, shard_rows: int = SHARD_ROWS
+) -> int:
+    """Write each key of the rows as `folder/<key>-00000.npy`, ...; the number of rows written.
+
+    Memory is bounded by one shard of every key. The folder appears only when all rows are
+    written. Every row has the same keys, and arrays of one key have one shape.
+    """
+    written = 0
+    rows = iter(rows)
+    with replacing(folder) as fresh:
+        fresh.mkdir()
+        for shard in count():
+            block = list(islice(rows, shard_rows))
+            if not block:
+                break
+            for name in block[0]:
+                np.save(fresh / f"{name}-{shard:05d}.npy", np.stack([row[name] for row in block]))
+            written += len(block)
+    return written
+
+
+class Shards:
+    """Read-only rows of one named set of shards, memory-mapped.
+
+    `len(shards)` is the number of rows, `shards[i]` row i, `shards.gather(rows)` a copy of many.
+    """
+
+    def __init__(self, folder: Path, name: str = "image") -> None:
+        paths = sorted(folder.glob(f"{name}-*.npy"))
+        if not paths:
+            raise ArtifactError(f"{folder}: holds no {name}-*.npy")
+        self._maps = [np.load(path, mmap_mode="r") for path in paths]
+        self._starts = np.cumsum([0] + [len(m) for m in self._maps])
+        self.shape: tuple[int, ...] = (int(self._starts[-1]), *self._maps[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        shard = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return np.asarray(self._maps[shard][row - self._starts[shard]])
+
+    def gather(self, rows: np.ndarray) -> np.ndarray:
+        """Copies of `rows`, in the order asked for."""
+        out = np.empty((len(rows), *self.shape[1:]), self._maps[0].dtype)
+        shards = np.searchsorted(self._starts, rows, side="right") - 1
+        for shard in np.unique(shards):
+            here = shards == shard
+            out[here] = self._maps[shard][rows[here] - self._starts[shard]]
+        return out

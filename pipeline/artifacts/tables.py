@@ -1,0 +1,158 @@
+"""Parquet tables keyed by `image_index`; findings are columns with names, never positions."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.artifacts.files import replacing
+from pipeline.errors import ArtifactError
+from pipeline.findings import FINDINGS
+
+_BOX = [("x1", pa.float64()), ("y1", pa.float64()), ("x2", pa.float64()), ("y2", pa.float64())]
+
+INDEX = pa.schema(
+    [
+        ("image_index", pa.string()),
+        ("patient_id", pa.int64()),
+        ("follow_up", pa.int64()),
+        ("age_years", pa.float64()),
+        ("gender", pa.string()),
+        ("view_position", pa.string()),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+        ("shard", pa.int64()),
+        ("row", pa.int64()),
+        *((finding, pa.bool_()) for finding in FINDINGS),
+    ]
+)
+"""One row per image: metadata, original size in pixels, place in the shards, labels."""
+
+BOXES = pa.schema([("image_index", pa.string()), ("finding", pa.string()), *_BOX])
+"""Radiologists' boxes: xyxy, half-open, as fractions of the original width and height."""
+
+SPLITS = pa.schema([("image_index", pa.string()), ("split", pa.string())])
+"""`split` is "train", "val" or "test"."""
+
+CROPS = pa.schema([("image_index", pa.string()), *_BOX, ("source", pa.string())])
+"""Where each crop was cut, as BOXES; `source` says what drew it (a heatmap, or a fallback)."""
+
+PREDICTIONS = pa.schema(
+    [
+        ("image_index", pa.string()),
+        ("split", pa.string()),
+        *((finding, pa.float32()) for finding in FINDINGS),
+    ]
+)
+"""Probabilities on the validation and test images."""
+
+OFFICIAL_LISTS = pa.schema([("image_index", pa.string()), ("official", pa.string())])
+"""`official` is "train_val" or "test"; no rows when the cohort came without lists."""
+
+
+def write_index(index: pd.DataFrame, path: Path) -> None:
+    """Write the image index (schema INDEX)."""
+    _write(index, INDEX, path)
+
+
+def read_index(path: Path) -> pd.DataFrame:
+    """The image index (schema INDEX), sorted by image_index."""
+    return _read(path, INDEX)
+
+
+def write_boxes(boxes: pd.DataFrame, path: Path) -> None:
+    """Write radiologists' boxes (schema BOXES)."""
+    _write(boxes, BOXES, path)
+
+
+def read_boxes(path: Path) -> pd.DataFrame:
+    """Radiologists' boxes (schema BOXES)."""
+    return _read(path, BOXES)
+
+
+def write_official_lists(lists: pd.DataFrame, path: Path) -> None:
+    """Write the cohort's official train_val / test membership (schema OFFICIAL_LISTS)."""
+    _write(lists, OFFICIAL_LISTS, path)
+
+
+def read_official_lists(path: Path) -> pd.DataFrame:
+    """The cohort's official train_val / test membership (schema OFFICIAL_LISTS)."""
+    return _read(path, OFFICIAL_LISTS)
+
+
+def write_splits(splits: pd.DataFrame, path: Path) -> None:
+    """Write the split of every image (schema SPLITS)."""
+    _write(splits, SPLITS, path)
+
+
+def read_splits(path: Path) -> pd.DataFrame:
+    """The split of every image (schema SPLITS)."""
+    return _read(path, SPLITS)
+
+
+def write_crop_boxes(boxes: pd.DataFrame, path: Path) -> None:
+    """Write where each image's crop was cut (schema CROPS)."""
+    _write(boxes, CROPS, path)
+
+
+def read_crop_boxes(path: Path) -> pd.DataFrame:
+    """Where each image's crop was cut (schema CROPS)."""
+    return _read(path, CROPS)
+
+
+def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
+    """Write probabilities (schema PREDICTIONS)."""
+    _write(predictions, PREDICTIONS, path)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Probabilities (schema PREDICTIONS), sorted by image_index."""
+    return _read(path, PREDICTIONS)
+
+
+def read_systems(paths: list[Path]) -> dict[str, pd.DataFrame]:
+    """Several prediction files by the name of the system that made them.
+
+    `.../<member>/<branch>.parquet` is system `<member>.<branch>`; a file directly in
+    `predictions/` has its own name (`ensemble`).
+    """
+    return {_system(path): read_predictions(path) for path in paths}
+
+
+def _system(path: Path) -> str:
+    return path.stem if path.parent.name == "predictions" else f"{path.parent.name}.{path.stem}"
+
+
+def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
+    _check_columns(list(frame.columns), schema, path)
+    frame = frame.sort_values("image_index", kind="stable")
+    try:
+        table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ArtifactError(f"{path}: {error}") from error
+    with replacing(path) as fresh:
+        pq.write_table(table.replace_schema_metadata(None), fresh)
+
+
+def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file") from None
+    except pa.ArrowInvalid as error:
+        raise ArtifactError(f"{path}: not a parquet file ({error})") from None
+    _check_columns(table.column_names, schema, path)
+    for field in schema:
+        found = table.schema.field(field.name).type
+        if found != field.type:
+            raise ArtifactError(f"{path}: column {field.name} is {found}, expected {field.type}")
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _check_columns(found: list[str], schema: pa.Schema, path: Path) -> None:
+    missing = [name for name in schema.names if name not in found]
+    extra = [name for name in found if name not in schema.names]
+    if missing or extra:
+        raise ArtifactError(f"{path}: columns missing {missing}, unexpected {extra}")

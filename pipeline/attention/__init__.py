@@ -1,0 +1,1 @@
+"""Heatmaps, crops and boxes."""

@@ -1,0 +1,78 @@
+"""Heatmap to mask to largest region to box to crop (AG-CNN, arXiv:1801.09927, Sec. 3.2)."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, UInt8
+from scipy import ndimage
+
+from pipeline.artifacts.shards import Shards
+from pipeline.attention.boxes import enclosing_box, grow_box, pixel_box
+
+FINE_GRID = 112
+"""Cells per side to which a heatmap is interpolated before it is cut at the threshold: on a
+7 x 7 grid the best possible boxes reach a mean IoU of .49, so edges must fall between cells."""
+
+WHOLE_IMAGE = np.array([0.0, 0.0, 1.0, 1.0])
+
+
+def heatmap_box(
+    heatmap: Float[np.ndarray, "h w"], *, threshold: float
+) -> Float[np.ndarray, "4"] | None:
+    """The box of the largest connected region above the threshold.
+
+    Args:
+        heatmap: any scale; negative values count as none.
+        threshold: tau of AG-CNN, of the heatmap divided by its maximum.
+
+    Returns:
+        xyxy fractions of the image, or None if no value is positive: such a map says nothing.
+    """
+    fine = cv2.resize(
+        np.maximum(heatmap, 0).astype(np.float32),
+        (FINE_GRID, FINE_GRID),
+        interpolation=cv2.INTER_LINEAR,
+    )
+    peak = fine.max()
+    if peak <= 0:
+        return None
+    return enclosing_box(largest_region(fine > threshold * peak))
+
+
+def largest_region(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    """The 8-connected region of `mask` with most cells; the first in reading order of several."""
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
+    if count == 0:
+        return mask
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return np.asarray(labels == sizes.argmax())
+
+
+def crop_box(
+    heatmap: Float[np.ndarray, "h w"], *, threshold: float, margin: float, min_side: float
+) -> Float[np.ndarray, "4"] | None:
+    """Where to cut: the heatmap's box, grown; None where the heatmap is empty."""
+    box = heatmap_box(heatmap, threshold=threshold)
+    return None if box is None else grow_box(box, margin=margin, min_side=min_side)
+
+
+def cut_crop(
+    image: UInt8[np.ndarray, "h w"], box: Float[np.ndarray, "4"], *, size: int
+) -> UInt8[np.ndarray, "s s"]:
+    """The pixels of `box`, resized to a square: area filter when shrinking, else bilinear."""
+    x1, y1, x2, y2 = pixel_box(box, width=image.shape[1], height=image.shape[0])
+    shrinks = (x2 - x1) >= size and (y2 - y1) >= size
+    filter_ = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image[y1:y2, x1:x2], (size, size), interpolation=filter_))
+
+
+def cut_crops(
+    images: Shards, placed: pd.DataFrame, *, size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """The crop of every image, as rows for `write_shards`; `placed` has schema CROPS."""
+    boxes = placed[["x1", "y1", "x2", "y2"]].to_numpy()
+    for row, box in enumerate(boxes):
+        yield {"image": cut_crop(images[row], box, size=size)}

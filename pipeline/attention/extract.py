@@ -1,0 +1,70 @@
+"""Heatmaps and crop boxes of a whole cohort, in bounded memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from pipeline.artifacts.shards import Shards
+from pipeline.attention.crop import WHOLE_IMAGE, crop_box
+from pipeline.attention.heatmap import HEATMAPS
+from pipeline.errors import ParamsError
+from pipeline.networks.branch import Branch
+from pipeline.networks.device import default_device
+from pipeline.params import CropParams
+from pipeline.training.augment import to_unit
+from pipeline.training.examples import load_images
+
+_BATCH = 128
+
+
+def heatmap_rows(
+    branch: Branch, shards: Shards, methods: list[str], *, size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Per image and method one float16 grid `(findings or 1, h, w)`, as rows for `write_shards`.
+
+    Raises:
+        ParamsError: an unknown method.
+    """
+    unknown = [name for name in methods if name not in HEATMAPS]
+    if unknown:
+        raise ParamsError(
+            f"heatmap.methods: unknown {', '.join(unknown)}; expected any of {', '.join(HEATMAPS)}"
+        )
+    device = default_device()
+    branch.to(device).eval()
+    for start in range(0, len(shards), _BATCH):
+        rows = np.arange(start, min(start + _BATCH, len(shards)))
+        maps = _heatmaps(branch, load_images(shards, rows, size=size).to(device), methods)
+        for position in range(len(rows)):
+            yield {name: grids[position] for name, grids in maps.items()}
+
+
+@torch.inference_mode()
+def _heatmaps(
+    branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: list[str]
+) -> dict[str, Float[np.ndarray, "b m h w"]]:
+    feature_map = branch.feature_map(to_unit(images))
+    maps = {name: HEATMAPS[name](feature_map, branch.head.weight) for name in methods}
+    return {name: grids.half().cpu().numpy() for name, grids in maps.items()}
+
+
+def place_crops(index: pd.DataFrame, heatmaps: Shards, crop: CropParams) -> pd.DataFrame:
+    """Where each image's crop is cut (schema CROPS).
+
+    A method with a map per finding is reduced to its maximum over findings. An empty map says
+    nothing about where to look: its crop is the whole image, and `source` says so.
+    """
+    boxes, sources = [], []
+    for row in range(len(heatmaps)):
+        grid = heatmaps[row].astype(np.float32).max(axis=0)
+        box = crop_box(grid, threshold=crop.threshold, margin=crop.margin, min_side=crop.min_side)
+        boxes.append(WHOLE_IMAGE if box is None else box)
+        sources.append("whole image" if box is None else crop.method)
+    placed = pd.DataFrame(np.stack(boxes), columns=["x1", "y1", "x2", "y2"])
+    placed.insert(0, "image_index", index["image_index"].to_numpy())
+    placed["source"] = sources
+    return placed

@@ -1,0 +1,17 @@
+"""The errors that a person is meant to read."""
+
+
+class PipelineError(Exception):
+    """Something the user can mend; its message says what, what was expected and how."""
+
+
+class ParamsError(PipelineError):
+    """A params file is missing, misspelt, mistyped or out of range."""
+
+
+class ArtifactError(PipelineError):
+    """A file that passes between stages, or comes from outside, breaks its schema."""
+
+
+class CohortError(PipelineError):
+    """The radiographs or their tables are not what a run can be trusted with."""

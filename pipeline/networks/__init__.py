@@ -1,0 +1,1 @@
+"""Backbones, branches and the fusion head."""

@@ -1,0 +1,99 @@
+"""A branch: normalise -> features -> explicit ReLU -> global average pooling -> linear head."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from pipeline.networks.backbone import build_backbone
+from pipeline.networks.weights import load_weights
+
+# ImageNet statistics of RGB in [0, 1] (torchvision), kept for grey images broadcast to three
+# channels so that pretrained weights see the inputs that they were trained on.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class BranchSpec:
+    """All that is needed, beside weights, to build a branch again and to feed it."""
+
+    backbone: str
+    """An entry of `BACKBONES`."""
+    findings: tuple[str, ...]
+    """The names of the logits, in order."""
+    output_stride: int
+    """Input pixels per cell of the feature maps."""
+    input_size: int
+    """Side of the images it is trained on, in pixels."""
+
+    def about(self) -> dict[str, Any]:
+        """The JSON-able description that goes into a checkpoint."""
+        return asdict(self)
+
+
+class Branch(nn.Module):
+    """The global or the local branch of AG-CNN (arXiv:1801.09927, Sec. 3.1)."""
+
+    def __init__(self, features: nn.Sequential, channels: int, spec: BranchSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.features = features
+        self.head = nn.Linear(channels, len(spec.findings))
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
+        self.mean: Tensor
+        self.std: Tensor
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The parts of `features`, first to last, as unfreezing releases them from the end."""
+        return list(self.features.children())
+
+    def feature_map(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k h w"]:
+        """Non-negative feature maps of grey images in [0, 1].
+
+        The ReLU is explicit and out of place: what is pooled, what heatmaps read and what the
+        fusion head sees is one and the same tensor.
+        """
+        normalised = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        return torch.relu(self.features(normalised))
+
+    def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k"]:
+        """Globally averaged feature maps: what the fusion head joins."""
+        return self.feature_map(images).mean(dim=(2, 3))
+
+    def forward(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b f"]:
+        """Logits of grey images in [0, 1]."""
+        logits: Tensor = self.head(self.pooled(images))
+        return logits
+
+
+def build_branch(spec: BranchSpec, *, weights: dict[str, Tensor] | None, seed: int) -> Branch:
+    """A branch that is ready to be trained.
+
+    Args:
+        spec: what to build.
+        weights: a state dict in torchvision's layout, or None for a random initialisation.
+        seed: of the random initialisation; the global generator is left as it was.
+
+    Raises:
+        ParamsError: unknown backbone, or weights that do not fit it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        built = build_backbone(spec.backbone, output_stride=spec.output_stride)
+        branch = Branch(built.features, built.channels, spec)
+    if weights is not None:
+        load_weights(built, weights)
+    return branch
+
+
+def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
+    """The branch that a checkpoint holds, in eval mode."""
+    spec = BranchSpec(**{**about, "findings": tuple(about["findings"])})
+    branch = build_branch(spec, weights=None, seed=0)
+    branch.load_state_dict(state)
+    return branch.eval()

@@ -1,0 +1,225 @@
+"""params.yaml as frozen, strict models: no defaults, unknown keys refused."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ParamsError
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class PhantomParams(Section):
+    """The made cohort."""
+
+    seed: int
+    patients: Annotated[int, Field(ge=50)]
+    """Number of patients; images are about 1.7 times as many."""
+    size_px: Annotated[int, Field(ge=128)]
+    """Side of the square original PNGs."""
+    label_noise: Fraction
+    """Share of labels that the text mining got wrong, relative to a finding's positives."""
+    prevalence_scale: Annotated[float, Field(gt=0)]
+    """Multiplies the real prevalences, so that a small cohort has enough of each finding."""
+
+
+class IngestParams(Section):
+    """Radiographs to shards."""
+
+    source: str
+    """Folder of the cohort, in any of the layouts described in the README."""
+    size: Annotated[int, Field(ge=32)]
+    """Side of the square cached images, in pixels."""
+    partial: bool
+    """Whether images of the table may be missing from the folder."""
+    on_bad_image: Literal["fail", "skip"]
+    """What to do with an image that cannot be decoded."""
+    workers: Annotated[int, Field(ge=0)]
+    """Decoding processes; 0 means one per core."""
+
+
+class SplitParams(Section):
+    """Patient-disjoint split."""
+
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    """Share of the patients outside the test set who are held out for validation."""
+    test_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    """Share of all patients held out for test; used only when there are no official lists."""
+    min_positives: Annotated[int, Field(ge=0)]
+    """Fewest validation positives of any finding that has enough patients."""
+
+
+class Member(Section):
+    """One pair of backbones."""
+
+    global_: str = Field(alias="global")
+    local: str
+
+
+class EnsembleParams(Section):
+    """Who votes beside `model`."""
+
+    members: dict[str, Member]
+
+
+class TrainParams(Section):
+    """What every training stage shares."""
+
+    input_size: Annotated[int, Field(ge=32)]
+    """Side of the network's input, in pixels; the cache is resized to it on the fly."""
+    batch_size: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    loss: str
+    """An entry of `pipeline.training.losses.LOSSES`."""
+    precision: Literal["fp32", "bf16"]
+    flip: Annotated[float, Field(ge=0, le=1)]
+    """Probability of a horizontal flip; it mirrors the heart."""
+    rotation_degrees: Annotated[float, Field(ge=0, le=45)]
+    """Uniform within plus and minus this."""
+    patience: Positive
+    """Epochs without a better validation loss after which training stops."""
+
+
+class BranchParams(Section):
+    """What the global and the local branch do not share."""
+
+    epochs: Positive
+    """At most so many."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: str
+    """An entry of `pipeline.training.schedule.SCHEDULES`."""
+    head_epochs: Annotated[int, Field(ge=0)]
+    """First epochs, in which only the classification layer learns; then one more block per
+    epoch is released, last first."""
+    output_stride: Literal[8, 16, 32]
+    """Input pixels per cell of the heatmap."""
+
+
+class HeatmapParams(Section):
+    """Which grids are written."""
+
+    methods: Annotated[list[str], Field(min_length=1)]
+    """Entries of `pipeline.attention.heatmap.HEATMAPS`."""
+
+
+class CropParams(Section):
+    """Heatmap to crop."""
+
+    method: str
+    """The heatmap that draws the crop."""
+    threshold: Fraction
+    """tau of AG-CNN, applied to a heatmap scaled to [0, 1]."""
+    margin: Annotated[float, Field(ge=0, le=1)]
+    """Added on every side, as a share of the box's own side."""
+    min_side: Annotated[float, Field(ge=0, le=1)]
+    """Smallest side of a crop, as a share of the image."""
+    size: Annotated[int, Field(ge=32)]
+    """Side of the written crops, in pixels: the local branch's input."""
+
+
+class FusionParams(Section):
+    """The head that joins both branches."""
+
+    features: list[Literal["age", "gender", "view"]]
+    epochs: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+
+
+class EvaluateParams(Section):
+    """Metrics."""
+
+    bootstrap: Annotated[int, Field(ge=0)]
+    """Replicates of the patient bootstrap; 0 writes no intervals."""
+
+
+class IouParams(Section):
+    """Localisation against the radiologists' boxes."""
+
+    threshold: Fraction
+    """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images."""
+
+
+class ReportParams(Section):
+    """The page."""
+
+    examples: Annotated[int, Field(ge=0)]
+    """Radiographs shown per finding."""
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    phantom: PhantomParams
+    ingest: IngestParams
+    split: SplitParams
+    model: Member
+    ensemble: EnsembleParams
+    weights: dict[str, str]
+    """Per backbone: "none" or the path of an ImageNet state dict."""
+    train: TrainParams
+    global_: BranchParams = Field(alias="global")
+    local: BranchParams
+    fusion: FusionParams
+    heatmap: HeatmapParams
+    crop: CropParams
+    evaluate: EvaluateParams
+    iou: IouParams
+    report: ReportParams
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        ParamsError: one line per fault, each with its dotted name.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}") from None
+    return parse_params(values, name=str(path))
+
+
+def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
+    """Check the values of a params file; `name` opens each line of the error."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{name}: {_fault(fault)}" for fault in error.errors()]
+        raise ParamsError("\n".join(lines)) from None
+
+
+def _fault(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"]) or "the file"
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(fault['loc'])}"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r})"
+
+
+def _nearest(loc: tuple[str | int, ...]) -> str:
+    names = _names(Params, loc[:-1])
+    near = difflib.get_close_matches(str(loc[-1]), names, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(names)}"
+
+
+def _names(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    for part in loc:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        inner = fields[str(part)].annotation if str(part) in fields else Member
+        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+    return [field.alias or name for name, field in model.model_fields.items()]

@@ -1,0 +1,37 @@
+"""Augmentation on the device: one resampling for a batch, its own parameters per sample."""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+
+def to_unit(images: UInt8[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
+    """Bytes to [0, 1]."""
+    return images.float() / 255
+
+
+def random_flip_rotation(
+    images: Float[Tensor, "b 1 h w"],
+    *,
+    flip: float,
+    rotation_degrees: float,
+    generator: torch.Generator,
+) -> Float[Tensor, "b 1 h w"]:
+    """Each image flipped with probability `flip` and rotated about its centre.
+
+    Angles are uniform within +- `rotation_degrees`; what comes from outside the image is black,
+    as beyond the collimator. Bilinear.
+    """
+    if flip == 0 and rotation_degrees == 0:
+        return images
+    size = len(images)
+    uniform = torch.rand(2, size, generator=generator).to(images.device)
+    sign = torch.where(uniform[0] < flip, -1.0, 1.0)
+    angle = torch.deg2rad((uniform[1] * 2 - 1) * rotation_degrees)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    theta = torch.stack(
+        [torch.stack([sign * cos, -sin, zero], 1), torch.stack([sign * sin, cos, zero], 1)], 1
+    )
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)

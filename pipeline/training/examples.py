@@ -1,0 +1,100 @@
+"""What a network is trained and judged on: inputs and targets of one split, in memory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Shaped, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.artifacts.shards import Shards
+from pipeline.findings import FINDINGS
+
+_CHUNK = 256  # images resized at a time: bounds memory
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Row i of every field is the same image."""
+
+    image_index: list[str]
+    split: str
+    inputs: Shaped[Tensor, "n ..."]
+    targets: Float[Tensor, "n f"]
+
+    def __len__(self) -> int:
+        return len(self.image_index)
+
+
+SPLITS = ("train", "val", "test")
+
+
+def load_examples(
+    shards: Shards, index: pd.DataFrame, splits: pd.DataFrame, *, size: int
+) -> dict[str, Examples]:
+    """Images of every split at the network's input size, as bytes.
+
+    Args:
+        shards: images, row i of which is row i of `index`.
+        index: labels, schema INDEX.
+        splits: schema SPLITS.
+        size: side of the network's input, in pixels.
+    """
+    return {
+        split: _examples(split, shards, _rows_of(split, index, splits), size) for split in SPLITS
+    }
+
+
+def vector_examples(
+    vectors: Float[np.ndarray, "n d"], index: pd.DataFrame, splits: pd.DataFrame
+) -> dict[str, Examples]:
+    """The same for inputs that are vectors, row i of which is row i of `index`."""
+    joined = {}
+    for split in SPLITS:
+        rows = _rows_of(split, index, splits)
+        inputs = torch.from_numpy(vectors[rows.index.to_numpy()]).float()
+        joined[split] = Examples(list(rows["image_index"]), split, inputs, _targets(rows))
+    return joined
+
+
+def as_float(vectors: Shaped[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+    """What a fusion head takes: the vectors as they are."""
+    return vectors.float()
+
+
+def training_rows(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `index` from which statistics may be taken."""
+    return _rows_of("train", index, splits)
+
+
+def resized(images: UInt8[np.ndarray, "n h w"], size: int) -> UInt8[Tensor, "n 1 s s"]:
+    """Grey images at `size`, antialiased, rounded to bytes."""
+    batch = torch.from_numpy(images).unsqueeze(1)
+    if batch.shape[-2:] == (size, size):
+        return batch
+    return functional.interpolate(batch, size=(size, size), mode="bilinear", antialias=True)
+
+
+def load_images(shards: Shards, rows: np.ndarray, *, size: int) -> UInt8[Tensor, "n 1 s s"]:
+    """The given rows at `size`; memory holds them and one chunk at full resolution."""
+    out = torch.empty((len(rows), 1, size, size), dtype=torch.uint8)
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        out[part] = resized(shards.gather(rows[part]), size)
+    return out
+
+
+def _examples(split: str, shards: Shards, rows: pd.DataFrame, size: int) -> Examples:
+    images = load_images(shards, rows.index.to_numpy(), size=size)
+    return Examples(list(rows["image_index"]), split, images, _targets(rows))
+
+
+def _rows_of(split: str, index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    names = set(splits.loc[splits["split"] == split, "image_index"])
+    return index[index["image_index"].isin(names)]
+
+
+def _targets(rows: pd.DataFrame) -> Float[Tensor, "n f"]:
+    return torch.from_numpy(rows[list(FINDINGS)].to_numpy(np.float32))

@@ -1,0 +1,194 @@
+"""The training loop, for branches and fusion heads alike."""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from pipeline.errors import PipelineError
+from pipeline.networks.device import default_device
+from pipeline.training.examples import Examples
+from pipeline.training.losses import Loss
+from pipeline.training.schedule import (
+    RELEASE_FACTOR,
+    Schedule,
+    build_schedule,
+    release,
+    released_blocks,
+)
+from pipeline.training.score import mean_auroc
+
+Prepare = Callable[[Shaped[Tensor, "b ..."]], Float[Tensor, "b ..."]]
+"""Stored inputs to what the network takes."""
+
+Augment = Callable[[Float[Tensor, "b ..."], torch.Generator], Float[Tensor, "b ..."]]
+
+_EVAL_BATCH = 256
+
+
+class TrainingError(PipelineError):
+    """Training cannot go on."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch."""
+
+    epoch: int
+    """From 1."""
+    train_loss: float
+    val_loss: float
+    val_auroc: float
+    learning_rate: float
+    released_blocks: int
+    images_per_second: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train, apart from what and on what."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    schedule: str
+    head_epochs: int
+    patience: int
+    precision: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a network is to learn, and from what."""
+
+    train: Examples
+    val: Examples
+    prepare: Prepare
+    augment: Augment
+    loss: Loss
+
+
+def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
+    """Train `network` in place, an epoch per record.
+
+    When the records are exhausted the network holds the weights of the epoch with the lowest
+    validation loss and is in eval mode on the CPU.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    device = default_device()
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    steps = max(len(task.train) // recipe.batch_size, 1)
+    schedule = build_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    best, best_loss, best_epoch = network.state_dict(), float("inf"), 0
+    for epoch in range(1, recipe.epochs + 1):
+        started = time.monotonic()
+        blocks = _release(network, optimizer, epoch, recipe)
+        learning_rate = optimizer.param_groups[0]["lr"]
+        train_loss = _train_epoch(network, task, recipe, optimizer, schedule, generator)
+        seconds = time.monotonic() - started
+        _check_finite(train_loss, epoch)
+        val_loss, val_auroc = _validate(network, task, recipe.precision)
+        schedule.after_epoch(val_loss)
+        if val_loss < best_loss:
+            best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), val_loss, epoch
+        yield Epoch(
+            epoch=epoch,
+            train_loss=float(train_loss.mean()),
+            val_loss=val_loss,
+            val_auroc=val_auroc,
+            learning_rate=learning_rate,
+            released_blocks=blocks,
+            images_per_second=steps * min(recipe.batch_size, len(task.train)) / seconds,
+        )
+        if epoch - best_epoch >= recipe.patience:
+            break
+    network.load_state_dict(best)
+    network.cpu().eval()
+
+
+def predict_logits(
+    network: nn.Module, inputs: Shaped[Tensor, "n ..."], prepare: Prepare, *, precision: str
+) -> Float[Tensor, "n f"]:
+    """Logits of all inputs, on the CPU, without gradients; the network is put in eval mode."""
+    device = next(network.parameters()).device
+    network.eval()
+    logits = []
+    with torch.inference_mode():
+        for batch in inputs.split(_EVAL_BATCH):
+            with _autocast(device, precision):
+                logits.append(network(prepare(batch.to(device))).float().cpu())
+    return torch.cat(logits)
+
+
+def _release(
+    network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, recipe: Recipe
+) -> int:
+    total = len(getattr(network, "blocks", []))
+    count = released_blocks(epoch, head_epochs=recipe.head_epochs, blocks=total)
+    release(network, count)
+    if recipe.head_epochs and epoch == recipe.head_epochs + 1:
+        for group in optimizer.param_groups:
+            for key in {"lr", "max_lr", "initial_lr", "min_lr"} & group.keys():
+                group[key] *= RELEASE_FACTOR
+    return count
+
+
+def _train_epoch(
+    network: nn.Module,
+    task: Task,
+    recipe: Recipe,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    generator: torch.Generator,
+) -> Float[Tensor, " steps"]:
+    """One pass over shuffled, whole batches; the loss of every step."""
+    device = next(network.parameters()).device
+    order = torch.randperm(len(task.train), generator=generator)
+    batches = [b for b in order.split(recipe.batch_size) if len(b) == recipe.batch_size] or [order]
+    losses = []
+    for rows in batches:
+        inputs = task.augment(task.prepare(task.train.inputs[rows].to(device)), generator)
+        targets = task.train.targets[rows].to(device)
+        with _autocast(device, recipe.precision):
+            logits = network(inputs)
+        value = task.loss(logits.float(), targets)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        schedule.after_step()
+        losses.append(value.detach())
+    return torch.stack(losses).cpu()
+
+
+def _validate(network: nn.Module, task: Task, precision: str) -> tuple[float, float]:
+    """Loss and mean AUROC on the validation images, never augmented."""
+    val = task.val
+    logits = predict_logits(network, val.inputs, task.prepare, precision=precision)
+    value = float(task.loss(logits, val.targets))
+    return value, mean_auroc(val.targets.numpy().astype(bool), logits.numpy())
+
+
+def _check_finite(losses: Float[Tensor, " steps"], epoch: int) -> None:
+    bad = (~torch.isfinite(losses)).nonzero()
+    if len(bad):
+        raise TrainingError(
+            f"the loss is not finite at step {int(bad[0]) + 1} of epoch {epoch}; a lower "
+            "learning rate or precision fp32 usually helps"
+        )
+
+
+def _autocast(device: torch.device, precision: str) -> Any:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

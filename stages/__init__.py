@@ -1,0 +1,1 @@
+"""One file, one stage, one verb: read dependencies, call `pipeline`, write outputs."""

@@ -1,0 +1,39 @@
+"""Stage `extract_crops`: heatmaps of the global branch, and the crops that they draw."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts.checkpoints import read_checkpoint
+from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.artifacts.tables import read_index, write_crop_boxes
+from pipeline.attention.crop import cut_crops
+from pipeline.attention.extract import heatmap_rows, place_crops
+from pipeline.networks.branch import restore_branch
+from pipeline.params import load_params
+from stages.options import Choice, Dep, Out, ParamsFile, run
+
+
+def main(
+    member: Choice,
+    images: Dep,
+    index: Dep,
+    model: Dep,
+    heatmaps: Out,
+    crops: Out,
+    boxes: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Write raw heatmaps, where each crop is cut, and the crops at the cache's resolution."""
+    cfg = load_params(params)
+    cached = Shards(images)
+    branch = restore_branch(*read_checkpoint(model))
+    grids = heatmap_rows(branch, cached, cfg.heatmap.methods, size=branch.spec.input_size)
+    label = f"{member} heatmaps"
+    write_shards(tracking.progress(grids, total=len(cached), unit="image", label=label), heatmaps)
+    placed = place_crops(read_index(index), Shards(heatmaps, cfg.crop.method), cfg.crop)
+    write_crop_boxes(placed, boxes)
+    write_shards(cut_crops(cached, placed, size=cfg.crop.size), crops)
+
+
+if __name__ == "__main__":
+    run(main)

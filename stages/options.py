@@ -1,0 +1,32 @@
+"""What every stage's command line shares: option types, logging, tracking, readable errors."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipeline import tracking
+from pipeline.errors import PipelineError
+
+Dep = Annotated[Path, typer.Option(help="Read by the stage.", show_default=False)]
+Deps = Annotated[list[Path], typer.Option(help="Read by the stage.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Written by the stage.", show_default=False)]
+ParamsFile = Annotated[Path, typer.Option("--params", help="Every number that may be tuned.")]
+Choice = Annotated[str, typer.Option(show_default=False)]
+
+
+def run(main: Callable[..., Any]) -> None:
+    """Run a stage's `main` as a command: exit 0, or say what was wrong and exit 1."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    try:
+        with tracking.stage(sys.argv):
+            code = app(standalone_mode=False)
+            if code:  # a Ctrl-C comes back as an exit code, not as an exception
+                sys.exit(code)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,53 @@
+"""Stage `train_fusion`: join both branches with age, gender and view position."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
+from pipeline.artifacts.curves import write_curves
+from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.tables import read_index, read_splits, write_predictions
+from pipeline.networks.branch import restore_branch
+from pipeline.networks.fusion import build_fusion, fit_metadata
+from pipeline.params import load_params
+from pipeline.results.predict import predict_table
+from pipeline.training.branches import fit_fusion, join_features
+from pipeline.training.examples import as_float, training_rows, vector_examples
+from stages.options import Choice, Dep, Out, ParamsFile, run
+
+
+def main(
+    member: Choice,
+    images: Dep,
+    crops: Dep,
+    index: Dep,
+    splits: Dep,
+    global_model: Dep,
+    local_model: Dep,
+    model: Out,
+    predictions: Out,
+    curves: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Train the fusion head on the frozen branches' pooled features."""
+    cfg = load_params(params)
+    table, assigned = read_index(index), read_splits(splits)
+    global_ = restore_branch(*read_checkpoint(global_model))
+    local = restore_branch(*read_checkpoint(local_model))
+    metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)
+    encoded = metadata.encode(table)
+    joined = join_features(global_, Shards(images), local, Shards(crops), encoded)
+    examples = vector_examples(joined, table, assigned)
+    fusion = build_fusion(global_, local, metadata=encoded.shape[1])
+    epochs = fit_fusion(fusion, examples, cfg.train, cfg.fusion, seed=cfg.seed)
+    label = f"{member}.fusion"
+    followed = list(tracking.follow(epochs, total=cfg.fusion.epochs, label=label))
+    about = {"findings": global_.spec.findings, "metadata": metadata.about()}
+    write_checkpoint(fusion.state_dict(), about, model)
+    write_predictions(predict_table(fusion, examples, as_float), predictions)
+    write_curves(followed, curves)
+    tracking.log_artifact(curves)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,48 @@
+"""Stage `train_local`: fine-tune the local branch on crops."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts.checkpoints import read_weights, write_checkpoint
+from pipeline.artifacts.curves import write_curves
+from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.tables import read_index, read_splits, write_predictions
+from pipeline.findings import FINDINGS
+from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.params import load_params
+from pipeline.results.predict import predict_table
+from pipeline.training.augment import to_unit
+from pipeline.training.branches import fit_branch
+from pipeline.training.examples import load_examples
+from stages.options import Choice, Dep, Out, ParamsFile, run
+
+
+def main(
+    member: Choice,
+    backbone: Choice,
+    crops: Dep,
+    index: Dep,
+    splits: Dep,
+    model: Out,
+    predictions: Out,
+    curves: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Train on the crops; write the model, its probabilities and its curves."""
+    cfg = load_params(params)
+    shards = Shards(crops)
+    spec = BranchSpec(backbone, FINDINGS, cfg.local.output_stride, input_size=shards.shape[-1])
+    weights = read_weights(cfg.weights, backbone)
+    branch = build_branch(spec, weights=weights, seed=cfg.seed)
+    examples = load_examples(shards, read_index(index), read_splits(splits), size=spec.input_size)
+    epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=cfg.seed)
+    label = f"{member}.local {backbone}"
+    followed = list(tracking.follow(epochs, total=cfg.local.epochs, label=label))
+    write_checkpoint(branch.state_dict(), spec.about(), model)
+    write_predictions(predict_table(branch, examples, to_unit), predictions)
+    write_curves(followed, curves)
+    tracking.log_artifact(curves)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,90 @@
+"""Artefacts: schemas held, round trips exact, nothing half-written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.artifacts.files import read_json, replacing, write_json
+from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.artifacts.tables import read_splits, read_systems, write_predictions, write_splits
+from pipeline.errors import ArtifactError
+from pipeline.findings import FINDINGS
+
+
+def rows(count, side=4):
+    return [{"image": np.full((side, side), i, np.uint8)} for i in range(count)]
+
+
+def test_what_fails_half_way_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as fresh:
+        fresh.write_text("new")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_replaces_the_whole_folder(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/stale.npy").touch()
+    write_shards(rows(3), tmp_path / "out", shard_rows=2)
+    assert [p.name for p in sorted(tmp_path.glob("out/*"))] == [
+        "image-00000.npy",
+        "image-00001.npy",
+    ]
+
+
+def test_shards_give_back_their_rows_in_any_order(tmp_path):
+    assert write_shards(rows(11), tmp_path / "out", shard_rows=4) == 11
+    shards = Shards(tmp_path / "out")
+    assert shards.shape == (11, 4, 4)
+    assert [int(shards[i][0, 0]) for i in range(11)] == list(range(11))
+    order = np.array([10, 0, 3, 4, 3])
+    assert shards.gather(order)[:, 0, 0].tolist() == order.tolist()
+
+
+def test_a_folder_without_shards_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match=r"holds no cam-\*\.npy"):
+        Shards(tmp_path, "cam")
+
+
+def test_tables_come_back_sorted_and_typed(tmp_path):
+    splits = pd.DataFrame({"image_index": ["b.png", "a.png"], "split": ["val", "train"]})
+    write_splits(splits, tmp_path / "s.parquet")
+    assert read_splits(tmp_path / "s.parquet").to_numpy().tolist() == [
+        ["a.png", "train"],
+        ["b.png", "val"],
+    ]
+
+
+def test_the_order_of_columns_and_rows_does_not_change_the_bytes(tmp_path):
+    splits = pd.DataFrame({"image_index": ["b.png", "a.png"], "split": ["val", "train"]})
+    write_splits(splits, tmp_path / "1")
+    write_splits(splits.iloc[::-1, ::-1], tmp_path / "2")
+    assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"missing \['split'\], unexpected \['fold'\]"):
+        write_splits(pd.DataFrame({"image_index": [], "fold": []}), tmp_path / "s.parquet")
+    with pytest.raises(ArtifactError, match="no such file"):
+        read_splits(tmp_path / "s.parquet")
+
+
+def test_systems_are_named_by_member_and_branch(tmp_path):
+    frame = pd.DataFrame(
+        {"image_index": ["a.png"], "split": ["test"]}
+        | {finding: np.array([0.5], np.float32) for finding in FINDINGS}
+    )
+    paths = [tmp_path / f"predictions/{name}.parquet" for name in ("main/global", "ensemble")]
+    for path in paths:
+        write_predictions(frame, path)
+    assert list(read_systems(paths)) == ["main.global", "ensemble"]
+
+
+def test_json_refuses_nan(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json({"a": float("nan")}, tmp_path / "a.json")
+    write_json({"a": 1}, tmp_path / "a.json")
+    assert read_json(tmp_path / "a.json") == {"a": 1}

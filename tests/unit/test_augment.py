@@ -1,0 +1,44 @@
+"""Augmentation: per sample, and nothing where nothing is asked."""
+
+import torch
+
+from pipeline.training.augment import random_flip_rotation, to_unit
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_bytes_become_the_unit_interval():
+    images = torch.tensor([0, 51, 255], dtype=torch.uint8).view(3, 1, 1, 1)
+    torch.testing.assert_close(to_unit(images).ravel(), torch.tensor([0.0, 0.2, 1.0]))
+
+
+def test_nothing_is_done_when_nothing_is_asked():
+    images = torch.rand(4, 1, 8, 8)
+    same = random_flip_rotation(images, flip=0.0, rotation_degrees=0.0, generator=generator())
+    assert torch.equal(same, images)
+
+
+def test_a_certain_flip_is_the_mirror_image():
+    images = torch.rand(4, 1, 9, 6)
+    flipped = random_flip_rotation(images, flip=1.0, rotation_degrees=0.0, generator=generator())
+    torch.testing.assert_close(flipped, images.flip(-1), rtol=0, atol=1e-5)
+
+
+def test_each_sample_has_its_own_angle_and_the_seed_decides():
+    images = torch.rand(1, 1, 32, 32).expand(8, -1, -1, -1)
+    turned = [
+        random_flip_rotation(images, flip=0.5, rotation_degrees=15.0, generator=generator(seed))
+        for seed in (1, 1, 2)
+    ]
+    assert torch.equal(turned[0], turned[1])
+    assert not torch.equal(turned[0], turned[2])
+    assert len({image.numpy().tobytes() for image in turned[0]}) == 8
+
+
+def test_rotation_keeps_the_shape_of_things():
+    rows, columns = torch.meshgrid(torch.arange(65.0), torch.arange(65.0), indexing="ij")
+    disc = ((rows - 32) ** 2 + (columns - 32) ** 2 < 400).float().expand(4, 1, -1, -1)
+    turned = random_flip_rotation(disc, flip=0.0, rotation_degrees=15.0, generator=generator())
+    assert (turned - disc).abs().mean() < 0.01

@@ -1,0 +1,72 @@
+"""params.yaml: every fault at once, by its dotted name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from pipeline.errors import ParamsError
+from pipeline.params import Params, load_params, parse_params
+
+REPO = Path(__file__).parents[2]
+VALUES = (REPO / "params.yaml").read_text()
+
+
+def changed(**keys):
+    values = yaml.safe_load(VALUES)
+    for name, value in keys.items():
+        *parents, last = name.split("__")
+        section = values
+        for parent in parents:
+            section = section[parent]
+        section[last] = value
+    return values
+
+
+@pytest.mark.parametrize("path", [REPO / "params.yaml", *sorted(REPO.glob("recipes/*.yaml"))])
+def test_every_params_file_is_valid(path):
+    load_params(path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"crop__sise": 3}, r"params.yaml: crop.sise: unknown key; did you mean size\?"),
+        ({"crop__threshold": 1.5}, "params.yaml: crop.threshold: input should be less than 1"),
+        ({"train__batch_size": "32"}, "params.yaml: train.batch_size: input should be a valid int"),
+        ({"ensemble__members__second": {"global": "x"}}, "ensemble.members.second.local: missing"),
+    ],
+)
+def test_a_fault_is_named_by_its_dotted_key(keys, message):
+    with pytest.raises(ParamsError, match=message):
+        parse_params(changed(**keys))
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(ParamsError) as error:
+        parse_params(changed(crop__sise=3, iou__threshold=-1.0))
+    assert len(str(error.value).splitlines()) == 2
+
+
+def sections(model):
+    yield model
+    for field in model.model_fields.values():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from sections(inner)
+
+
+@pytest.mark.parametrize("model", list(sections(Params)))
+def test_no_section_has_a_default(model):
+    assert all(field.is_required() for field in model.model_fields.values())
+
+
+def test_params_do_not_change():
+    with pytest.raises(ValueError, match="frozen"):
+        load_params(REPO / "params.yaml").seed = 3
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ParamsError, match=r"no\.yaml: no such file"):
+        load_params(tmp_path / "no.yaml")

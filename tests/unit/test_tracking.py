@@ -1,0 +1,260 @@
+"""Progress and records, without MLflow: nothing is lost, nothing harms the stage."""
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import tracking
+from pipeline.tracking import origin, session, spool
+from pipeline.tracking import progress as progress_module
+
+ARGV = ["/somewhere/stages/train_global.py", "--member", "main", "--index", "a", "--index=b"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    epoch: int
+    train_loss: float
+    val_auroc: float | None = None
+
+
+@pytest.fixture
+def tracked(tmp_path, monkeypatch):
+    """Tracking on, into `tmp_path`, with no process to carry the records away."""
+    for name in ["MLFLOW_TRACKING_URI", "DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "RANK"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CXR_TRACKING", "on")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(session, "_start_writer", lambda folder: None)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def records(root: Path) -> list[dict]:
+    (path,) = spool.spools(session.spool_folder(root))
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# Progress
+
+
+@given(items=st.lists(st.integers()), total=st.integers(0, 10))
+def test_progress_passes_every_item_on_whatever_the_total(items, total):
+    assert list(tracking.progress(items, total=total, unit="images", label="decode")) == items
+
+
+def test_progress_takes_an_item_only_when_it_is_asked_for():
+    source = iter(range(10))
+    shown = tracking.progress(source, total=10, unit="images", label="decode")
+    assert [next(shown), next(shown)] == [0, 1]
+    assert next(source) == 2
+
+
+def test_progress_without_a_terminal_says_count_rate_and_remaining_time(caplog, monkeypatch):
+    clock = iter([0.0, 4.0, 12.0, 13.0, 40.0])
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    caplog.set_level(logging.INFO)
+    list(tracking.progress("abc", total=3, unit="images", label="decode"))
+    assert caplog.messages == [
+        "decode: 2/3 images, 0.167/s, 6.0 s left",
+        "decode: 3 images in 40.0 s, 0.075/s",
+    ]
+
+
+def test_progress_on_a_terminal_is_a_bar_and_log_lines_pass_above_it(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = tracking.progress(range(3), total=3, unit="images", label="decode")
+    assert list(shown) == [0, 1, 2]
+    assert "decode: 100%" in capsys.readouterr().err
+
+
+def test_follow_passes_epochs_on_and_says_one_line_for_each(caplog):
+    caplog.set_level(logging.INFO)
+    epochs = [Epoch(1, 0.5), Epoch(2, 0.25, 0.75)]
+    assert list(tracking.follow(epochs, total=2, label="train_global")) == epochs
+    assert [line.split("  0.0 s left")[0] for line in caplog.messages] == [
+        "train_global: epoch 1/2  train_loss 0.5",
+        "train_global: epoch 2/2  train_loss 0.25  val_auroc 0.75",
+    ]
+
+
+def test_other_ranks_of_a_torchrun_are_silent(caplog, tracked, monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    caplog.set_level(logging.INFO)
+    with tracking.stage(ARGV):
+        assert list(tracking.progress("ab", total=2, unit="images", label="decode")) == ["a", "b"]
+        assert list(tracking.follow([Epoch(1, 0.5)], total=1, label="x")) == [Epoch(1, 0.5)]
+    assert not caplog.messages
+    assert not any(tracked.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(4.21, "4.2 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
+)
+def test_durations_read_well(seconds, words):
+    assert progress_module.duration(seconds) == words
+
+
+# Records
+
+
+def test_a_stage_leaves_its_options_epochs_numbers_files_and_end(tracked):
+    (tracked / "params.yaml").write_text("seed: 7\nglobal:\n  epochs: 6\n")
+    (tracked / "curve.csv").write_text("1,2")
+    with tracking.stage(ARGV):
+        epochs = [Epoch(1, float("nan")), Epoch(2, 0.25, 0.75)]
+        assert list(tracking.follow(epochs, total=2, label="train_global")) == epochs
+        tracking.log_metrics({"main": {"mean_auroc": 0.7, "name": "x", "worst": None}})
+        tracking.log_artifact(tracked / "curve.csv")
+        (tracked / "curve.csv").write_text("changed afterwards")
+    opening, first, second, metrics, artifact, end = records(tracked)
+    assert (opening["stage"], opening["title"]) == ("train_global", "train_global main")
+    assert opening["options"] == {"member": "main", "index": "a b"}
+    assert opening["parent"]["params"] == {"seed": "7", "global.epochs": "6"}
+    assert (first["values"], first["step"]) == ({}, 1)
+    assert (second["values"], second["step"]) == ({"train_loss": 0.25, "val_auroc": 0.75}, 2)
+    assert metrics["values"] == {"main.mean_auroc": 0.7}
+    (path,) = spool.spools(session.spool_folder(tracked))
+    assert (spool.files_of(path) / artifact["path"]).read_text() == "1,2"
+    assert end["status"] == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("boom"), "FAILED"),
+        (KeyboardInterrupt(), "KILLED"),
+        (SystemExit(130), "KILLED"),
+        (SystemExit(1), "FAILED"),
+        (SystemExit(0), "FINISHED"),
+    ],
+)
+def test_an_error_is_recorded_and_goes_on_unchanged(tracked, error, status):
+    with pytest.raises(type(error)) as caught, tracking.stage(ARGV):
+        raise error
+    assert caught.value is error
+    assert records(tracked)[-1]["status"] == status
+
+
+@pytest.mark.parametrize(("off", "argv"), [("off", ARGV), ("on", [*ARGV, "--help"])])
+def test_nothing_is_written_when_tracking_is_off_or_only_help_is_asked(
+    tracked, monkeypatch, off, argv
+):
+    monkeypatch.setenv("CXR_TRACKING", off)
+    with tracking.stage(argv):
+        tracking.log_metrics({"a": 1})
+        tracking.log_artifact(tracked)
+    assert not any(tracked.iterdir())
+
+
+def test_what_is_said_outside_a_stage_goes_nowhere(tracked):
+    tracking.log_metrics({"a": 1})
+    tracking.log_artifact(tracked)
+    assert not any(tracked.iterdir())
+
+
+def test_a_place_that_cannot_be_written_costs_one_warning(tracked, caplog, monkeypatch):
+    (tracked / "file").touch()
+    monkeypatch.setenv("DVC_ROOT", str(tracked / "file"))
+    with tracking.stage(ARGV):
+        tracking.log_metrics({"a": 1})
+    assert len(caplog.messages) == 1
+    assert "not tracked" in caplog.messages[0]
+
+
+def test_a_large_artifact_is_named_and_not_copied(tracked, monkeypatch):
+    monkeypatch.setattr(session, "MAX_ARTIFACT_MB", 0.001)
+    (tracked / "shards").mkdir()
+    (tracked / "shards" / "0.npy").write_bytes(bytes(2000))
+    with tracking.stage(ARGV):
+        tracking.log_artifact(tracked / "shards")
+    assert records(tracked)[1]["kind"] == "named"
+    (path,) = spool.spools(session.spool_folder(tracked))
+    assert not spool.files_of(path).exists()
+
+
+def test_records_are_read_once_in_order_and_a_half_written_line_waits(tmp_path):
+    stage = spool.Spool(tmp_path, "split", {"kind": "open"})
+    reader = spool.Reader(stage.path)
+    stage.append({"kind": "metrics"})
+    stage._file.write(b'{"kind": "e')
+    assert [record["kind"] for record in reader.records()] == ["open", "metrics"]
+    stage._file.write(b'nd"}\n')
+    assert [record["kind"] for record in reader.records()] == ["end"]
+    assert list(reader.records()) == []
+
+
+def test_a_record_that_could_not_be_handled_is_read_again(tmp_path):
+    stage = spool.Spool(tmp_path, "split", {"kind": "open"})
+    reader = spool.Reader(stage.path)
+    attempt = reader.records()
+    next(attempt)
+    attempt.close()
+    assert [record["kind"] for record in reader.records()] == ["open"]
+
+
+def test_a_spool_is_abandoned_when_its_stage_is_gone(tmp_path):
+    stage = spool.Spool(tmp_path, "split", {"kind": "open"})
+    reader = spool.Reader(stage.path)
+    assert not reader.is_abandoned()
+    stage.close()
+    assert reader.is_abandoned()
+
+
+# Which run of the pipeline
+
+
+def test_stages_of_an_experiment_share_a_run_and_other_params_are_another(tmp_path, monkeypatch):
+    params = tmp_path / "params.yaml"
+    monkeypatch.setenv("DVC_EXP_NAME", "brave-fox")
+    params.write_text("seed: 7")
+    one, two = (origin.origin_of(name, root=tmp_path, params=params) for name in ["a", "b"])
+    params.write_text("seed: 8")
+    other = origin.origin_of("a", root=tmp_path, params=params)
+    assert one.key == two.key != other.key
+    assert one.name == two.name == "brave-fox"
+    assert one.tags["mode"] == "temp"
+
+
+def test_stages_started_by_hand_are_runs_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    monkeypatch.setattr(origin, "_is_dvc", lambda process: False)
+    one, two = (origin.origin_of("a", root=tmp_path, params=tmp_path) for _ in range(2))
+    assert one.key != two.key
+    assert one.params == {}
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("/venv/bin/python /venv/bin/dvc repro", True),
+        ("python3.11 -m dvc exp run", True),
+        ("dvc repro", True),
+        ("python -m stages.split --index dvc", False),
+        ("make -C dvc demo", False),
+        ("", False),
+    ],
+)
+def test_dvc_is_known_by_its_command_line(monkeypatch, command, expected):
+    monkeypatch.setattr(origin, "_command", lambda process: command.split() or [""])
+    assert origin._is_dvc(None) is expected
+
+
+NAMES = st.text("abc", min_size=1, max_size=3)
+TREES = st.recursive(
+    st.integers(), lambda t: st.dictionaries(NAMES, t, min_size=1), max_leaves=8
+).filter(lambda tree: isinstance(tree, dict))
+
+
+@given(TREES)
+def test_flattening_keeps_every_leaf_under_its_path(tree):
+    for name, leaf in origin.flatten(tree).items():
+        branch = tree
+        for part in name.split("."):
+            branch = branch[part]
+        assert branch == leaf
