@@ -30,16 +30,16 @@ recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@python -m stages.summary
 
 test: setup  ## the tests
-	python -m pytest -n auto -m "not slow and not gpu"
+	python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"
 
 test-slow: setup  ## the long proofs
-	python -m pytest -n auto -m slow
+	python -m pytest -n auto --dist loadgroup -m slow
 
 check: setup  ## format, lint, types and the fast tests
 	ruff format --check .
 	ruff check .
 	mypy
-	python -m pytest -n auto tests/unit tests/test_dag.py -m "not slow and not gpu"
+	python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu"
 
 graph: setup  ## write each stage's code deps into dvc.yaml
 	python -m stages.graph

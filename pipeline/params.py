@@ -45,7 +45,7 @@ class IngestParams(Section):
     on_bad_image: Literal["fail", "skip"]
     """What to do with an image that cannot be decoded."""
     workers: Annotated[int, Field(ge=0)]
-    """Decoding processes; 0 means one per core."""
+    """Decoding threads; 0 means one per core."""
 
 
 class SplitParams(Section):

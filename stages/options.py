@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from pipeline import tracking
@@ -28,5 +29,8 @@ def run(main: Callable[..., Any]) -> None:
             code = app(standalone_mode=False)
             if code:  # a Ctrl-C comes back as an exit code, not as an exception
                 sys.exit(code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except PipelineError as error:
         sys.exit(f"error: {error}")

@@ -11,6 +11,7 @@ from pipeline.networks.branch import restore_branch
 from pipeline.networks.fusion import build_fusion, fit_metadata
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
+from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_fusion, join_features
 from pipeline.training.examples import as_float, training_rows, vector_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
@@ -31,6 +32,7 @@ def main(
 ) -> None:
     """Train the fusion head on the frozen branches' pooled features."""
     cfg = load_params(params)
+    seed = derive_seed(cfg.seed, member, "fusion")
     table, assigned = read_index(index), read_splits(splits)
     global_ = restore_branch(*read_checkpoint(global_model))
     local = restore_branch(*read_checkpoint(local_model))
@@ -39,7 +41,7 @@ def main(
     joined = join_features(global_, Shards(images), local, Shards(crops), encoded)
     examples = vector_examples(joined, table, assigned)
     fusion = build_fusion(global_, local, metadata=encoded.shape[1])
-    epochs = fit_fusion(fusion, examples, cfg.train, cfg.fusion, seed=cfg.seed)
+    epochs = fit_fusion(fusion, examples, cfg.train, cfg.fusion, seed=seed)
     label = f"{member}.fusion"
     followed = list(tracking.follow(epochs, total=cfg.fusion.epochs, label=label))
     about = {"findings": global_.spec.findings, "metadata": metadata.about()}

@@ -11,6 +11,7 @@ from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
+from pipeline.seeds import derive_seed
 from pipeline.training.augment import to_unit
 from pipeline.training.branches import fit_branch
 from pipeline.training.examples import load_examples
@@ -30,13 +31,14 @@ def main(
 ) -> None:
     """Train on the cached images; write the model, its probabilities and its curves."""
     cfg = load_params(params)
+    seed = derive_seed(cfg.seed, member, "global")
     spec = BranchSpec(backbone, FINDINGS, cfg.global_.output_stride, cfg.train.input_size)
     weights = read_weights(cfg.weights, backbone)
-    branch = build_branch(spec, weights=weights, seed=cfg.seed)
+    branch = build_branch(spec, weights=weights, seed=seed)
     examples = load_examples(
         Shards(images), read_index(index), read_splits(splits), size=spec.input_size
     )
-    epochs = fit_branch(branch, examples, cfg.train, cfg.global_, seed=cfg.seed)
+    epochs = fit_branch(branch, examples, cfg.train, cfg.global_, seed=seed)
     label = f"{member}.global {backbone}"
     followed = list(tracking.follow(epochs, total=cfg.global_.epochs, label=label))
     write_checkpoint(branch.state_dict(), spec.about(), model)

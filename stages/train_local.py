@@ -11,6 +11,7 @@ from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
+from pipeline.seeds import derive_seed
 from pipeline.training.augment import to_unit
 from pipeline.training.branches import fit_branch
 from pipeline.training.examples import load_examples
@@ -30,12 +31,13 @@ def main(
 ) -> None:
     """Train on the crops; write the model, its probabilities and its curves."""
     cfg = load_params(params)
+    seed = derive_seed(cfg.seed, member, "local")
     shards = Shards(crops)
     spec = BranchSpec(backbone, FINDINGS, cfg.local.output_stride, input_size=shards.shape[-1])
     weights = read_weights(cfg.weights, backbone)
-    branch = build_branch(spec, weights=weights, seed=cfg.seed)
+    branch = build_branch(spec, weights=weights, seed=seed)
     examples = load_examples(shards, read_index(index), read_splits(splits), size=spec.input_size)
-    epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=cfg.seed)
+    epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=seed)
     label = f"{member}.local {backbone}"
     followed = list(tracking.follow(epochs, total=cfg.local.epochs, label=label))
     write_checkpoint(branch.state_dict(), spec.about(), model)

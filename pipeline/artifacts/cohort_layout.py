@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -22,11 +22,28 @@ _BOX_NAMES = {finding: alias for alias, finding in ALIASES.items() if " " not in
 # The box list says Infiltrate.
 
 
+class PixelBox(NamedTuple):
+    """A box in pixels of the PNG, from its top left corner."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+class CohortImage(NamedTuple):
+    """One image file."""
+
+    image_index: str
+    png: bytes
+    boxes: dict[str, PixelBox]
+    """By finding."""
+
+
 def write_cohort(
     folder: Path,
-    images: Iterable[tuple[str, bytes]],
+    images: Iterable[CohortImage],
     entries: pd.DataFrame,
-    box_list: pd.DataFrame,
     train_val: Sequence[str],
     test: Sequence[str],
     ceiling: dict[str, Any],
@@ -35,21 +52,22 @@ def write_cohort(
 
     Args:
         folder: Where `images/`, the two csv files, the two lists and `ceiling.json` go.
-        images: File names and the bytes of their PNGs, written one at a time.
+        images: PNGs and their boxes, written one at a time.
         entries: One row per image in the file's order: image_index, follow_up, patient_id,
             age_years, gender, view_position, width, height (of the detector), spacing_mm and 14
             bool columns named as `FINDINGS`.
-        box_list: image_index, finding, x, y, w, h in pixels of the PNG, from its top left.
         train_val: Image names of the official training and validation list.
         test: Image names of the official test list.
         ceiling: What the labels allow to reach.
     """
     with replacing(folder) as fresh:
         (fresh / "images").mkdir(parents=True)
-        for name, png in images:
-            (fresh / "images" / name).write_bytes(png)
+        boxes: list[str] = []
+        for image in images:
+            (fresh / "images" / image.image_index).write_bytes(image.png)
+            boxes += _boxes(image)
         _write_lines(fresh / "Data_Entry_2017_v2020.csv", [ENTRIES_HEADER, *_entries(entries)])
-        _write_lines(fresh / "BBox_List_2017.csv", [BOXES_HEADER, *_boxes(box_list)])
+        _write_lines(fresh / "BBox_List_2017.csv", [BOXES_HEADER, *boxes])
         # The official lists end without a newline.
         (fresh / "train_val_list.txt").write_bytes("\n".join(train_val).encode())
         (fresh / "test_list.txt").write_bytes("\n".join(test).encode())
@@ -62,20 +80,18 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 
 def _entries(entries: pd.DataFrame) -> list[str]:
     return [
-        f"{row.image_index},{_finding_labels(row)},{row.follow_up},{row.patient_id},"
-        f"{row.age_years},{row.gender},{row.view_position},{row.width},{row.height},"
-        f"{row.spacing_mm!r},{row.spacing_mm!r}"
-        for row in entries.itertuples(index=False)
+        "{image_index},{labels},{follow_up},{patient_id},{age_years},{gender},{view_position},"
+        "{width},{height},{spacing_mm!r},{spacing_mm!r}".format_map(row | {"labels": _labels(row)})
+        for row in entries.to_dict("records")
     ]
 
 
-def _finding_labels(row: Any) -> str:
-    return "|".join(f for f in sorted(FINDINGS) if getattr(row, f)) or NO_FINDING
+def _labels(row: dict[Any, Any]) -> str:
+    return "|".join(finding for finding in sorted(FINDINGS) if row[finding]) or NO_FINDING
 
 
-def _boxes(boxes: pd.DataFrame) -> list[str]:
+def _boxes(image: CohortImage) -> list[str]:
     return [
-        f"{row.image_index},{_BOX_NAMES.get(row.finding, row.finding)},"
-        f"{row.x!r},{row.y!r},{row.w!r},{row.h!r}"
-        for row in boxes.itertuples(index=False)
+        f"{image.image_index},{_BOX_NAMES.get(finding, finding)},{x!r},{y!r},{w!r},{h!r}"
+        for finding, (x, y, w, h) in image.boxes.items()
     ]

@@ -17,15 +17,18 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A PNG file and where it was found; `content` is a path until somebody reads it."""
+    """A PNG file and where it was found."""
 
     name: str
     place: str
-    content: Path | bytes
+    content: Path | bytes | None
+    """A path until somebody reads it; None for a file that nobody asked for."""
 
     def read(self) -> bytes:
-        """The bytes of the file."""
-        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+        """The bytes of the file; none of a file that nobody asked for."""
+        if isinstance(self.content, Path):
+            return self.content.read_bytes()
+        return self.content or b""
 
 
 def loose_files(paths: list[Path]) -> Iterator[ImageFile]:
@@ -71,6 +74,6 @@ def _members(
             if member.isfile() and name.lower().endswith(".png"):
                 file = tar.extractfile(member) if name in wanted else None
                 place = f"{archive}:{member.name}"
-                yield ImageFile(name, place, file.read() if file else b"")
+                yield ImageFile(name, place, file.read() if file else None)
             # A stream's tarfile remembers every member; a cohort has 112,120 of them.
             tar.members = []  # type: ignore[attr-defined]

@@ -97,4 +97,4 @@ def _rows_of(split: str, index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFr
 
 
 def _targets(rows: pd.DataFrame) -> Float[Tensor, "n f"]:
-    return torch.from_numpy(rows[list(FINDINGS)].to_numpy(np.float32))
+    return torch.from_numpy(np.array(rows[list(FINDINGS)], np.float32))

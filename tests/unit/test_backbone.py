@@ -29,7 +29,7 @@ def test_dilation_computes_the_coarse_grid_among_the_finer_one(name):
 
 
 def test_an_unknown_backbone_is_refused_with_the_nearest_name():
-    with pytest.raises(ParamsError, match="unknown backbone 'resnet81'.*did you mean resnet18"):
+    with pytest.raises(ParamsError, match=r"unknown backbone 'resnet81'.*did you mean resnet18"):
         build_backbone("resnet81", output_stride=32)
 
 

@@ -9,7 +9,9 @@ from pipeline.training.losses import LOSSES, build_loss
 
 def targets(seed=0, rows=200):
     prevalence = torch.linspace(0.05, 0.6, 14)
-    return (torch.rand(rows, 14, generator=torch.Generator().manual_seed(seed)) < prevalence).float()
+    return (
+        torch.rand(rows, 14, generator=torch.Generator().manual_seed(seed)) < prevalence
+    ).float()
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -148,7 +148,10 @@ def test_the_real_metadata_has_the_published_counts(v2020):
     assert (full["age_years"] == 0).sum() == 14
     assert entries.absurd_ages == []
     lists = parse_lists(cohort.train_val, cohort.test, full["image_index"])
-    assert lists.table["official"].value_counts().to_dict() == {"train_val": 86_524, "test": 25_596}
+    assert lists.table["official"].value_counts().to_dict() == {
+        "train_val": 86_524,
+        "test": 25_596,
+    }
     boxes = parse_boxes(cohort.boxes)
     assert (len(boxes), boxes["image_index"].nunique()) == (984, 880)
     assert boxes["finding"].value_counts().to_dict() == {

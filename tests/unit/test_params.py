@@ -34,7 +34,10 @@ def test_every_params_file_is_valid(path):
     [
         ({"crop__sise": 3}, r"params.yaml: crop.sise: unknown key; did you mean size\?"),
         ({"crop__threshold": 1.5}, "params.yaml: crop.threshold: input should be less than 1"),
-        ({"train__batch_size": "32"}, "params.yaml: train.batch_size: input should be a valid int"),
+        (
+            {"train__batch_size": "32"},
+            "params.yaml: train.batch_size: input should be a valid int",
+        ),
         ({"ensemble__members__second": {"global": "x"}}, "ensemble.members.second.local: missing"),
     ],
 )

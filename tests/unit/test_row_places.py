@@ -12,9 +12,7 @@ from pipeline.artifacts.shards import Shards, write_shards
 
 @settings(max_examples=60, deadline=None)
 @given(data=st.data(), rows=st.integers(1, 12), shard_rows=st.integers(1, 5))
-def test_any_order_of_writing_and_any_gaps_give_the_bytes_of_rows_in_order(
-    data, rows, shard_rows
-):
+def test_any_order_of_writing_and_any_gaps_give_the_bytes_of_rows_in_order(data, rows, shard_rows):
     images = np.random.default_rng(rows).integers(0, 256, (rows, 3, 4), np.uint8)
     order = data.draw(st.permutations(range(rows)))
     kept = sorted(data.draw(st.sets(st.integers(0, rows - 1), min_size=1)))
@@ -34,10 +32,15 @@ def _bytes(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_nothing_appears_when_the_block_fails(tmp_path):
-    with pytest.raises(RuntimeError), placing(tmp_path / "x", rows=2, shape=(3, 4)) as places:
+def write_one_row_and_fail(folder: Path) -> None:
+    with placing(folder, rows=2, shape=(3, 4)) as places:
         places.write(0, np.zeros((3, 4), np.uint8))
         raise RuntimeError
+
+
+def test_nothing_appears_when_the_block_fails(tmp_path):
+    with pytest.raises(RuntimeError):
+        write_one_row_and_fail(tmp_path / "x")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import tracking
-from pipeline.tracking import origin, session, spool
-from pipeline.tracking import progress as progress_module
+from pipeline.tracking import display, origin, session, spool, writer
 
 ARGV = ["/somewhere/stages/train_global.py", "--member", "main", "--index", "a", "--index=b"]
 
@@ -57,7 +56,7 @@ def test_progress_takes_an_item_only_when_it_is_asked_for():
 
 def test_progress_without_a_terminal_says_count_rate_and_remaining_time(caplog, monkeypatch):
     clock = iter([0.0, 4.0, 12.0, 13.0, 40.0])
-    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
     caplog.set_level(logging.INFO)
     list(tracking.progress("abc", total=3, unit="images", label="decode"))
     assert caplog.messages == [
@@ -94,10 +93,10 @@ def test_other_ranks_of_a_torchrun_are_silent(caplog, tracked, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(4.21, "4.2 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
+    ("seconds", "words"), [(4.21, "4.2 s"), (200.0, "3 min 20 s"), (7500.0, "2 h 05 min")]
 )
 def test_durations_read_well(seconds, words):
-    assert progress_module.duration(seconds) == words
+    assert display.duration(seconds) == words
 
 
 # Records
@@ -206,6 +205,91 @@ def test_a_spool_is_abandoned_when_its_stage_is_gone(tmp_path):
     assert reader.is_abandoned()
 
 
+# The writer, with a store that only remembers
+
+
+class Memory:
+    """Stands for a store and a run in it; `fails` is how many records it will not take."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.kinds: list[str] = []
+        self.fails = fails
+
+    def apply(self, record, files) -> None:
+        self.fails -= 1
+        if self.fails >= 0:
+            raise OSError("no answer")
+        self.kinds.append(record.get("status", record["kind"]))
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """A stage that has said one thing, a writer for it, and what arrives."""
+    memory = Memory()
+    monkeypatch.setattr(writer.Writer, "_open", lambda self, record, name: memory)
+    monkeypatch.setattr(writer, "POLL_S", 0.01)
+    monkeypatch.setattr(writer, "RETRY_S", 0.02)
+    stage = spool.Spool(tmp_path, "split", {"kind": "open"})
+    stage.append({"kind": "metrics"})
+    return stage, writer.Writer(tmp_path), memory
+
+
+def test_a_stage_that_ends_while_the_writer_looks_is_written_to_its_end(written, monkeypatch):
+    stage, carrier, memory = written
+    looked = spool.Reader.is_abandoned
+
+    def ends_afterwards(reader):
+        free = looked(reader)
+        if not stage._file.closed:
+            stage.append({"kind": "end", "status": "FINISHED"})
+            stage.close()
+        return free
+
+    monkeypatch.setattr(spool.Reader, "is_abandoned", ends_afterwards)
+    assert carrier.run() == set()
+    assert memory.kinds == ["metrics", "FINISHED"]
+    assert not spool.spools(stage.path.parent)
+
+
+def test_a_stage_that_is_gone_without_a_last_word_was_killed(written):
+    stage, carrier, memory = written
+    stage.close()
+    carrier.run()
+    assert memory.kinds == ["metrics", "KILLED"]
+
+
+def test_a_store_that_fails_for_a_while_gets_every_record_once_and_warns_once(
+    written, monkeypatch, caplog
+):
+    stage, carrier, memory = written
+    memory.fails = 2
+    carrier._owners = {(1, 1.0)}
+    monkeypatch.setattr(writer, "is_alive", lambda owner: memory.fails >= 0)
+    stage.append({"kind": "end", "status": "FINISHED"})
+    stage.close()
+    assert carrier.run() == set()
+    assert memory.kinds == ["metrics", "FINISHED"]
+    assert len(caplog.messages) == 1
+
+
+def test_a_store_that_never_answers_leaves_the_spool_for_the_next_run(written):
+    stage, carrier, memory = written
+    memory.fails = 1000
+    stage.close()
+    assert carrier.run() == {stage.path}
+    assert stage.path.exists()
+
+
+def test_a_record_that_can_never_be_taken_is_left_out(written, monkeypatch, caplog):
+    stage, carrier, memory = written
+    monkeypatch.setattr(writer, "_is_refusal", lambda error: True)
+    memory.fails = 1
+    stage.close()
+    carrier.run()
+    assert memory.kinds == ["KILLED"]
+    assert "refused" in caplog.text
+
+
 # Which run of the pipeline
 
 
@@ -223,7 +307,7 @@ def test_stages_of_an_experiment_share_a_run_and_other_params_are_another(tmp_pa
 
 def test_stages_started_by_hand_are_runs_of_their_own(tmp_path, monkeypatch):
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    monkeypatch.setattr(origin, "_is_dvc", lambda process: False)
+    monkeypatch.setattr(origin, "_is_dvc", lambda words: False)
     one, two = (origin.origin_of("a", root=tmp_path, params=tmp_path) for _ in range(2))
     assert one.key != two.key
     assert one.params == {}
@@ -240,9 +324,8 @@ def test_stages_started_by_hand_are_runs_of_their_own(tmp_path, monkeypatch):
         ("", False),
     ],
 )
-def test_dvc_is_known_by_its_command_line(monkeypatch, command, expected):
-    monkeypatch.setattr(origin, "_command", lambda process: command.split() or [""])
-    assert origin._is_dvc(None) is expected
+def test_dvc_is_known_by_its_command_line(command, expected):
+    assert origin._is_dvc(command.split() or [""]) is expected
 
 
 NAMES = st.text("abc", min_size=1, max_size=3)

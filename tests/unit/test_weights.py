@@ -1,6 +1,7 @@
 """Pretrained weights: all of them or none."""
 
 import pickle
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ def test_weights_arrive_and_the_classifier_does_not(name):
     source = build_backbone(name, output_stride=32)
     spec = BranchSpec(name, FINDINGS, 32, 64)
     branch = build_branch(spec, weights=source.network.state_dict(), seed=9)
-    for ours, theirs in zip(branch.features.parameters(), source.features.parameters(), strict=True):
+    for ours, theirs in zip(
+        branch.features.parameters(), source.features.parameters(), strict=True
+    ):
         assert torch.equal(ours, theirs)
     assert branch.head.out_features == len(FINDINGS)
 
@@ -56,6 +59,24 @@ def test_a_missing_file_and_a_missing_entry_are_named(tmp_path):
     with pytest.raises(ParamsError, match=r"weights\.resnet18: missing"):
         read_weights({}, "resnet18")
     assert read_weights({"resnet18": "none"}, "resnet18") is None
+
+
+def test_imagenet_is_torchvisions_own_file_in_its_own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    cached = tmp_path / "checkpoints/resnet18-f37072fd.pth"
+    cached.parent.mkdir()
+    torch.save({"conv1.weight": torch.ones(1)}, cached)
+    assert read_weights({"resnet18": "imagenet"}, "resnet18") == {"conv1.weight": torch.ones(1)}
+
+
+def test_imagenet_without_a_network_names_the_file_and_where_to_put_it(tmp_path, monkeypatch):
+    def offline(*_args, **_kwargs):
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(ArtifactError, match=r"put resnet18-f37072fd\.pth into"):
+        read_weights({"resnet18": "imagenet"}, "resnet18")
 
 
 def test_a_foreign_safetensors_file_is_no_checkpoint(tmp_path):

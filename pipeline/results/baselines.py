@@ -1,0 +1,94 @@
+"""Baselines that see no image: what metadata alone, or prevalence alone, would reach."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from pipeline.errors import CohortError
+from pipeline.findings import FINDINGS
+
+HELD_OUT = ("val", "test")
+
+
+def metadata_only(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Logistic regression per finding on age, gender and view, fitted on the training images.
+
+    A model that does not beat this floor may have learnt who is ill and how ill people are
+    photographed, not what illness looks like.
+
+    Returns:
+        Predictions (schema PREDICTIONS) on the validation and test images.
+
+    Raises:
+        CohortError: no training image.
+    """
+    images, train = _with_split(index, splits)
+    features = metadata_features(images, train)
+    columns = {
+        finding: _fit_predict(features, images[finding].to_numpy(bool), train)
+        for finding in FINDINGS
+    }
+    return _held_out(images, columns)
+
+
+def prevalence(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Each finding's share of the training images, the same for every image.
+
+    Returns:
+        Predictions (schema PREDICTIONS) on the validation and test images.
+
+    Raises:
+        CohortError: no training image.
+    """
+    images, train = _with_split(index, splits)
+    columns = {
+        finding: np.full(len(images), images.loc[train, finding].mean()) for finding in FINDINGS
+    }
+    return _held_out(images, columns)
+
+
+def metadata_features(
+    images: pd.DataFrame, train: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, "n 4"]:
+    """Age in standard deviations, age missing, male, AP.
+
+    A missing age counts as the median of the training images; median, mean and deviation come
+    from them alone.
+    """
+    missing = images["age_years"].isna().to_numpy()
+    age = images["age_years"].to_numpy(np.float64, na_value=np.nan)
+    known = age[train & ~missing]
+    median = np.median(known) if len(known) else 0.0
+    age = np.where(missing, median, age)
+    age = (age - age[train].mean()) / (age[train].std() or 1.0)
+    male, ap = images["gender"].eq("M"), images["view_position"].eq("AP")
+    return np.column_stack([age, missing, male, ap]).astype(np.float64)
+
+
+def _fit_predict(
+    features: Float[np.ndarray, "n k"],
+    targets: Bool[np.ndarray, " n"],
+    train: Bool[np.ndarray, " n"],
+) -> Float[np.ndarray, " n"]:
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  (2 s to import)
+
+    if targets[train].all() or not targets[train].any():
+        return np.full(len(targets), targets[train].mean())
+    model = LogisticRegression(solver="newton-cholesky").fit(features[train], targets[train])
+    return np.asarray(model.predict_proba(features)[:, 1])
+
+
+def _with_split(
+    index: pd.DataFrame, splits: pd.DataFrame
+) -> tuple[pd.DataFrame, Bool[np.ndarray, " n"]]:
+    images = index.merge(splits, on="image_index", validate="one_to_one")
+    train = images["split"].eq("train").to_numpy(bool)
+    if not train.any():
+        raise CohortError("no image of the index is in the train split; run the stage `split`")
+    return images, train
+
+
+def _held_out(images: pd.DataFrame, columns: dict[str, Float[np.ndarray, " n"]]) -> pd.DataFrame:
+    probs = pd.DataFrame(columns, index=images.index).astype(np.float32)
+    frame = pd.concat([images[["image_index", "split"]], probs], axis=1)
+    return frame[frame["split"].isin(HELD_OUT)].reset_index(drop=True)

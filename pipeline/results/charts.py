@@ -1,0 +1,179 @@
+"""The report's figures: SVG, drawn without global state, the same bytes on every run."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.findings import FINDINGS
+from pipeline.results.metrics import auroc_of, roc_curve
+
+# Okabe and Ito's colours, told apart by every kind of colour vision; markers double them.
+BLUE, GREEN, ORANGE, PURPLE, RED = "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#D55E00"
+INK, GREY, FAINT = "#222222", "#8a8a8a", "#dddddd"
+MEMBER_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)
+
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "report",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 9,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+}
+
+
+class Marks(NamedTuple):
+    """How a system is drawn in the plot of findings."""
+
+    label: str
+    marker: str
+    colour: str
+    size: float
+
+
+MARKS: dict[str, Marks] = {
+    "global": Marks("global branch", "o", PURPLE, 28),
+    "local": Marks("local branch", "^", ORANGE, 30),
+    "fusion": Marks("fusion", "s", GREEN, 28),
+    "ensemble": Marks("ensemble", "D", BLUE, 40),
+    "metadata_only": Marks("metadata only (no image)", "x", GREY, 34),
+    "ceiling": Marks("ceiling (best the labels allow)", "|", INK, 130),
+}
+
+
+def findings_chart(systems: Mapping[str, Mapping[str, float]]) -> str:
+    """AUROC of each finding as one row of marks; `systems` by a key of `MARKS`."""
+    findings = [name for name in FINDINGS if any(name in one for one in systems.values())]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.6, 0.7 + 0.3 * len(findings)), layout="constrained")
+        axes = figure.subplots()
+        rows = np.arange(len(findings))
+        axes.hlines(rows, 0, 1, color=FAINT, linewidth=0.7, zorder=0)
+        axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle=":")
+        for name, aurocs in systems.items():
+            mark = MARKS[name]
+            x = [aurocs.get(finding, np.nan) for finding in findings]
+            axes.scatter(x, rows, s=mark.size, marker=mark.marker, c=mark.colour, label=mark.label)
+        axes.set_yticks(rows, [label(finding) for finding in findings])
+        axes.set_ylim(len(findings) - 0.5, -0.5)
+        axes.set_xlim(_auroc_range([v for one in systems.values() for v in one.values()]))
+        axes.set_xlabel("test AUROC (dotted line: chance)")
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        figure.legend(loc="outside upper center", ncols=3)
+        return _svg(figure)
+
+
+def _auroc_range(values: Sequence[float]) -> tuple[float, float]:
+    return min(0.45, min(values) - 0.02), min(1.005, max(values) + 0.03)
+
+
+def differences_chart(differences: Mapping[str, Mapping[str, float]]) -> str:
+    """Paired differences in mean AUROC with their intervals, around a line at nought."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.6, 0.8 + 0.34 * len(differences)), layout="constrained")
+        axes = figure.subplots()
+        axes.axvline(0, color=GREY, linewidth=1)
+        for row, one in enumerate(differences.values()):
+            centre, low, high = (
+                one.get(k, one["mean_auroc"]) for k in ("mean_auroc", "low", "high")
+            )
+            colour = GREEN if low > 0 else RED if high < 0 else GREY
+            axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+            axes.scatter([centre], [row], color=colour, s=34, zorder=3)
+            axes.annotate(
+                f"{centre:+.3f}", (centre, row), (0, 7), textcoords="offset points",
+                ha="center", color=INK, fontsize=8,
+            )  # fmt: skip
+        axes.set_yticks(range(len(differences)), [name.replace("-", "−") for name in differences])
+        axes.set_ylim(len(differences) - 0.5, -0.6)
+        axes.set_xlabel("difference in mean test AUROC (right: the first one is better)")
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+        return _svg(figure)
+
+
+def roc_chart(
+    targets: Mapping[str, Bool[np.ndarray, " n"]], probs: Mapping[str, Float[np.ndarray, " n"]]
+) -> str:
+    """ROC curves as small multiples, one per finding."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.6, 8.8), layout="constrained")
+        grid = figure.subplots(4, 4, sharex=True, sharey=True)
+        for axes, finding in zip(grid.flat, targets, strict=False):
+            fpr, tpr = roc_curve(targets[finding], probs[finding])
+            axes.fill_between(fpr, tpr, color=BLUE, alpha=0.12, linewidth=0)
+            axes.plot(fpr, tpr, color=BLUE, linewidth=1.4)
+            axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
+            area = auroc_of(targets[finding], probs[finding])
+            positives = int(targets[finding].sum())
+            axes.set_title(label(finding), loc="left")
+            axes.text(0.97, 0.06, f"{area:.3f}\n{positives} positive", ha="right", fontsize=8)
+            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), aspect=1)
+        for axes in grid.flat[len(targets) :]:
+            axes.set_axis_off()
+        for axes in grid.flat[max(len(targets) - 4, 0) : len(targets)]:
+            axes.tick_params(labelbottom=True)  # the lowest of its column
+        figure.supxlabel("false positive rate", fontsize=9)
+        figure.supylabel("true positive rate", fontsize=9)
+        return _svg(figure)
+
+
+def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
+    """Loss and validation AUROC by epoch; a column per branch, a colour per member."""
+    names = [name.partition(".") for name in curves]
+    branches = list(dict.fromkeys(branch for _, _, branch in names))
+    members = list(dict.fromkeys(member for member, _, _ in names))
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(8.6, 4.6), layout="constrained")
+        grid = figure.subplots(2, len(branches), sharex="col", sharey="row", squeeze=False)
+        for member, _, branch in names:
+            column = branches.index(branch)
+            colour = MEMBER_COLOURS[members.index(member) % len(MEMBER_COLOURS)]
+            _curve(grid[:, column], curves[f"{member}.{branch}"], colour, member)
+        for column, branch in enumerate(branches):
+            grid[0, column].set_title(branch, loc="left")
+            grid[1, column].set_xlabel("epoch")
+        grid[0, 0].set_ylabel("loss (dashed: training)")
+        grid[1, 0].set_ylabel("validation AUROC")
+        handles, labels = grid[1, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=len(members))
+        return _svg(figure)
+
+
+def _curve(column: np.ndarray, curve: pd.DataFrame, colour: str, member: str) -> None:
+    marker = "." if len(curve) <= 30 else None
+    loss, area = column
+    loss.plot(curve["epoch"], curve["train_loss"], color=colour, linestyle="--", linewidth=1)
+    loss.plot(curve["epoch"], curve["val_loss"], color=colour, linewidth=1.4, marker=marker)
+    area.plot(
+        curve["epoch"],
+        curve["val_auroc"],
+        color=colour,
+        linewidth=1.4,
+        marker=marker,
+        label=member,
+    )
+    area.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def label(finding: str) -> str:
+    """A finding's name as prose."""
+    return finding.replace("_", " ")
+
+
+def _svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

@@ -1,0 +1,215 @@
+"""The page: what was reached, how sure that is, and pictures; one self-contained HTML file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.findings import FINDINGS
+from pipeline.results.charts import (
+    curves_chart,
+    differences_chart,
+    findings_chart,
+    label,
+    roc_chart,
+)
+from pipeline.results.pictures import (
+    COLOUR_MAP,
+    OPACITY,
+    Picture,
+    Radiographs,
+    draw_examples,
+    heatmap_method,
+)
+
+TEMPLATE = "report.html.jinja"
+
+BASELINES = ("metadata_only", "prevalence", "ceiling")
+
+Metrics = dict[str, Any]
+
+
+class Figures(NamedTuple):
+    """The numbers that the page shows."""
+
+    evaluate: Metrics
+    """metrics/evaluate.json"""
+    iou: Metrics
+    """metrics/iou.json; `{}` if the cohort has no boxes"""
+    split_counts: Metrics
+    """metrics/split.json: split to counts"""
+    curves: Mapping[str, pd.DataFrame]
+    """Of systems `<member>.<branch>`."""
+
+
+def render_report(
+    figures: Figures,
+    radiographs: Radiographs,
+    splits: pd.DataFrame,
+    *,
+    member: str,
+    examples: int,
+    threshold: float,
+) -> str:
+    """The whole page as HTML.
+
+    Args:
+        figures: numbers of all systems.
+        radiographs: test images, and the heatmaps and crops of `member`.
+        splits: of every image (schema SPLITS).
+        member: the one under study.
+        examples: radiographs per finding.
+        threshold: of the predicted boxes, as in `heatmap_box`.
+    """
+    environment = Environment(
+        loader=PackageLoader("pipeline", "results"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"label": label, "number": _number, "percent": _percent}
+    names = system_order(figures.evaluate, member)
+    return environment.get_template(TEMPLATE).render(
+        member=member,
+        evaluate=figures.evaluate,
+        names=names,
+        best=best_system(figures.evaluate, names),
+        cohort=_cohort(radiographs.index, splits),
+        split_names=split_order(figures.split_counts),
+        counts=split_rows(figures.split_counts),
+        charts=_charts(figures, radiographs, member),
+        iou=figures.iou,
+        iou_names=iou_order(figures.iou, member),
+        bar=best_baseline(figures.iou),
+        pictures=draw_examples(radiographs, examples=examples, threshold=threshold),
+        method=heatmap_method(radiographs.heatmaps),
+        threshold=threshold,
+        gradient=_gradient(),
+        findings=FINDINGS,
+        baselines=BASELINES,
+        box_lines=box_lines,
+    )
+
+
+def system_order(evaluate: Metrics, member: str) -> list[str]:
+    """Systems as one reads them: the ensemble, `member`, other members, what sees no image."""
+    systems = [name for name in evaluate if "mean_auroc" in evaluate[name]]
+    branches = ["fusion", "local", "global"]
+
+    def place(name: str) -> tuple[Any, ...]:
+        owner, _, branch = name.partition(".")
+        if name in BASELINES:
+            return (3, BASELINES.index(name))
+        if branch not in branches:
+            return (0, name)
+        return (1 if owner == member else 2, owner, branches.index(branch))
+
+    return sorted(systems, key=place)
+
+
+def best_system(evaluate: Metrics, names: Sequence[str]) -> str:
+    """The system that validation prefers; choosing on test would flatter it."""
+    systems = [name for name in names if name not in BASELINES]
+    return max(systems, key=lambda name: evaluate[name].get("val_mean_auroc", 0.0))
+
+
+def iou_order(iou: Metrics, member: str) -> list[tuple[str, str]]:
+    """Member and method as one reads them: `member`, the others, the image-free baselines."""
+    names = [(owner, method) for owner in iou for method in iou[owner]]
+    return sorted(names, key=lambda name: (name[0] == "baseline", name[0] != member, name))
+
+
+def best_baseline(iou: Metrics) -> float:
+    """Mean IoU that a method must exceed to have localised anything."""
+    return max((one["mean"]["iou"] for one in iou.get("baseline", {}).values()), default=0.0)
+
+
+def split_rows(counts: Metrics) -> list[tuple[str, list[Any]]]:
+    """Name and counts of each row; nested counts are opened, so that a row is one quantity."""
+    columns = [_flat(counts[name]) for name in split_order(counts)]
+    names = dict.fromkeys(name for column in columns for name in column)
+    ordered = sorted(names, key=lambda name: FINDINGS.index(name) if name in FINDINGS else -1)
+    return [(name, [column.get(name) for column in columns]) for name in ordered]
+
+
+def split_order(counts: Metrics) -> list[str]:
+    """Splits in the order of their use."""
+    return [name for name in ("train", "val", "test") if name in counts]
+
+
+def _flat(column: Metrics) -> Metrics:
+    flat: Metrics = {}
+    for name, value in column.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _cohort(index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, int]:
+    test = index[index["image_index"].isin(splits.loc[splits["split"] == "test", "image_index"])]
+    return {
+        "images": len(index),
+        "patients": int(index["patient_id"].nunique()),
+        "test_images": len(test),
+        "test_patients": int(test["patient_id"].nunique()),
+    }
+
+
+def _charts(figures: Figures, radiographs: Radiographs, member: str) -> dict[str, str]:
+    """Figures as data URIs; those without data are left out."""
+    roles = {f"{member}.{branch}": branch for branch in ("global", "local", "fusion")}
+    roles |= {name: name for name in ("ensemble", "metadata_only", "ceiling")}
+    aurocs = {
+        role: figures.evaluate[name]["auroc"]
+        for name, role in roles.items()
+        if name in figures.evaluate
+    }
+    charts = {"findings": findings_chart(aurocs), "roc": _roc(radiographs)}
+    if figures.evaluate["delta"]:
+        charts["differences"] = differences_chart(figures.evaluate["delta"])
+    if figures.curves:
+        charts["curves"] = curves_chart(figures.curves)
+    return {name: _data_uri(svg) for name, svg in charts.items()}
+
+
+def _roc(radiographs: Radiographs) -> str:
+    test = radiographs.predictions[radiographs.predictions["split"] == "test"]
+    labels = radiographs.index.set_index("image_index").loc[test["image_index"]]
+    targets = {finding: labels[finding].to_numpy(bool) for finding in FINDINGS}
+    both = {name: value for name, value in targets.items() if value.any() and not value.all()}
+    return roc_chart(both, {finding: test[finding].to_numpy() for finding in both})
+
+
+def box_lines(picture: Picture) -> list[tuple[str, list[float]]]:
+    """Boxes to draw: a kind (a class of the style sheet), and x, y, width, height in percent."""
+    boxes = [("truth", box) for box in picture.truths] + [("crop", picture.crop)]
+    if picture.predicted is not None:
+        boxes.append(("predicted", picture.predicted))
+    return [
+        (kind, [round(100 * float(v), 2) for v in (*box[:2], *(box[2:] - box[:2]))])
+        for kind, box in boxes
+    ]
+
+
+def _gradient() -> str:
+    """The legend of the overlay as CSS colour stops, on the mid grey of a radiograph."""
+    steps = np.linspace(0, 1, 9)
+    alpha = OPACITY * steps[:, None]
+    colours = (1 - alpha) * 0.5 + alpha * mpl.colormaps[COLOUR_MAP](steps)[:, :3]
+    return ", ".join(mpl.colors.to_hex(colour) for colour in colours)
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"

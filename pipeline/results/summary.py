@@ -1,0 +1,62 @@
+"""What a run reached, in a table that fits a terminal."""
+
+from typing import Any
+
+Metrics = dict[str, Any]
+
+_NEXT = """
+Look next:
+  report/index.html                                  the whole run on one page
+  dvc metrics show                                   every number (dvc metrics diff: against HEAD)
+  mlflow ui --backend-store-uri sqlite:///mlflow.db  runs and learning curves"""
+
+
+def summarise(evaluate: Metrics, iou: Metrics) -> str:
+    """The systems by mean test AUROC, the heatmaps by mean IoU, and where to look next.
+
+    Args:
+        evaluate: metrics/evaluate.json.
+        iou: metrics/iou.json.
+    """
+    return "\n".join([_systems(evaluate), "", _localisation(iou), _NEXT])
+
+
+def _systems(evaluate: Metrics) -> str:
+    test = evaluate["test"]
+    scored = {name: entry for name, entry in evaluate.items() if _is_system(entry)}
+    ranked = sorted(scored, key=lambda name: scored[name]["mean_auroc"])
+    head = f"{test['images']:,} test images of {test['patients']:,} patients"
+    return "\n".join(
+        [f"{head:<44}  mean AUROC  95 % interval     of ceiling"]
+        + [_system(name, scored[name]) for name in reversed(ranked)]
+    )
+
+
+def _is_system(entry: Any) -> bool:
+    return isinstance(entry, dict) and "auroc" in entry
+
+
+def _system(name: str, entry: Metrics) -> str:
+    low, high = entry.get("mean_auroc_low"), entry.get("mean_auroc_high")
+    interval = "" if low is None else f"{low:.3f} to {high:.3f}"
+    share = entry.get("share_of_ceiling")
+    return f"  {name:<42}  {entry['mean_auroc']:.3f}       {interval:<16}  " + (
+        "" if share is None else f"{share:.0%}"
+    )
+
+
+def _localisation(iou: Metrics) -> str:
+    rows = [
+        (f"{member} {method}", entry["mean"]["iou"])
+        for member, methods in iou.items()
+        if isinstance(methods, dict)
+        for method, entry in methods.items()
+        if isinstance(entry, dict) and "mean" in entry
+    ]
+    if not rows:
+        return "no radiologists' boxes on these images: nothing to localise against"
+    ranked = sorted(rows, key=lambda row: -row[1])
+    head = "against the radiologists' boxes"
+    return "\n".join(
+        [f"{head:<44}  mean IoU", *(f"  {name:<42}  {value:.3f}" for name, value in ranked)]
+    )

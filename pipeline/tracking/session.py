@@ -1,0 +1,209 @@
+"""What a stage says about itself: its options, its epochs, its numbers, its files, its end."""
+
+import dataclasses
+import logging
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Real
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pipeline.tracking.display import is_first_process, progress_of_epochs
+from pipeline.tracking.origin import flatten, origin_of
+from pipeline.tracking.spool import Record, Spool, exclusive
+
+log = logging.getLogger(__name__)
+
+EXPERIMENT = "cxr-pipeline"
+"""Name of the MLflow experiment that holds every run, unless MLFLOW_EXPERIMENT_NAME is set."""
+
+MAX_ARTIFACT_MB = 64
+"""Larger artifacts are named in MLflow, not copied to it: DVC keeps them."""
+
+_INTERRUPTED = 128 + signal.SIGINT
+"""Exit code into which a command line parser turns a Ctrl-C."""
+
+E = TypeVar("E")
+
+_spool: Spool | None = None
+_writers: list[subprocess.Popen[bytes]] = []  # kept, since they outlive the stage
+
+
+@contextmanager
+def stage(argv: Sequence[str]) -> Iterator[None]:
+    """Track the block as one stage of a pipeline run, until it ends or fails.
+
+    `CXR_TRACKING=off` in the environment tracks nothing; neither do `--help` and the ranks of
+    a `torchrun` other than the first.
+
+    Args:
+        argv: The stage's command line: `[".../stages/split.py", "--index", ...]`.
+    """
+    if not _is_wanted(argv):
+        yield
+        return
+    _try(_open, argv)
+    status = "FINISHED"
+    try:
+        yield
+    except BaseException as error:
+        status = _status_after(error)
+        raise
+    finally:
+        _try(_close, status)
+
+
+def follow(epochs: Iterable[E], *, total: int, label: str) -> Iterator[E]:
+    """Pass epochs through, showing each and logging its numbers as a step.
+
+    Args:
+        epochs: Dataclass records with an int field `epoch`, counted from 1; every other field
+            that holds a number is a metric. None and NaN mean that there is none.
+        total: How many epochs are expected; early stopping may yield fewer.
+        label: What is being trained.
+    """
+    latest: list[E] = []
+
+    def told() -> Iterator[tuple[int, dict[str, float]]]:
+        for epoch in epochs:
+            latest[:] = [epoch]
+            fields = _numbers(vars(epoch))
+            number = int(fields.pop("epoch"))
+            _say({"kind": "metrics", "values": fields, "step": number})
+            yield number, fields
+
+    for _ in progress_of_epochs(told(), total=total, label=label):
+        yield latest[0]
+
+
+def log_metrics(values: Mapping[str, Any]) -> None:
+    """Log nested numbers under dotted names, to the stage's run and the pipeline's.
+
+    Entries that are no finite number are left out. In the pipeline's run each name stands
+    under its stage, `evaluate/ensemble.mean_auroc`: two stages may use one name.
+    """
+    _say({"kind": "metrics", "values": _numbers(values), "step": 0, "in_parent": True})
+
+
+def log_artifact(path: Path) -> None:
+    """Copy a file or a small folder to the stage's run.
+
+    What is larger than `MAX_ARTIFACT_MB` is only named there, with its size.
+    """
+    if _spool is not None:
+        _try(_add_artifact, _spool, path)
+
+
+def _is_wanted(argv: Sequence[str]) -> bool:
+    off = os.environ.get("CXR_TRACKING", "on").lower() in {"off", "0", "false", "no"}
+    return not off and "--help" not in argv and is_first_process()
+
+
+def _open(argv: Sequence[str]) -> None:
+    global _spool  # noqa: PLW0603 (a process is one stage)
+    root = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+    name, options = Path(argv[0]).stem, _options(argv[1:])
+    title = " ".join(filter(None, [name, options.get("member")]))
+    params = Path(options.get("params", "params.yaml"))
+    origin = origin_of(title, root=root, params=params)
+    opening = {
+        "kind": "open",
+        "uri": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}",
+        "experiment": os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT,
+        "artifacts": str(root / "mlartifacts"),
+        "parent": dataclasses.asdict(origin),
+        "stage": name,
+        "title": title,
+        "options": options,
+    }
+    _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
+    _start_writer(_spool.path.parent)
+
+
+def _status_after(error: BaseException) -> str:
+    code = error.code if isinstance(error, SystemExit) else None
+    if isinstance(error, KeyboardInterrupt) or code == _INTERRUPTED:
+        return "KILLED"
+    return "FINISHED" if isinstance(error, SystemExit) and not code else "FAILED"
+
+
+def _close(status: str) -> None:
+    global _spool
+    if _spool is not None:
+        spool, _spool = _spool, None
+        spool.append({"kind": "end", "status": status})
+        spool.close()
+        _start_writer(spool.path.parent)
+
+
+def spool_folder(root: Path) -> Path:
+    """Where stages of the checkout at `root` leave their records for the writer."""
+    return root / ".tracking"
+
+
+def _start_writer(folder: Path) -> None:
+    """Make sure that a writer runs.
+
+    In its own session, so that a Ctrl-C meant for the stage leaves it time to write that down.
+    """
+    with exclusive(folder / "writer.lock") as idle:
+        pass
+    if idle:
+        writer = subprocess.Popen(
+            [sys.executable, "-m", "pipeline.tracking.writer", str(folder)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        _writers.append(writer)
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    """`--a 1 --b=2 --c` as a mapping; values of a repeated option are joined by spaces."""
+    options: dict[str, str] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+        else:
+            value = word
+        if name:
+            options[name] = " ".join(filter(None, [options.get(name), value]))
+    return options
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    flat = {name: leaf for name, leaf in flatten(values).items() if isinstance(leaf, Real)}
+    return {name: float(leaf) for name, leaf in flat.items() if math.isfinite(leaf)}
+
+
+def _add_artifact(spool: Spool, path: Path) -> None:
+    files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+    size_mb = sum(file.stat().st_size for file in files) / 1e6
+    if not files:
+        log.warning("%s: nothing there to log as an artifact", path)
+    elif size_mb > MAX_ARTIFACT_MB:
+        spool.append({"kind": "named", "path": str(path), "size_mb": round(size_mb)})
+    else:
+        spool.append({"kind": "artifact", "path": spool.add(path)})
+
+
+def _say(record: Record) -> None:
+    if _spool is not None:
+        _try(_spool.append, record)
+
+
+def _try(action: Callable[..., None], *args: Any) -> None:
+    """Tracking never costs a stage: whatever goes wrong is a warning, and tracking ends."""
+    global _spool  # noqa: PLW0603
+    try:
+        action(*args)
+    except Exception as error:
+        _spool = None
+        log.warning("warning: this stage is not tracked any further: %s", error)

@@ -1,0 +1,117 @@
+"""One file per stage in which it says what happened; it outlives the stage, even a killed one.
+
+A spool is `<id>.jsonl`, one record per line, and `<id>.files/`, the artifacts as they were when
+the stage logged them. The stage holds a lock on its spool for as long as it lives: a spool that
+is free and has no last record belongs to a stage that was killed.
+"""
+
+import fcntl
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+Record = dict[str, Any]
+
+
+class Spool:
+    """The stage's end: append records, add files, close."""
+
+    def __init__(self, folder: Path, name: str, opening: Record) -> None:
+        ensure_folder(folder)
+        self.path = folder / f"{time.time_ns()}-{name}-{secrets.token_hex(3)}.jsonl"
+        # Named only once it is locked and has its first record: no reader sees it half made.
+        hidden = self.path.with_suffix(".new")
+        self._file: IO[bytes] = hidden.open("ab", buffering=0)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        self.append(opening)
+        hidden.rename(self.path)
+
+    def append(self, record: Record) -> None:
+        """Add one record; a line is written whole, so a reader never sees half of one."""
+        stamped = {"time_ms": time.time_ns() // 1_000_000} | record
+        self._file.write(json.dumps(stamped).encode() + b"\n")
+
+    def add(self, path: Path) -> str:
+        """Keep a copy of a file or folder; returns its name within the spool's files."""
+        files = files_of(self.path)
+        files.mkdir(exist_ok=True)
+        copy = files / path.name
+        if path.is_dir():
+            shutil.copytree(path, copy, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(path, copy)
+        return path.name
+
+    def close(self) -> None:
+        """Let go of the lock: nothing more is coming."""
+        self._file.close()
+
+
+class Reader:
+    """The writer process's end: records in order, each until it is acknowledged."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offset = 0
+
+    def records(self) -> Iterator[Record]:
+        """Records not yet acknowledged; one counts as such when the next is asked for."""
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                with suppress(json.JSONDecodeError):  # a machine that went down as it wrote
+                    yield json.loads(line)
+                self._offset += len(line)
+
+    def is_abandoned(self) -> bool:
+        """Whether no living stage holds the spool."""
+        with exclusive(self.path, mode="rb") as free:
+            return free
+
+    def remove(self) -> None:
+        """Delete the spool and its files."""
+        shutil.rmtree(files_of(self.path), ignore_errors=True)
+        self.path.unlink(missing_ok=True)
+
+
+def spools(folder: Path) -> list[Path]:
+    """Spools in `folder`, oldest first."""
+    return sorted(folder.glob("*.jsonl"))
+
+
+def files_of(spool: Path) -> Path:
+    """Where the artifacts of a spool are kept."""
+    return spool.with_suffix(".files")
+
+
+def ensure_folder(folder: Path) -> None:
+    """Make the spools' folder, invisible to git."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+@contextmanager
+def exclusive(path: Path, *, mode: str = "ab", wait: bool = False) -> Iterator[bool]:
+    """Hold a lock on the file at `path`; yields whether it was to be had."""
+    with path.open(mode) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def wait_until_written(folder: Path, *, timeout_s: float) -> bool:
+    """Wait until no spool is left; whether that came about in time."""
+    until = time.monotonic() + timeout_s
+    while spools(folder) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not spools(folder)

@@ -1,0 +1,142 @@
+"""Spooled records as MLflow runs: one per pipeline run, its stages nested in it."""
+
+import getpass
+import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from pipeline.tracking.spool import Record, exclusive
+
+_BATCH = 900
+"""Entries per request; MLflow refuses more than 1,000 metrics."""
+
+_LONGEST_PARAM = 6000
+
+
+class Store:
+    """One MLflow store, with what it takes to find the runs of a spool again."""
+
+    def __init__(self, uri: str, experiment: str, *, artifacts: str) -> None:
+        # MLflow migrates a SQLite store as it opens it, and two processes that do so at once
+        # break each other's migration: `duplicate column name`.
+        database = Path(uri.removeprefix("sqlite:///") + ".lock")
+        local = uri.startswith("sqlite:///")
+        with exclusive(database, wait=True) if local else nullcontext():
+            self._client = MlflowClient(tracking_uri=uri)
+            found = self._client.get_experiment_by_name(experiment)
+            # A local store's artifact folder would follow the first process's folder.
+            place = Path(artifacts).as_uri() if local else None
+            self._experiment: str = (
+                found.experiment_id
+                if found
+                else self._client.create_experiment(experiment, artifact_location=place)
+            )
+
+    def open(self, opening: Record, spool: str) -> "StageRun":
+        """The stage's run and its parent's, found by their tags or created."""
+        parent = opening["parent"]
+        tags = parent["tags"]
+        above = self._find_or_create(
+            "pipeline_run",
+            parent["key"],
+            name=parent["name"],
+            tags=tags,
+            time_ms=opening["time_ms"],
+        )
+        known = above.data.params
+        unset = {name: value for name, value in parent["params"].items() if name not in known}
+        self.log(above.info.run_id, params=unset)
+        self._client.update_run(above.info.run_id, status="RUNNING")
+        member = opening["options"].get("member")
+        own = {"mlflow.parentRunId": above.info.run_id, "stage": opening["stage"]}
+        below = self._find_or_create(
+            "stage_run",
+            spool,
+            name=opening["title"],
+            tags=tags | own | ({"member": member} if member else {}),
+            time_ms=opening["time_ms"],
+        )
+        self.log(below.info.run_id, params=opening["options"])
+        prefix = opening["title"].replace(" ", "/")
+        return StageRun(self, parent=above.info.run_id, child=below.info.run_id, prefix=prefix)
+
+    def _find_or_create(
+        self, tag: str, value: str, *, name: str, tags: dict[str, str], time_ms: int
+    ) -> Run:
+        wanted = f"tags.{tag} = '{value}'"
+        found = self._client.search_runs([self._experiment], wanted, max_results=1)
+        if found:
+            return found[0]
+        every = {"mlflow.user": getpass.getuser(), tag: value}
+        return self._client.create_run(
+            self._experiment, start_time=time_ms, tags=tags | every, run_name=name
+        )
+
+    def log(
+        self,
+        run: str,
+        *,
+        metrics: dict[str, float] | None = None,
+        params: dict[str, str] | None = None,
+        step: int = 0,
+        time_ms: int = 0,
+    ) -> None:
+        """Log to `run` in as few requests as MLflow allows."""
+        points = [Metric(_key(n), v, time_ms, step) for n, v in (metrics or {}).items()]
+        for start in range(0, len(points), _BATCH):
+            self._client.log_batch(run, metrics=points[start : start + _BATCH])
+        words = [Param(_key(n), v[:_LONGEST_PARAM]) for n, v in (params or {}).items()]
+        for start in range(0, len(words), 100):
+            self._client.log_batch(run, params=words[start : start + 100])
+
+    def tag(self, run: str, name: str, value: str) -> None:
+        """Set one tag."""
+        self._client.log_batch(run, tags=[RunTag(name, value)])
+
+    def upload(self, run: str, path: Path) -> None:
+        """Copy a file, or a folder under its name."""
+        if path.is_dir():
+            self._client.log_artifacts(run, str(path), artifact_path=path.name)
+        else:
+            self._client.log_artifact(run, str(path))
+
+    def end(self, run: str, status: str, time_ms: int) -> None:
+        """Say how and when a run ended."""
+        self._client.set_terminated(run, status, end_time=time_ms)
+
+
+class StageRun:
+    """One stage's run in a store."""
+
+    def __init__(self, store: Store, *, parent: str, child: str, prefix: str) -> None:
+        self._store, self._parent, self._child, self._prefix = store, parent, child, prefix
+
+    def apply(self, record: Record, files: Path) -> None:
+        """Do what a record says; doing it again changes nothing."""
+        match record["kind"]:
+            case "metrics":
+                self._log_metrics(record)
+            case "artifact":
+                self._store.upload(self._child, files / record["path"])
+            case "named":
+                size = f"{record['size_mb']} MB, not copied"
+                self._store.tag(self._child, _key(f"artifact/{record['path']}"), size)
+            case "end":
+                self._store.end(self._child, record["status"], record["time_ms"])
+                self._store.end(self._parent, record["status"], record["time_ms"])
+
+    def _log_metrics(self, record: Record) -> None:
+        when: dict[str, Any] = {"step": record["step"], "time_ms": record["time_ms"]}
+        self._store.log(self._child, metrics=record["values"], **when)
+        if record.get("in_parent"):
+            under = {f"{self._prefix}/{name}": v for name, v in record["values"].items()}
+            self._store.log(self._parent, metrics=under, **when)
+
+
+def _key(name: str) -> str:
+    """`name` in the characters that MLflow allows."""
+    return re.sub(r"[^\w\-./ ]", "_", name)[:250]

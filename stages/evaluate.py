@@ -1,0 +1,41 @@
+"""Stage `evaluate`: every system against the labels."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts import tables
+from pipeline.artifacts.files import read_json
+from pipeline.artifacts.metrics import write_metrics, write_plot
+from pipeline.params import load_params
+from pipeline.results.evaluation import evaluate
+from stages.options import Dep, Deps, Out, ParamsFile, run
+
+
+def main(
+    predictions: Deps,
+    index: Dep,
+    splits: Dep,
+    ceiling: Dep,
+    out: Out,
+    roc: Out,
+    per_finding: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Write AUROCs with intervals, paired differences, and the points of two plots."""
+    cfg = load_params(params)
+    evaluation = evaluate(
+        tables.read_systems(predictions),
+        tables.read_index(index),
+        tables.read_splits(splits),
+        read_json(ceiling),
+        replicates=cfg.evaluate.bootstrap,
+        seed=cfg.seed,
+    )
+    write_metrics(evaluation.metrics, out)
+    write_plot(evaluation.roc, roc)
+    write_plot(evaluation.per_finding, per_finding)
+    tracking.log_metrics(evaluation.metrics)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,55 @@
+"""Stage `ingest`: radiographs and their tables to shards and parquet."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts.cohort_source import find_cohort
+from pipeline.artifacts.files import write_json
+from pipeline.artifacts.row_places import placing
+from pipeline.artifacts.tables import write_boxes, write_index, write_official_lists
+from pipeline.cohort.cache import image_index, ingest_report, plan_reading, settle
+from pipeline.cohort.decoding import decode_images
+from pipeline.cohort.nih import parse_entries
+from pipeline.cohort.nih_boxes import boxes_as_fractions, parse_boxes
+from pipeline.cohort.nih_lists import lists_of_images, parse_lists
+from pipeline.params import load_params
+from stages.options import Dep, Out, ParamsFile, run
+
+
+def main(
+    source: Dep,
+    images: Out,
+    index: Out,
+    boxes: Out,
+    lists: Out,
+    ceiling: Out,
+    report: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Read a cohort in any layout; write its cache, its tables and what was left out."""
+    cfg = load_params(params)
+    cohort = find_cohort(source)
+    entries = parse_entries(cohort.entries)
+    names = entries.table["image_index"]
+    official = parse_lists(cohort.train_val, cohort.test, names)
+    drawn = parse_boxes(cohort.boxes)
+    plan = plan_reading(cohort, entries, cfg.ingest)
+    side = cfg.ingest.size
+    with placing(images, rows=len(plan.rows), shape=(side, side)) as places:
+        decoded = decode_images(
+            plan.streams, plan.rows, places.write, size=side, workers=plan.workers
+        )
+        shown = tracking.progress(decoded, total=len(plan.rows), unit="images", label="ingest")
+        read = settle(shown, plan, entries, cfg.ingest, folder=str(source))
+        places.keep(read.rows)
+    table = image_index(entries, read)
+    used_boxes = boxes_as_fractions(drawn, table, names)
+    write_index(table, index)
+    write_boxes(used_boxes.table, boxes)
+    write_official_lists(lists_of_images(official, table["image_index"]), lists)
+    write_json(cohort.ceiling, ceiling)
+    write_json(ingest_report(entries, read, used_boxes, official, cfg.ingest), report)
+
+
+if __name__ == "__main__":
+    run(main)

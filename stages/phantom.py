@@ -1,0 +1,23 @@
+"""Stage `phantom`: make a cohort of chest radiographs with a known answer."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts.cohort_layout import write_cohort
+from pipeline.cohort.phantom.cohort import make_cohort
+from pipeline.params import load_params
+from stages.options import Out, ParamsFile, run
+
+
+def main(out: Out, params: ParamsFile = Path("params.yaml")) -> None:
+    """Write images, tables and lists in NIH's layout, and the ceiling of the labels."""
+    cfg = load_params(params)
+    cohort = make_cohort(cfg.phantom)
+    images = tracking.progress(
+        cohort.images, total=len(cohort.entries), unit="image", label="phantom"
+    )
+    write_cohort(out, images, cohort.entries, cohort.train_val, cohort.test, cohort.ceiling)
+
+
+if __name__ == "__main__":
+    run(main)

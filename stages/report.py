@@ -1,0 +1,60 @@
+"""Stage `report`: the page."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts import members, tables
+from pipeline.artifacts.files import write_text
+from pipeline.artifacts.metrics import read_metrics
+from pipeline.artifacts.shards import Shards
+from pipeline.params import load_params
+from pipeline.results.pictures import Radiographs
+from pipeline.results.report import Figures, render_report
+from stages.options import Dep, Deps, Out, ParamsFile, run
+
+
+def main(
+    evaluate: Dep,
+    iou: Dep,
+    split_counts: Dep,
+    ensemble: Dep,
+    images: Dep,
+    index: Dep,
+    boxes: Dep,
+    heatmaps: Dep,
+    crops: Dep,
+    splits: Dep,
+    curves: Deps,
+    out: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Write one self-contained HTML page."""
+    cfg = load_params(params)
+    figures = Figures(
+        evaluate=read_metrics(evaluate),
+        iou=read_metrics(iou),
+        split_counts=read_metrics(split_counts),
+        curves=members.read_member_curves(curves),
+    )
+    radiographs = Radiographs(
+        images=Shards(images),
+        index=tables.read_index(index),
+        predictions=tables.read_predictions(ensemble),
+        boxes=tables.read_boxes(boxes),
+        crops=tables.read_crop_boxes(crops),
+        heatmaps=members.read_heatmaps(heatmaps),
+    )
+    page = render_report(
+        figures,
+        radiographs,
+        tables.read_splits(splits),
+        member=heatmaps.name,
+        examples=cfg.report.examples,
+        threshold=cfg.iou.threshold,
+    )
+    write_text(page, out)
+    tracking.log_artifact(out)
+
+
+if __name__ == "__main__":
+    run(main)

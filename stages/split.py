@@ -1,0 +1,28 @@
+"""Stage `split`: hold out whole patients for validation and test."""
+
+from pathlib import Path
+
+from pipeline.artifacts.files import write_json
+from pipeline.artifacts.tables import read_index, read_official_lists, write_splits
+from pipeline.cohort.split import assign_splits, count_splits
+from pipeline.params import load_params
+from stages.options import Dep, Out, ParamsFile, run
+
+
+def main(
+    index: Dep,
+    lists: Dep,
+    out: Out,
+    counts: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Read the image index and the official lists; write every image's split, and counts."""
+    cfg = load_params(params)
+    images = read_index(index)
+    splits = assign_splits(images, read_official_lists(lists), cfg.split, seed=cfg.seed)
+    write_splits(splits, out)
+    write_json(count_splits(images, splits), counts)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,19 @@
+"""Command `summary`: a small table of what was reached, and where to look next."""
+
+from pathlib import Path
+
+import typer
+
+from pipeline.artifacts.files import read_json
+from pipeline.results.summary import summarise
+
+
+def main(
+    evaluate: Path = Path("metrics/evaluate.json"), iou: Path = Path("metrics/iou.json")
+) -> None:
+    """Print the last run's results."""
+    typer.echo(summarise(read_json(evaluate), read_json(iou)))
+
+
+if __name__ == "__main__":
+    typer.run(main)

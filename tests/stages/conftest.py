@@ -1,0 +1,87 @@
+"""A clone of this repository whose params are tiny, and its pipeline run once with real DVC."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+REPO = Path(__file__).parents[2]
+
+TINY = {
+    "phantom": {"patients": 120, "size_px": 128, "prevalence_scale": 6.0},
+    "ingest": {"size": 96, "workers": 1},
+    "split": {"val_fraction": 0.2, "min_positives": 0},
+    "train": {"input_size": 32, "batch_size": 16},
+    "global": {"epochs": 1},
+    "local": {"epochs": 1},
+    "fusion": {"epochs": 1},
+    "crop": {"size": 32},
+    "evaluate": {"bootstrap": 20},
+    "report": {"examples": 1},
+}
+
+
+def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end; a failure shows what was printed."""
+    bin_folder = str(Path(sys.executable).parent)
+    variables = os.environ | {
+        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@example.org",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@example.org",
+        "OMP_NUM_THREADS": "1",
+        "CXR_TRACKING": "off",
+    }
+    done = subprocess.run(
+        command, cwd=cwd, env=variables | env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (
+        f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    )
+    return done
+
+
+def merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    for key, value in changes.items():
+        values[key] = merge(values[key], value) if isinstance(value, dict) else value
+    return values
+
+
+def clone(folder: Path) -> Path:
+    """What git would give a stranger (uncommitted changes included), with tiny params."""
+    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=REPO).stdout.split("\n")
+    for name in filter(None, listed):
+        if (REPO / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPO / name, folder / name)
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump(merge(yaml.safe_load(params.read_text()), TINY)))
+    run("git", "init", "-q", cwd=folder)
+    commit(folder)
+    return folder
+
+
+def commit(folder: Path) -> None:
+    run("git", "add", "-A", cwd=folder)
+    run("git", "commit", "-qm", "state", cwd=folder)
+
+
+@pytest.fixture(scope="session")
+def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    return lambda: clone(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="session")
+def finished(make_clone: Callable[[], Path]) -> Path:
+    """A clone after `dvc repro`; tests may change params, but put them back."""
+    folder = make_clone()
+    run("dvc", "repro", "report", cwd=folder)
+    commit(folder)
+    return folder

@@ -1,0 +1,190 @@
+"""Stages as processes, with a real MLflow store that a user could open."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pipeline.tracking.session import spool_folder
+from pipeline.tracking.spool import spools, wait_until_written
+
+pytestmark = pytest.mark.xdist_group("mlflow")  # the runs below are made once
+
+REPOSITORY = Path(__file__).parents[2]
+
+STAGE = """
+import signal, sys, time
+from dataclasses import dataclass
+from pathlib import Path
+from pipeline import tracking
+from stages.options import Choice, Out, ParamsFile, run
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+@dataclass(frozen=True)
+class Epoch:
+    epoch: int
+    train_loss: float
+
+def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("params.yaml")) -> None:
+    for _ in tracking.follow((Epoch(n, 1 / n) for n in (1, 2, 3)), total=3, label="train"):
+        pass
+    tracking.log_metrics({"mean_auroc": 0.75})
+    out.write_text("weights")
+    tracking.log_artifact(out)
+    if does == "fail":
+        raise ValueError("boom")
+    if does == "wait":
+        print("ready", flush=True)
+        time.sleep(60)
+
+run(main)
+"""
+
+
+@dataclass(frozen=True)
+class Started:
+    process: subprocess.Popen
+    since: float
+
+    def ended(self) -> tuple[int, float, str]:
+        """Exit code, seconds until it left, and what it and its writer said."""
+        code = self.process.wait(timeout=60)
+        seconds = time.monotonic() - self.since
+        return code, seconds, self.process.communicate(timeout=60)[1]
+
+
+def start(stage: str, *, cwd: Path, root: Path, does="work", member="main", **env) -> Started:
+    """A stage of this name in the checkout at `root`, run in `cwd`."""
+    for folder in [cwd, root]:
+        folder.mkdir(exist_ok=True)
+    (cwd / "params.yaml").write_text("seed: 7\nglobal:\n  epochs: 3\n")
+    script = cwd / f"{stage}.py"
+    script.write_text(STAGE)
+    command = [sys.executable, str(script), "--out", f"{member}.bin", "--does", does]
+    plain = {k: v for k, v in os.environ.items() if not re.match("DVC_|MLFLOW_|CXR_|RANK", k)}
+    process = subprocess.Popen(
+        [*command, "--member", member],
+        cwd=cwd,
+        env=plain | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(root)} | env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    return Started(process, time.monotonic())
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory):
+    """Stages that start at once on a store that is not there yet, and one with a dead server."""
+    tmp = tmp_path_factory.mktemp("tracking")
+    root, lonely, temp = tmp / "root", tmp / "lonely", tmp / "temp"
+    fox, owl = {"DVC_EXP_NAME": "brave-fox"}, {"DVC_EXP_NAME": "wise-owl"}
+    dead = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    started = {
+        "in temp": start("train_global", cwd=temp, root=root, **fox),
+        "interrupted": start("train_local", cwd=root, root=root, does="wait"),
+        "killed": start("train_fusion", cwd=root, root=root, does="wait"),
+        "dead server": start("split", cwd=lonely, root=lonely, **dead),
+    }
+    for name, number in [("interrupted", signal.SIGINT), ("killed", signal.SIGKILL)]:
+        started[name].process.stdout.readline()
+        started[name].process.send_signal(number)
+    started["in temp"].process.wait()
+    more = {
+        "second stage": start("evaluate", cwd=temp, root=root, **fox),
+        "failing": start("extract_crops", cwd=root, root=root, does="fail", **owl),
+    }
+    ended = {name: stage.ended() for name, stage in (started | more).items()}
+    assert wait_until_written(spool_folder(root), timeout_s=60.0)
+    return tmp, ended
+
+
+@pytest.fixture(scope="module")
+def runs(outcome):
+    """Each run by its name, without its date; and each run's training loss."""
+    from mlflow import MlflowClient  # noqa: PLC0415 (seconds, which other tests need not wait)
+
+    client = MlflowClient(f"sqlite:///{outcome[0] / 'root' / 'mlflow.db'}")
+    (experiment,) = [e for e in client.search_experiments() if e.name == "cxr-pipeline"]
+    found = client.search_runs([experiment.experiment_id])
+    runs = {re.sub(r" \d{4}-.*", " by hand", run.info.run_name): run for run in found}
+    ids = [run.info.run_id for run in found]
+    return runs, {run: client.get_metric_history(run, "train_loss") for run in ids}
+
+
+def test_every_stage_leaves_with_its_own_exit_code(outcome):
+    codes = {name: code for name, (code, _, _) in outcome[1].items()}
+    assert codes == {
+        "in temp": 0,
+        "second stage": 0,
+        "dead server": 0,
+        "failing": 1,
+        "interrupted": 130,
+        "killed": -signal.SIGKILL,
+    }
+
+
+def test_no_stage_of_a_cold_store_says_a_word_of_mlflow(outcome):
+    for name, (_, _, said) in outcome[1].items():
+        assert name == "dead server" or "warning" not in said.lower()
+        assert "alembic" not in said
+
+
+def test_a_dead_server_costs_one_warning_and_keeps_the_records(outcome):
+    tmp, ended = outcome
+    _, _, said = ended["dead server"]
+    assert said.count("warning: MLflow does not take") == 1
+    assert "Retrying" not in said
+    assert len(spools(spool_folder(tmp / "lonely"))) == 1
+
+
+def test_stages_of_an_experiment_are_nested_in_one_run(runs):
+    named, _ = runs
+    parent = named["brave-fox"]
+    children = [named["train_global main"], named["evaluate main"]]
+    assert {r.data.tags["mlflow.parentRunId"] for r in children} == {parent.info.run_id}
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"seed": "7", "global.epochs": "3"}
+    assert parent.data.tags["mode"] == "temp"
+    assert parent.data.metrics["evaluate/main/mean_auroc"] == 0.75
+
+
+def test_a_stage_s_run_holds_its_options_epochs_and_files(runs, outcome):
+    named, history = runs
+    run = named["train_global main"]
+    assert run.data.params == {"out": "main.bin", "does": "work", "member": "main"}
+    assert run.data.metrics["mean_auroc"] == 0.75
+    points = [(point.step, point.value) for point in history[run.info.run_id]]
+    assert points == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+    artifacts = outcome[0] / "root" / "mlartifacts" / run.info.run_id / "artifacts"
+    assert (artifacts / "main.bin").read_text() == "weights"
+
+
+@pytest.mark.parametrize(
+    ("stage", "pipeline_run", "status"),
+    [
+        ("extract_crops main", "wise-owl", "FAILED"),
+        ("train_local main", "train_local main by hand", "KILLED"),
+        ("train_fusion main", "train_fusion main by hand", "KILLED"),
+    ],
+)
+def test_the_end_of_a_stage_is_that_of_its_pipeline_run(runs, stage, pipeline_run, status):
+    named, _ = runs
+    assert named[stage].info.status == named[pipeline_run].info.status == status
+    assert named[stage].data.tags["mlflow.parentRunId"] == named[pipeline_run].info.run_id
+
+
+@pytest.mark.slow
+def test_nine_processes_at_once_open_a_cold_store(tmp_path):
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    roots = [tmp_path / str(n) for n in range(9)]
+    started = [start("split", cwd=r, root=r, MLFLOW_TRACKING_URI=uri) for r in roots]
+    assert [stage.ended()[0] for stage in started] == [0] * 9
+    assert all(wait_until_written(spool_folder(root), timeout_s=200.0) for root in roots)

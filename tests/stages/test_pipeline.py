@@ -1,0 +1,139 @@
+"""The whole graph, run by real DVC on a tiny made cohort."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.tables import read_crop_boxes, read_index, read_predictions, read_splits
+from tests.stages.conftest import merge, run
+
+MEMBERS = ("main", "second", "third")
+
+
+@pytest.fixture
+def with_params(finished):
+    """Change params for one test."""
+    path = finished / "params.yaml"
+    before = path.read_text()
+
+    def change(**changes):
+        path.write_text(yaml.safe_dump(merge(yaml.safe_load(before), changes)))
+
+    yield change
+    path.write_text(before)
+
+
+def changed_stages(folder: Path) -> set[str]:
+    """Stages that DVC would run: those it calls changed, and all that DVC puts after them."""
+    status = json.loads(run("dvc", "status", "--json", cwd=folder).stdout)
+    direct = {stage.split(":")[-1] for stage in status}
+    dot = run("dvc", "dag", "--dot", cwd=folder).stdout
+    edges = re.findall(r'"([^"]+)" -> "([^"]+)"', dot)
+    reached = set(direct)
+    while more := {end for start, end in edges if start in reached} - reached:
+        reached |= more
+    return reached
+
+
+def test_a_second_repro_runs_nothing(finished):
+    run("dvc", "repro", cwd=finished)
+    started = time.monotonic()
+    done = run("dvc", "repro", cwd=finished)
+    assert "Data and pipelines are up to date." in done.stdout + done.stderr
+    assert "Running stage" not in done.stdout
+    assert time.monotonic() - started < 20  # a figure for a busy machine; see the README's
+
+
+def test_the_artefacts_agree_with_each_other(finished):
+    index = read_index(finished / "data/cache/index.parquet")
+    splits = read_splits(finished / "data/splits.parquet")
+    assert list(index["image_index"]) == list(splits["image_index"])
+    patients = index.merge(splits).groupby("patient_id")["split"].nunique()
+    assert patients.max() == 1
+    held_out = set(splits.loc[splits["split"] != "train", "image_index"])
+    for member in MEMBERS:
+        crops = read_crop_boxes(finished / f"data/crops/{member}/boxes.parquet")
+        assert list(crops["image_index"]) == list(index["image_index"])
+        assert Shards(finished / f"data/crops/{member}/images").shape == (len(index), 32, 32)
+        for method in ("attention", "cam"):
+            assert len(Shards(finished / f"data/heatmaps/{member}", method)) == len(index)
+        for branch in ("global", "local", "fusion"):
+            table = read_predictions(finished / f"data/predictions/{member}/{branch}.parquet")
+            assert set(table["image_index"]) == held_out
+            assert table.iloc[:, 2:].stack().between(0, 1).all()
+
+
+def test_the_metrics_hold_every_system_floor_and_ceiling(finished):
+    metrics = json.loads((finished / "metrics/evaluate.json").read_text())
+    systems = {f"{m}.{branch}" for m in MEMBERS for branch in ("global", "local", "fusion")}
+    assert systems | {"ensemble", "metadata_only", "prevalence", "ceiling"} <= metrics.keys()
+    assert metrics["metadata_only"]["mean_auroc"] < metrics["ceiling"]["mean_auroc"]
+    iou = json.loads((finished / "metrics/iou.json").read_text())
+    assert {"main", "second", "third", "baseline"} <= iou.keys()
+
+
+def test_the_learning_curves_have_a_row_per_epoch(finished):
+    curve = pd.read_csv(finished / "plots/curves/main/global.csv")
+    assert list(curve["epoch"]) == [1]
+
+
+def test_an_iou_param_reruns_iou_and_report_and_nothing_else(finished, with_params):
+    with_params(iou={"threshold": 0.5})
+    done = run("dvc", "repro", cwd=finished)
+    ran = re.findall(r"Running stage '([^']+)'", done.stdout)
+    assert ran == ["iou", "report"]
+    run("git", "checkout", "-q", ".", cwd=finished)
+    run("dvc", "checkout", "-q", cwd=finished)
+
+
+def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
+    with_params(split={"val_fraction": 0.25})
+    everything = {"phantom", "ingest", "split", "ensemble", "evaluate", "iou", "report"} | {
+        f"{stage}@{member}"
+        for stage in ("train_global", "extract_crops", "train_local", "train_fusion")
+        for member in MEMBERS
+    }
+    assert changed_stages(finished) == everything - {"phantom", "ingest"}
+
+
+@pytest.mark.parametrize(
+    ("branch", "stages"),
+    [
+        ("global", {"train_global", "extract_crops", "train_local", "train_fusion"}),
+        ("local", {"train_local", "train_fusion"}),
+    ],
+)
+def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
+    finished, with_params, branch, stages
+):
+    with_params(model={branch: "resnet18"})
+    chain = {f"{stage}@main" for stage in stages}
+    vote = {"ensemble", "evaluate", "report"} | ({"iou"} if branch == "global" else set())
+    assert changed_stages(finished) == chain | vote
+
+
+def test_the_committed_lock_is_current():
+    repo = Path(__file__).parents[2]
+    status = json.loads(run("dvc", "status", "--json", cwd=repo).stdout)
+    stale = {
+        stage: [
+            change for change in changes if "changed deps" in change or isinstance(change, str)
+        ]
+        for stage, changes in status.items()
+    }
+    kinds = {
+        (stage, path): kind
+        for stage, changes in stale.items()
+        for change in changes
+        if isinstance(change, dict)
+        for path, kind in change["changed deps"].items()
+    }
+    outdated = {k: v for k, v in kinds.items() if k[1].endswith((".py", ".jinja", ".yaml"))}
+    assert outdated == {}
+    assert not {stage: c for stage, c in stale.items() if "changed command" in c}

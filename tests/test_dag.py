@@ -1,0 +1,221 @@
+"""dvc.yaml tells the truth: a stage imports, reads and writes what it declares.
+
+Four claims, each a function from the graph and the code to a list of faults; each is shown to
+hold for this repository, and to fail on a copy in which it was broken.
+"""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.graph import code_deps, is_code, rewrite_code_deps
+
+REPO = Path(__file__).parents[1]
+LOGIC = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.comprehension)
+
+Graph = dict[str, dict[str, Any]]
+
+
+def read_graph(root: Path) -> Graph:
+    """Stages by name, `foreach` bodies unwrapped."""
+    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    return {name: stage.get("do", stage) for name, stage in stages.items()}
+
+
+def paths(entries: list[Any]) -> list[str]:
+    """Paths of deps or outs, some of which carry options."""
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def outs(stage: dict[str, Any]) -> list[str]:
+    return paths([*stage.get("outs", []), *stage.get("metrics", []), *stage.get("plots", [])])
+
+
+def parse_main(name: str, root: Path) -> tuple[ast.Module, ast.FunctionDef]:
+    tree = ast.parse((root / f"stages/{name}.py").read_text())
+    return tree, next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main")
+
+
+def options(main: ast.FunctionDef) -> dict[str, set[str]]:
+    """Names of the command line's options by the kind of their annotation."""
+    kinds: dict[str, set[str]] = {}
+    for arg in main.args.args:
+        kinds.setdefault(ast.unparse(arg.annotation), set()).add(arg.arg.replace("_", "-"))
+    return kinds
+
+
+def faults_of_code(name: str, stage: dict[str, Any], root: Path) -> list[str]:
+    """(a) The code deps are exactly the files that the stage imports, directly or not."""
+    declared = {dep for dep in stage["deps"] if is_code(dep)}
+    real = set(code_deps(name, root))
+    return [f"{path}: not declared" for path in real - declared] + [
+        f"{path}: not used" for path in declared - real
+    ]
+
+
+def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
+    """(b) The paths in `cmd` are the data deps and outs, each behind an option of its kind."""
+    words = stage["cmd"].split()
+    if words[:3] != ["python", "-m", f"stages.{name}"]:
+        return [f"cmd does not run stages.{name}"]
+    given = list(zip(words[3::2], words[4::2], strict=True))
+    kinds = options(parse_main(name, root)[1])
+    read = {f"--{option}" for kind in ("Dep", "Deps") for option in kinds.get(kind, ())}
+    written = {f"--{option}" for option in kinds.get("Out", ())}
+    data = [dep for dep in paths(stage["deps"]) if not is_code(dep)]
+    found = [
+        ("deps", sorted(data), sorted(path for option, path in given if option in read)),
+        ("outs", sorted(outs(stage)), sorted(path for option, path in given if option in written)),
+    ]
+    return [f"{kind}: declared {a}, in cmd {b}" for kind, a, b in found if a != b]
+
+
+def faults_of_params(name: str, stage: dict[str, Any], root: Path) -> list[str]:
+    """(c) The declared params are exactly the sections that the stage reads."""
+    tree, _ = parse_main(name, root)
+    read = {
+        node.attr.removesuffix("_")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "cfg"
+    }
+    declared = {str(entry).split(".")[0] for entry in stage.get("params", [])}
+    return [f"{section}: not declared" for section in read - declared] + [
+        f"{section}: not read" for section in declared - read
+    ]
+
+
+def faults_of_logic(name: str, stage: dict[str, Any], root: Path) -> list[str]:
+    """(d) A stage's `main` has no logic; its module has nothing beside `main`."""
+    tree, main = parse_main(name, root)
+    logic = [f"line {getattr(n, 'lineno', '?')}" for n in ast.walk(main) if isinstance(n, LOGIC)]
+    others = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return logic + [f"{other} beside main" for other in others if other != "main"]
+
+
+CLAIMS = {
+    "code": faults_of_code,
+    "paths": faults_of_paths,
+    "params": faults_of_params,
+    "logic": faults_of_logic,
+}
+STAGES = read_graph(REPO)
+
+
+@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_the_graph_is_what_the_code_does(claim, name):
+    assert CLAIMS[claim](name, STAGES[name], REPO) == []
+
+
+BROKEN = {
+    "code": [
+        ("stages/split.py", "import load_params", "import load_params\nimport pipeline.graph"),
+        ("dvc.yaml", "    - stages/iou.py\n", "    - stages/iou.py\n    - pipeline/graph.py\n"),
+    ],
+    "paths": [
+        ("dvc.yaml", "--lists data/cache/lists.parquet\n      --out", "--out"),
+        ("dvc.yaml", "--out data/splits.parquet", "--out data/split.parquet"),
+    ],
+    "params": [
+        ("stages/iou.py", "cfg.iou", "cfg.train"),
+        ("dvc.yaml", "params: [seed, split]", "params: [split]"),
+    ],
+    "logic": [
+        ("stages/split.py", "    cfg = ", "    if params:\n        pass\n    cfg = "),
+        ("stages/split.py", "def main(", "def helper() -> None:\n    pass\n\n\ndef main("),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("claim", "file", "old", "new"),
+    [(claim, *change) for claim, changes in BROKEN.items() for change in changes],
+)
+def test_each_claim_fails_when_it_is_broken(tmp_path, claim, file, old, new):
+    for folder in ("pipeline", "stages"):
+        shutil.copytree(REPO / folder, tmp_path / folder)
+    shutil.copy(REPO / "dvc.yaml", tmp_path)
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new, 1))
+    graph = read_graph(tmp_path)
+    assert [fault for name in graph for fault in CLAIMS[claim](name, graph[name], tmp_path)]
+    others = [c for c in CLAIMS if c != claim]
+    assert not [
+        f for c in others for name in graph for f in CLAIMS[c](name, graph[name], tmp_path)
+    ]
+
+
+def test_the_graph_command_restores_the_code_deps_and_nothing_else():
+    text = (REPO / "dvc.yaml").read_text()
+    assert rewrite_code_deps(text, REPO) == text
+    spoilt = text.replace("    - pipeline/findings.py\n", "")
+    assert spoilt != text
+    assert rewrite_code_deps(spoilt, REPO) == text
+
+
+# Imports the stages one after the other, forgetting this repository's modules in between.
+LOADED = """
+import importlib, json, sys
+loaded = {}
+for name in sys.argv[1:]:
+    for module in [m for m in sys.modules if m.split(".")[0] in ("pipeline", "stages")]:
+        del sys.modules[module]
+    importlib.import_module(f"stages.{name}")
+    ours = [m for n, m in sys.modules.items() if n.split(".")[0] in ("pipeline", "stages")]
+    loaded[name] = [m.__file__ for m in ours]
+print(json.dumps(loaded))
+"""
+
+
+def test_what_python_really_imports_is_declared():
+    """An oracle that shares no code with the import walk: ask the interpreter."""
+    command = [sys.executable, "-c", LOADED, *STAGES]
+    done = subprocess.run(command, cwd=REPO, check=True, capture_output=True, text=True)
+    exempt = re.compile(r"pipeline/(params|errors)\.py|stages/options\.py|pipeline/tracking/.*")
+    for name, files in json.loads(done.stdout).items():
+        ours = {Path(file).relative_to(REPO).as_posix() for file in files}
+        code = {f for f in ours if "__init__" not in f and not exempt.fullmatch(f)}
+        assert code <= set(code_deps(name, REPO)), name
+
+
+ROOMS = ["cohort", "networks", "training", "attention", "results"]
+
+
+def test_a_room_imports_only_rooms_before_it():
+    wrong = []
+    for module in (REPO / "pipeline").rglob("*.py"):
+        room = module.relative_to(REPO / "pipeline").parts[0]
+        later = ROOMS[ROOMS.index(room) + 1 :] if room in ROOMS else ROOMS
+        names = re.findall(r"^\s*(?:from|import) pipeline\.(\w+)", module.read_text(), re.M)
+        wrong += [f"{module}: {name}" for name in names if name in later]
+    assert wrong == []
+
+
+def test_init_files_hold_nothing_but_a_docstring():
+    for folder in ("pipeline", "stages"):
+        for file in (REPO / folder).rglob("__init__.py"):
+            if "tracking" in file.parts:  # its names are its interface; it changes no output
+                continue
+            body = ast.parse(file.read_text()).body
+            assert len(body) <= 1, file
+
+
+def test_only_tracking_knows_mlflow_and_the_progress_bar():
+    files = [*(REPO / "pipeline").rglob("*.py"), *(REPO / "stages").rglob("*.py")]
+    knowing = {
+        file.relative_to(REPO).as_posix()
+        for file in files
+        if re.search(r"^\s*(?:from|import) (?:mlflow|tqdm)", file.read_text(), re.M)
+    }
+    assert all(name.startswith("pipeline/tracking") for name in knowing)

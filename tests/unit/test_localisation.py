@@ -1,0 +1,126 @@
+"""Heatmaps and crops against boxes on a cohort whose heatmaps are right, or empty."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import made_boxes, made_crops, made_heatmaps, made_index, made_splits
+
+from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.errors import ArtifactError
+from pipeline.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.results.cases import boxed_cases
+from pipeline.results.localisation import finding_map, iou_rows, localise
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    index = made_index()
+    boxes = made_boxes(index, made_splits(index))
+    heatmaps = made_heatmaps(index, boxes, tmp_path_factory.mktemp("maps") / "main")
+    return index, boxes, heatmaps
+
+
+@pytest.fixture(scope="module")
+def table(cohort):
+    index, boxes, heatmaps = cohort
+    return localise({"main": heatmaps}, {"main": made_crops(index)}, boxes, index, threshold=0.5)
+
+
+def test_every_member_method_and_baseline_has_every_boxed_finding(table):
+    assert {member: set(methods) for member, methods in table.items()} == {
+        "main": {"attention", "cam", "crop"},
+        "baseline": {"centre_box", "constant_box", "per_finding_box"},
+    }
+    for methods in table.values():
+        assert all(list(one) == [*BOXED_FINDINGS, "mean"] for one in methods.values())
+    json.dumps(table, allow_nan=False)
+
+
+def test_a_heatmap_that_is_hot_in_the_box_alone_finds_it(table):
+    mean = table["main"]["cam"]["mean"]
+    assert mean["iou"] > 0.8
+    assert mean["t_iou"]["0.7"] == 1
+    assert (mean["pointing"], mean["empty_rate"]) == (1, 0)
+
+
+def test_an_empty_heatmap_scores_nought_and_is_counted(table, cohort):
+    mean = table["main"]["attention"]["mean"]
+    assert (mean["iou"], mean["pointing"], mean["empty_rate"]) == (0, 0, 1)
+    assert mean["n"] == len(cohort[1])
+
+
+def test_a_fallback_crop_is_scored_as_it_is_and_counted_as_empty(table, cohort):
+    mean = table["main"]["crop"]["mean"]
+    assert mean["iou"] == pytest.approx(0.25 * 0.25)  # the whole image
+    assert mean["empty_rate"] == 1
+
+
+def test_a_crop_drawn_by_a_heatmap_is_not_empty(cohort):
+    index, boxes, heatmaps = cohort
+    crops = made_crops(index).assign(source="cam")
+    table = localise({"main": heatmaps}, {"main": crops}, boxes, index, threshold=0.5)
+    assert table["main"]["crop"]["mean"]["empty_rate"] == 0
+
+
+def test_the_mean_is_over_findings_not_over_cases(table):
+    for methods in table.values():
+        for one in methods.values():
+            ious = [one[finding]["iou"] for finding in BOXED_FINDINGS]
+            assert one["mean"]["iou"] == pytest.approx(np.mean(ious))
+
+
+def test_a_constant_place_per_finding_is_found_without_looking(table):
+    # all boxes of a finding are in one place here
+    assert table["baseline"]["per_finding_box"]["mean"]["iou"] > 0.9
+
+
+def test_a_map_per_finding_is_read_by_the_findings_name(tmp_path):
+    rows = [{"cam": np.arange(14, dtype=np.float16).reshape(14, 1, 1)}]
+    write_shards(rows, tmp_path / "m")
+    maps = Shards(tmp_path / "m", "cam")
+    assert [finding_map(maps, 0, finding)[0, 0] for finding in FINDINGS] == list(range(14))
+
+
+def test_two_boxes_of_a_finding_on_an_image_are_one_case():
+    index = pd.DataFrame({"image_index": ["a.png", "b.png"], "patient_id": [5, 6]})
+    boxes = pd.DataFrame(
+        [("b.png", "Mass", 0, 0, 0.1, 0.1), ("b.png", "Mass", 0.5, 0.5, 1, 1)],
+        columns=["image_index", "finding", "x1", "y1", "x2", "y2"],
+    )
+    (case,) = boxed_cases(boxes, index)
+    assert (case.row, case.patient_id, case.truths.shape) == (1, 6, (2, 4))
+
+
+def test_boxes_on_other_images_are_counted_in_the_log(caplog):
+    index = pd.DataFrame({"image_index": ["a.png"], "patient_id": [5]})
+    boxes = pd.DataFrame(
+        [("b.png", "Mass", 0, 0, 0.1, 0.1)],
+        columns=["image_index", "finding", "x1", "y1", "x2", "y2"],
+    )
+    assert boxed_cases(boxes, index) == []
+    assert "1 of 1 boxes" in caplog.text
+
+
+def test_a_cohort_without_boxes_gives_an_empty_table_and_says_so(cohort, caplog):
+    index, boxes, heatmaps = cohort
+    none = boxes.iloc[:0]
+    table = localise({"main": heatmaps}, {}, none, index, threshold=0.5)
+    assert table == {}
+    assert "no radiologist's box" in caplog.text
+    assert list(iou_rows(table)) == ["finding", "system", "iou", "t_iou_0.3", "pointing"]
+
+
+def test_heatmaps_of_another_cohort_are_refused(cohort):
+    index, boxes, heatmaps = cohort
+    shorter = index.iloc[:-1]
+    with pytest.raises(ArtifactError, match=r"main's attention heatmaps are of 120 images.* 119"):
+        localise({"main": heatmaps}, {}, boxes, shorter, threshold=0.5)
+
+
+def test_crops_of_another_cohort_are_refused(cohort):
+    index, boxes, heatmaps = cohort
+    crops = made_crops(index).iloc[1:]
+    with pytest.raises(ArtifactError, match="lack 1 of 120 images; first: 00000000_000"):
+        localise({"main": heatmaps}, {"main": crops}, boxes, index, threshold=0.5)

@@ -1,0 +1,71 @@
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.artifacts.cohort_source import TextFile
+from pipeline.cohort.nih_boxes import BoxesUsed, boxes_as_fractions, parse_boxes
+from pipeline.errors import CohortError
+
+HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
+INDEX = pd.DataFrame({"image_index": ["a.png", "b.png"], "width": [100, 200], "height": [50, 80]})
+TABLE = pd.Series(["a.png", "b.png", "c.png"])
+
+
+def parse(rows: str) -> pd.DataFrame:
+    return parse_boxes(TextFile("BBox_List_2017.csv", HEADER + rows))
+
+
+def fractions(rows: str) -> BoxesUsed:
+    return boxes_as_fractions(parse(rows), INDEX, TABLE)
+
+
+@given(
+    x=st.integers(0, 99), y=st.integers(0, 49), width=st.integers(1, 99), height=st.integers(1, 49)
+)
+def test_a_box_is_a_fraction_of_the_size_of_its_own_image(x, y, width, height):
+    boxes = fractions(f"a.png,Mass,{x},{y},{width},{height}").table
+    x2, y2 = min(x + width, 100), min(y + height, 50)
+    found = boxes[["x1", "y1", "x2", "y2"]].to_numpy()[0] * [100, 50, 100, 50]
+    assert found == pytest.approx([x, y, x2, y2])
+
+
+def test_infiltrate_becomes_infiltration():
+    assert parse("a.png,Infiltrate,1,2,3,4")["finding"].tolist() == ["Infiltration"]
+
+
+def test_what_is_clipped_or_dropped_is_counted_by_reason():
+    used = fractions(
+        "a.png,Mass,90,0,20,10,,,\n"  # reaches beyond the right edge
+        "b.png,Nodule,0,0,10,10\n"
+        "a.png,Mass,100,0,5,5\n"  # begins where the image ends
+        "c.png,Mass,0,0,5,5\n"  # of the table, not used
+        "z.png,Mass,0,0,5,5\n"
+    )
+    assert (used.in_file, len(used.table), used.clipped) == (5, 2, 1)
+    assert used.dropped == {
+        "image not used": 1,
+        "image not in the table": 1,
+        "outside its image": 1,
+    }
+
+
+def test_a_cohort_without_a_box_list_has_no_boxes():
+    used = boxes_as_fractions(parse_boxes(None), INDEX, TABLE)
+    assert (len(used.table), used.in_file, used.dropped) == (0, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("a.png,Maass,1,2,3,4", "Finding Label is 'Maass'; expected one of the 14"),
+        ("a.png,Mass,one,2,3,4", r"Bbox \[x is 'one'; expected a number of pixels"),
+        ("a.png,Mass,1,nan,3,4", "y is 'nan'"),
+        ("a.png,Mass,1,2,0,4", "w is '0'; expected a width above 0"),
+        ("a.png,Mass,1,2,3,-4", r"h\] is '-4'; expected a height above 0"),
+        ("a.png,Mass,1,2,3", "5 cells; expected 6"),
+    ],
+)
+def test_a_wrong_row_is_refused_by_file_row_and_expectation(row, message):
+    with pytest.raises(CohortError, match=f"BBox_List_2017.csv, row 3: {message}"):
+        parse(f"a.png,Mass,1,2,3,4\n{row}\n")

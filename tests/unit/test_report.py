@@ -1,0 +1,242 @@
+"""The page: self-contained, complete, the same on every run, honest about what is missing."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import (
+    made_boxes,
+    made_crops,
+    made_heatmaps,
+    made_images,
+    made_index,
+    made_splits,
+    made_systems,
+)
+
+from pipeline.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.results.charts import label
+from pipeline.results.evaluation import evaluate
+from pipeline.results.localisation import localise
+from pipeline.results.pictures import Radiographs, draw_examples, overlay
+from pipeline.results.report import (
+    Figures,
+    best_system,
+    iou_order,
+    render_report,
+    split_rows,
+    system_order,
+)
+
+CEILING = {"auroc": dict.fromkeys(FINDINGS, 0.9), "mean_auroc": 0.9}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort")
+    index = made_index()
+    splits = made_splits(index)
+    systems = made_systems(index, splits)
+    boxes = made_boxes(index, splits)
+    radiographs = Radiographs(
+        images=made_images(index, folder / "images"),
+        index=index,
+        predictions=systems["ensemble"],
+        boxes=boxes,
+        crops=made_crops(index),
+        heatmaps=made_heatmaps(index, boxes, folder / "maps"),
+    )
+    return radiographs, splits, systems
+
+
+@pytest.fixture(scope="module")
+def figures(cohort):
+    return made_figures(cohort)
+
+
+def made_figures(cohort, *, ceiling=CEILING, replicates=20):
+    radiographs, splits, systems = cohort
+    index = radiographs.index
+    evaluation = evaluate(systems, index, splits, ceiling, replicates=replicates, seed=0)
+    crops = {"main": radiographs.crops}
+    iou = localise({"main": radiographs.heatmaps}, crops, radiographs.boxes, index, threshold=0.5)
+    curve = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "train_loss": [0.5, 0.4],
+            "val_loss": [0.5, 0.45],
+            "val_auroc": [0.6, 0.7],
+            "learning_rate": 0.001,
+        }
+    )
+    counts = {
+        name: {"images": 1000 + i, "positives": {"Mass": i}}
+        for i, name in enumerate(["test", "train", "val"])
+    }
+    curves = {"main.global": curve, "main.fusion": curve}
+    return Figures(evaluation.metrics, iou, counts, curves)
+
+
+def render(cohort, figures, *, examples=2):
+    radiographs, splits, _ = cohort
+    return render_report(
+        figures, radiographs, splits, member="main", examples=examples, threshold=0.5
+    )
+
+
+@pytest.fixture(scope="module")
+def page(cohort, figures):
+    return render(cohort, figures)
+
+
+@pytest.fixture(scope="module")
+def bare_page(cohort):
+    """Of a cohort without ceiling and boxes, evaluated without bootstrap."""
+    radiographs, splits, systems = cohort
+    figures = made_figures(cohort, ceiling={}, replicates=0)
+    bare = figures._replace(iou={}, curves={}, split_counts={})
+    unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
+    return render((unboxed, splits, systems), bare, examples=0)
+
+
+class Tags(HTMLParser):
+    """Checks that tags are closed in order, and keeps what refers elsewhere."""
+
+    VOID = ("meta", "img", "br", "rect", "image")
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.sources, self.images_without_alt = [], [], 0
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.sources += [values[name] for name in ("src", "href") if name in values]
+        self.images_without_alt += tag == "img" and not values.get("alt")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_asks_nothing_of_the_network(page):
+    tags = Tags(page)
+    assert tags.open == []
+    assert tags.images_without_alt == 0
+    assert all(source.startswith(("data:", "#")) for source in tags.sources)
+    assert "<script" not in page
+
+
+def test_the_page_names_every_system_and_finding(page):
+    for name in ("ensemble", "main.fusion", "main.local", "main.global", "metadata only"):
+        assert f">{name}<" in page
+    assert all(f"<h3>{label(finding)}" in page for finding in FINDINGS)
+    assert "baseline centre box" in page
+
+
+def test_the_headline_is_the_system_chosen_on_validation(page, figures):
+    best = best_system(figures.evaluate, system_order(figures.evaluate, "main"))
+    assert best == "ensemble"
+    assert f"<b>{figures.evaluate[best]['mean_auroc']:.3f}</b>" in page
+
+
+def test_the_same_results_give_the_same_bytes(cohort, figures, page):
+    assert render(cohort, figures) == page
+
+
+def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
+    assert "not comparable with the literature" in page
+    assert "Made cohort" not in bare_page
+    assert "ceiling" not in re.sub(r"data:[^\"]*", "", bare_page)
+
+
+def test_a_page_without_boxes_intervals_curves_or_pictures_is_still_whole(bare_page):
+    assert Tags(bare_page).open == []
+    assert "95 % interval [" not in bare_page
+    assert "no boxes drawn by radiologists" in bare_page
+
+
+def test_systems_stand_in_reading_order():
+    names = [
+        "ceiling",
+        "b.global",
+        "metadata_only",
+        "a.local",
+        "b.fusion",
+        "ensemble",
+        "prevalence",
+    ]
+    evaluate = {name: {"mean_auroc": 0.5} for name in names} | {"delta": {}, "excluded": []}
+    assert system_order(evaluate, "b") == [
+        "ensemble", "b.fusion", "b.global", "a.local", "metadata_only", "prevalence", "ceiling",
+    ]  # fmt: skip
+
+
+def test_the_image_free_baselines_stand_last():
+    iou = {"baseline": {"centre_box": {}}, "a": {"cam": {}}, "main": {"crop": {}, "cam": {}}}
+    assert iou_order(iou, "main") == [
+        ("main", "cam"), ("main", "crop"), ("a", "cam"), ("baseline", "centre_box"),
+    ]  # fmt: skip
+
+
+def test_nested_split_counts_become_rows_in_the_order_of_use():
+    counts = {"test": {"images": 3, "positives": {"Mass": 1}}, "train": {"images": 5}}
+    assert split_rows(counts) == [("images", [5, 3]), ("Mass", [None, 1])]
+
+
+def test_examples_run_from_the_surest_to_the_most_missed_test_image(cohort):
+    radiographs, splits, _ = cohort
+    test = set(splits.loc[splits["split"].eq("test"), "image_index"])
+    for finding, chosen in draw_examples(radiographs, examples=3, threshold=0.5).items():
+        probs = [picture.prob for picture in chosen]
+        assert probs == sorted(probs, reverse=True)
+        assert {picture.image_index for picture in chosen} <= test
+        assert all(finding in picture.labels for picture in chosen)
+        assert [chosen[0].place, chosen[-1].place] == ["highest", "lowest"]
+
+
+def test_an_example_shows_the_boxes_of_its_own_finding(cohort):
+    for finding in BOXED_FINDINGS:
+        for picture in draw_examples(cohort[0], examples=1, threshold=0.5)[finding]:
+            assert len(picture.truths) == 1
+            assert picture.iou == pytest.approx(
+                1, abs=0.3
+            )  # the made heatmap is hot in the true box
+
+
+def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
+    picture = next(iter(draw_examples(cohort[0], examples=1, threshold=0.5).values()))[0]
+    encoded = base64.b64decode(picture.plain.partition(",")[2])
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+    row = int(np.flatnonzero(cohort[0].index["image_index"] == picture.image_index)[0])
+    original = cohort[0].images[row]
+    assert np.corrcoef(image.ravel(), original.ravel())[0, 1] > 0.9
+
+
+def test_an_empty_heatmap_leaves_the_radiograph_as_it_is():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert (overlay(image, np.zeros((2, 2), np.float32)) == image[:, :, None]).all()
+
+
+def test_the_overlay_is_where_the_heatmap_is():
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 3] = 7
+    coloured = (overlay(np.zeros((64, 64), np.uint8), heatmap) > 0).any(axis=2)
+    assert coloured[:10, 54:].all()
+    assert not coloured[32:, :].any()
+
+
+def test_a_finding_without_test_positives_has_no_examples(cohort):
+    radiographs = cohort[0]
+    index = radiographs.index.assign(Hernia=False)
+    assert (
+        draw_examples(replace(radiographs, index=index), examples=2, threshold=0.5)["Hernia"] == []
+    )
