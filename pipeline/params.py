@@ -81,7 +81,8 @@ class TrainParams(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     loss: str
     """An entry of `pipeline.training.losses.LOSSES`."""
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16"]
+    """Of forward and backward passes; the loss is always fp32."""
     flip: Annotated[float, Field(ge=0, le=1)]
     """Probability of a horizontal flip; it mirrors the heart."""
     rotation_degrees: Annotated[float, Field(ge=0, le=45)]

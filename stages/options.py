@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from pipeline import tracking
@@ -26,11 +25,6 @@ def run(main: Callable[..., Any]) -> None:
     app.command()(main)
     try:
         with tracking.stage(sys.argv):
-            code = app(standalone_mode=False)
-            if code:  # a Ctrl-C comes back as an exit code, not as an exception
-                sys.exit(code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+            app()
     except PipelineError as error:
         sys.exit(f"error: {error}")

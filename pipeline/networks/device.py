@@ -1,8 +1,37 @@
 """Where networks run."""
 
+from functools import cache
+from pathlib import Path
+
 import torch
 
 
 def default_device() -> torch.device:
     """The first GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a forward pass computes with `precision`.
+
+    "auto" is bf16 where the hardware computes in it, else fp32; on other hardware bf16 is
+    emulated, correct and slow.
+    """
+    bf16 = precision == "bf16" or (precision == "auto" and _computes_in_bf16(device))
+    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+
+
+def _computes_in_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.get_device_capability(device) >= (8, 0))
+    return "avx512_bf16" in _cpu_flags() or "amx_bf16" in _cpu_flags()
+
+
+@cache
+def _cpu_flags() -> frozenset[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return frozenset()
+    flags = (line.split(":", 1)[1] for line in text.splitlines() if line.startswith("flags"))
+    return frozenset(next(flags, "").split())

@@ -4,14 +4,13 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.device import default_device
+from pipeline.networks.device import autocast, default_device
 from pipeline.training.examples import Examples
 from pipeline.training.losses import Loss
 from pipeline.training.schedule import (
@@ -128,7 +127,7 @@ def predict_logits(
     logits = []
     with torch.inference_mode():
         for batch in inputs.split(_EVAL_BATCH):
-            with _autocast(device, precision):
+            with autocast(device, precision):
                 logits.append(network(prepare(batch.to(device))).float().cpu())
     return torch.cat(logits)
 
@@ -162,7 +161,7 @@ def _train_epoch(
     for rows in batches:
         inputs = task.augment(task.prepare(task.train.inputs[rows].to(device)), generator)
         targets = task.train.targets[rows].to(device)
-        with _autocast(device, recipe.precision):
+        with autocast(device, recipe.precision):
             logits = network(inputs)
         value = task.loss(logits.float(), targets)
         optimizer.zero_grad()
@@ -188,7 +187,3 @@ def _check_finite(losses: Float[Tensor, " steps"], epoch: int) -> None:
             f"the loss is not finite at step {int(bad[0]) + 1} of epoch {epoch}; a lower "
             "learning rate or precision fp32 usually helps"
         )
-
-
-def _autocast(device: torch.device, precision: str) -> Any:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

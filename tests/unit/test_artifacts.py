@@ -18,9 +18,8 @@ def rows(count, side=4):
 def test_what_fails_half_way_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(FileExistsError), replacing(path) as fresh:
-        fresh.write_text("new")
-        fresh.touch(exist_ok=False)
+    with pytest.raises(FileNotFoundError), replacing(path):
+        (tmp_path / "no/such/folder").touch()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

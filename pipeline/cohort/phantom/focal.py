@@ -21,7 +21,7 @@ from pipeline.cohort.phantom.mark import Mark
 def nodule(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
     """One to three small round shadows with a sharp edge."""
     layer = np.zeros(chest.canvas.shape, np.float32)
-    for _ in range(1 + int(rng.uniform() < 0.35 * severity) + int(rng.uniform() < 0.2 * severity)):
+    for _ in range(1 + int(rng.binomial(2, 0.4 * severity))):
         radius = _nodule_radius(rng, severity)
         _stamp(layer, chest, side, radius, rng, shape=sharp_disc, height=_nodule_height(rng))
         side = int(rng.integers(2))
@@ -39,10 +39,10 @@ def mass(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
 def soft_doubles(chest: Chest, rng: Generator) -> Layer:
     """The harmless shadows of one image."""
     layer = np.zeros(chest.canvas.shape, np.float32)
-    for _ in range(min(rng.poisson(1.3), 4)):
+    for _ in range(min(rng.poisson(1.0), 4)):
         radius, side = _nodule_radius(rng, rng.uniform(0.35, 1)), int(rng.integers(2))
         _stamp(layer, chest, side, radius, rng, shape=soft_disc, height=_nodule_height(rng))
-    if rng.uniform() < 0.3:
+    if rng.uniform() < 0.25:
         radius, side = _mass_radius(rng, rng.uniform(0.35, 1)), int(rng.integers(2))
         _stamp(layer, chest, side, radius, rng, shape=soft_patch, height=_mass_height(rng))
     return layer
@@ -92,7 +92,7 @@ def _nodule_radius(rng: Generator, severity: float) -> float:
 
 
 def _nodule_height(rng: Generator) -> float:
-    return rng.uniform(0.22, 0.34)
+    return rng.uniform(0.26, 0.38)
 
 
 def _mass_radius(rng: Generator, severity: float) -> float:
@@ -100,7 +100,7 @@ def _mass_radius(rng: Generator, severity: float) -> float:
 
 
 def _mass_height(rng: Generator) -> float:
-    return rng.uniform(0.18, 0.27)
+    return rng.uniform(0.20, 0.30)
 
 
 _REACH = 2.4  # radii, beyond which no shape leaves a trace
