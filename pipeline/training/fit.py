@@ -86,7 +86,10 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
     device = default_device()
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        network.parameters(),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        fused=True,
     )
     steps = max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs)

@@ -1,6 +1,6 @@
 """The whole cohort: its tables at once, its images one by one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,7 +27,7 @@ BOXED_SHARE = 0.5
 class Cohort:
     """What `pipeline.artifacts.cohort_layout.write_cohort` writes, and the known answer."""
 
-    images: Iterator[CohortImage]
+    images: Iterable[CohortImage]
     """Drawn while they are read, once, in the order of `severities`."""
     entries: pd.DataFrame
     train_val: list[str]

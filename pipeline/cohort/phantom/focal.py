@@ -59,13 +59,13 @@ Shape = Callable[[Row, Column, Generator], Shadow]
 def sharp_disc(dx: Row, dy: Column, rng: Generator) -> Shadow:
     """A nodule: a plateau, a little denser at its rim, and a sharp edge."""
     distance = np.hypot(dx, dy * np.float32(rng.uniform(0.9, 1.1)))
-    disc: Shadow = smoothstep(1 - distance, 0.22) * (0.85 + 0.3 * np.square(distance))
+    disc: Shadow = smoothstep(1 - distance, 0.22) * (0.92 + 0.16 * np.square(distance))
     return disc
 
 
 def soft_disc(dx: Row, dy: Column, rng: Generator) -> Shadow:
     """A nodule's double: a Gaussian of the disc's integral."""
-    width = rng.uniform(0.58, 0.76)
+    width = rng.uniform(0.53, 0.70)
     q = np.square(dx) + np.square(dy * np.float32(rng.uniform(0.9, 1.1)))
     disc: Shadow = np.exp(q * np.float32(-0.5 / width**2)) * np.float32(0.5 / width**2)
     return disc
