@@ -22,7 +22,7 @@ class Section(BaseModel):
 class PhantomParams(Section):
     """The made cohort."""
 
-    seed: int
+    seed: Annotated[int, Field(ge=0)]
     patients: Annotated[int, Field(ge=50)]
     """Number of patients; images are about 1.7 times as many."""
     size_px: Annotated[int, Field(ge=128)]

@@ -1,10 +1,11 @@
 """Nodules and masses, and the harmless shadows that look like them from afar.
 
-A nodule is a small disc with a sharp edge, a mass a larger one with a lobulated, spiculated
-edge. Their doubles have the same place, size and integrated attenuation but a soft, plain edge
-(vessels seen end-on, nipples, calcified cartilage; folds of soft tissue), and occur whatever the
-labels say. An image reduced to about 100 px blurs the edges away, so that telling the two apart
-takes a closer look at the original.
+A nodule is a small disc with a sharp edge, a mass a larger, lobed one with spicules. Their doubles
+have the same place, size, height and integrated attenuation but a soft margin (vessels seen
+end-on, nipples, calcified cartilage; folds of soft tissue), and occur whatever the labels say.
+An image reduced to about 100 px blurs every margin, so that telling the two apart takes a closer
+look at the original. Both stand out as faintly as vessels do: at a higher contrast even what is
+left of the margin at 100 px would give them away.
 """
 
 from collections.abc import Callable
@@ -57,34 +58,56 @@ Shape = Callable[[Row, Column, Generator], Shadow]
 
 
 def sharp_disc(dx: Row, dy: Column, rng: Generator) -> Shadow:
-    """A nodule: a plateau, a little denser at its rim, and a sharp edge."""
-    distance = np.hypot(dx, dy * np.float32(rng.uniform(0.9, 1.1)))
-    disc: Shadow = smoothstep(1 - distance, 0.22) * (0.92 + 0.16 * np.square(distance))
-    return disc
+    """A nodule: a plateau with a sharp edge."""
+    return smoothstep(1 - _distance(dx, dy, rng), 0.22)
 
 
 def soft_disc(dx: Row, dy: Column, rng: Generator) -> Shadow:
-    """A nodule's double: a Gaussian of the disc's integral."""
-    width = rng.uniform(0.53, 0.70)
-    q = np.square(dx) + np.square(dy * np.float32(rng.uniform(0.9, 1.1)))
-    disc: Shadow = np.exp(q * np.float32(-0.5 / width**2)) * np.float32(0.5 / width**2)
-    return disc
+    """A nodule's double: the same size, height and integral, but a soft edge."""
+    return smoothstep(0.97 - _distance(dx, dy, rng), 1.05)
+
+
+def _distance(dx: Row, dy: Column, rng: Generator) -> Shadow:
+    distance: Shadow = np.hypot(dx, dy * np.float32(rng.uniform(0.9, 1.1)))
+    return distance
 
 
 def spiculated_patch(dx: Row, dy: Column, rng: Generator) -> Shadow:
     """A mass: a few lobes, and spicules of uneven length and spacing."""
-    turns = np.linspace(0, 2 * np.pi, 120, endpoint=False)
-    outline = 0.85 + 0.2 * np.abs(np.sin(rng.integers(3, 6) / 2 * turns + rng.uniform(0, 6)))
-    roots = rng.choice(60, int(rng.integers(14, 22)), replace=False) * 2
-    outline[roots] += rng.uniform(0.15, 0.6, len(roots))
-    edge = np.interp(np.arctan2(dy, dx) % (2 * np.pi), turns, outline, period=2 * np.pi)
-    return smoothstep((edge - np.hypot(dx, dy)).astype(np.float32), 0.12)
+    edge = _around(dx, dy, _lobes(rng) + _spicules(rng))
+    return smoothstep(edge - np.hypot(dx, dy), 0.12)
 
 
 def soft_patch(dx: Row, dy: Column, rng: Generator) -> Shadow:
-    """A mass's double: an ellipse with a soft and even edge."""
-    distance = np.hypot(dx, dy * np.float32(rng.uniform(0.85, 1.15)))
-    return smoothstep(1.03 - distance, 0.5)
+    """A mass's double: the same lobes, and the spicules smeared out to an even margin."""
+    beyond = np.hypot(dx, dy) - _around(dx, dy, _lobes(rng))
+    turns = np.interp(np.linspace(0, _STEPS, 4 * _STEPS), np.arange(_STEPS), _spicules(rng))
+    margin = np.linspace(-0.3, 0.8, 45, dtype=np.float32)
+    share = smoothstep(turns.astype(np.float32) - margin[:, None], 0.12).mean(axis=1)
+    shadow: Shadow = np.interp(beyond, margin, share).astype(np.float32)
+    return shadow
+
+
+_STEPS = 120  # of a turn, at which an outline is given
+
+
+def _lobes(rng: Generator) -> Float32[np.ndarray, "steps"]:
+    turns = np.linspace(0, 2 * np.pi, _STEPS, endpoint=False)
+    lobes = 0.85 + 0.2 * np.abs(np.sin(rng.integers(3, 6) / 2 * turns + rng.uniform(0, 6)))
+    return np.asarray(lobes, np.float32)
+
+
+def _spicules(rng: Generator) -> Float32[np.ndarray, "steps"]:
+    spicules = np.zeros(_STEPS, np.float32)
+    roots = rng.choice(_STEPS // 2, int(rng.integers(14, 22)), replace=False) * 2
+    spicules[roots] = rng.uniform(0.15, 0.6, len(roots))
+    return spicules
+
+
+def _around(dx: Row, dy: Column, outline: Float32[np.ndarray, "steps"]) -> Shadow:
+    angle = np.arctan2(dy, dx) * (_STEPS / (2 * np.pi))
+    edge: Shadow = np.interp(angle, np.arange(_STEPS), outline, period=_STEPS).astype(np.float32)
+    return edge
 
 
 def _nodule_radius(rng: Generator, severity: float) -> float:
@@ -92,7 +115,7 @@ def _nodule_radius(rng: Generator, severity: float) -> float:
 
 
 def _nodule_height(rng: Generator) -> float:
-    return rng.uniform(0.26, 0.38)
+    return rng.uniform(0.15, 0.24)
 
 
 def _mass_radius(rng: Generator, severity: float) -> float:
@@ -100,7 +123,7 @@ def _mass_radius(rng: Generator, severity: float) -> float:
 
 
 def _mass_height(rng: Generator) -> float:
-    return rng.uniform(0.20, 0.30)
+    return rng.uniform(0.16, 0.25)
 
 
 _REACH = 2.4  # radii, beyond which no shape leaves a trace

@@ -9,7 +9,7 @@ from jaxtyping import Float32
 from numpy.random import Generator
 
 from pipeline.cohort.phantom.anatomy import SPINE, Chest
-from pipeline.cohort.phantom.canvas import Layer, bump, draw_lines, noise_field, smoothstep
+from pipeline.cohort.phantom.canvas import Layer, Lines, bump, draw_lines, noise_field, smoothstep
 
 
 def soft_tissue(chest: Chest, rng: Generator) -> Layer:
@@ -167,13 +167,15 @@ def _add_shoulders(layer: Layer, chest: Chest, rng: Generator) -> None:
 
 def vessels(chest: Chest, rng: Generator) -> Layer:
     """Hilar vessels that branch and thin towards the periphery."""
+    hila = {sign: (sign * 0.15, -0.12 - 0.02 * sign) for sign in (-1, 1)}
+    trees = [_tree(hilum, sign, rng) for sign, hilum in hila.items()]
     layer = np.zeros(chest.canvas.shape, np.float32)
-    for side, sign in enumerate((-1, 1)):
-        hilum = np.array([sign * 0.15, -0.10 - 0.04 * side], np.float32)
-        layer += _tree(chest, hilum, sign, rng)
-        q = np.square((chest.canvas.x - hilum[0]) / 0.08)
-        q = q + np.square((chest.canvas.y - hilum[1] - 0.03) / 0.15)
-        layer += rng.uniform(0.6, 1.1) * bump(q, 1.6)
+    for (_, width, _, _), branches in zip(_GENERATIONS, zip(*trees, strict=True), strict=True):
+        drawn = draw_lines(chest.canvas, np.concatenate(branches), width=width)
+        np.maximum(layer, drawn, out=layer)
+    for x, y in hila.values():
+        q = np.square((chest.canvas.x - x) / 0.08) + np.square((chest.canvas.y - y - 0.03) / 0.15)
+        layer += np.float32(rng.uniform(0.6, 1.1)) * bump(q, 1.6)
     layer *= chest.lung
     layer *= np.float32(rng.uniform(0.06, 0.14))
     return layer
@@ -183,11 +185,12 @@ _GENERATIONS = ((12, 0.022, 0.30, 0.0), (3, 0.011, 0.20, 0.45), (3, 0.006, 0.14,
 # branches per parent, width, length, spread in radians
 
 
-def _tree(chest: Chest, hilum: np.ndarray, sign: int, rng: Generator) -> Layer:
-    layer = np.zeros(chest.canvas.shape, np.float32)
-    starts: np.ndarray = hilum[None, :] + rng.normal(0, 0.03, (1, 2))
+def _tree(hilum: tuple[float, float], sign: int, rng: Generator) -> list[Lines]:
+    # The branches of each generation on one side.
+    tree: list[Lines] = []
+    starts: np.ndarray = np.array([hilum]) + rng.normal(0, 0.03, (1, 2))
     angles: np.ndarray = np.zeros(1)
-    for count, width, length, spread in _GENERATIONS:
+    for count, _, length, spread in _GENERATIONS:
         starts = np.repeat(starts, count, axis=0)
         angles = np.repeat(angles, count)
         turn = rng.normal(0, spread, len(angles)) if spread else np.linspace(-1.35, 1.35, count)
@@ -196,10 +199,9 @@ def _tree(chest: Chest, hilum: np.ndarray, sign: int, rng: Generator) -> Layer:
         bend = angles + rng.normal(0.12, 0.2, len(angles))
         middle = starts + _step(angles, reach / 2, sign)
         ends = middle + _step(bend, reach / 2, sign)
-        lines = np.stack([starts, middle, ends], axis=1).astype(np.float32)
-        layer = np.maximum(layer, draw_lines(chest.canvas, lines, width=width))
+        tree.append(np.stack([starts, middle, ends], axis=1).astype(np.float32))
         starts, angles = ends, bend
-    return layer
+    return tree
 
 
 def _step(angle: np.ndarray, reach: np.ndarray, sign: int) -> np.ndarray:
