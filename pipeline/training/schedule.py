@@ -24,9 +24,11 @@ class Schedule:
 
 
 def one_cycle(optimizer: Optimizer, *, steps: int) -> Schedule:
-    """Up to the learning rate in 30 % of the steps, then down to nothing (arXiv:1708.07120)."""
+    """Up to the learning rate in 10 % of the steps, then down to nothing (arXiv:1708.07120)."""
     peak = [group["lr"] for group in optimizer.param_groups]
-    scheduler = OneCycleLR(optimizer, max_lr=peak, total_steps=steps, cycle_momentum=False)
+    scheduler = OneCycleLR(
+        optimizer, max_lr=peak, total_steps=steps, pct_start=0.1, cycle_momentum=False
+    )
     return Schedule(after_step=scheduler.step, after_epoch=lambda _: None)
 
 

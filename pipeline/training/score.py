@@ -1,8 +1,8 @@
 """The score that is followed during training."""
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
-from scipy.stats import rankdata
 
 
 def mean_auroc(targets: Bool[np.ndarray, "n f"], scores: Float[np.ndarray, "n f"]) -> float:
@@ -19,6 +19,6 @@ def mean_auroc(targets: Bool[np.ndarray, "n f"], scores: Float[np.ndarray, "n f"
     judged = (positives > 0) & (negatives > 0)
     if not judged.any():
         raise ValueError(f"no finding has both classes among {len(targets)} images")
-    ranks = rankdata(scores[:, judged], axis=0)
+    ranks = pd.DataFrame(scores[:, judged]).rank().to_numpy()  # mid-ranks
     u = (ranks * targets[:, judged]).sum(axis=0) - positives[judged] * (positives[judged] + 1) / 2
     return float((u / (positives[judged] * negatives[judged])).mean())

@@ -112,7 +112,7 @@ def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
 def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
     finished, with_params, branch, stages
 ):
-    with_params(model={branch: "resnet18"})
+    with_params(model={branch: "mobilenet_v2"})
     chain = {f"{stage}@main" for stage in stages}
     vote = {"ensemble", "evaluate", "report"} | ({"iou"} if branch == "global" else set())
     assert changed_stages(finished) == chain | vote
