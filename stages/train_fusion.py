@@ -38,7 +38,9 @@ def main(
     local = restore_branch(*read_checkpoint(local_model))
     metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)
     encoded = metadata.encode(table)
-    joined = join_features(global_, Shards(images), local, Shards(crops), encoded)
+    joined = join_features(
+        global_, Shards(images), local, Shards(crops), encoded, precision=cfg.train.precision
+    )
     examples = vector_examples(joined, table, assigned)
     fusion = build_fusion(global_, local, metadata=encoded.shape[1])
     epochs = fit_fusion(fusion, examples, cfg.train, cfg.fusion, seed=seed)

@@ -13,7 +13,7 @@ from pipeline.attention.crop import WHOLE_IMAGE, crop_box
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
 from pipeline.networks.branch import Branch
-from pipeline.networks.device import default_device
+from pipeline.networks.device import settle
 from pipeline.params import CropParams
 from pipeline.training.augment import to_unit
 from pipeline.training.examples import load_images
@@ -34,8 +34,8 @@ def heatmap_rows(
         raise ParamsError(
             f"heatmap.methods: unknown {', '.join(unknown)}; expected any of {', '.join(HEATMAPS)}"
         )
-    device = default_device()
-    branch.to(device).eval()
+    device = settle(branch)
+    branch.eval()
     for start in range(0, len(shards), _BATCH):
         rows = np.arange(start, min(start + _BATCH, len(shards)))
         maps = _heatmaps(branch, load_images(shards, rows, size=size).to(device), methods)

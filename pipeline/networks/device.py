@@ -4,11 +4,19 @@ from functools import cache
 from pathlib import Path
 
 import torch
+from torch import nn
 
 
 def default_device() -> torch.device:
     """The first GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def settle(network: nn.Module) -> torch.device:
+    """Move `network` to the default device, in the memory layout that convolutions like best."""
+    device = default_device()
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return device
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

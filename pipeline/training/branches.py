@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
 from pipeline.networks.branch import Branch
-from pipeline.networks.device import default_device
+from pipeline.networks.device import autocast, settle
 from pipeline.networks.fusion import Fusion
 from pipeline.params import BranchParams, FusionParams, TrainParams
 from pipeline.training.augment import random_flip_rotation, to_unit
@@ -89,20 +89,23 @@ def join_features(
     local: Branch,
     crops: Shards,
     metadata: Float[np.ndarray, "n m"],
+    *,
+    precision: str,
 ) -> Float[np.ndarray, "n d"]:
     """`[global pooled, local pooled, metadata]` of every image, branches in eval mode."""
-    parts = [_pooled(global_, images), _pooled(local, crops), metadata]
+    parts = [_pooled(global_, images, precision), _pooled(local, crops, precision), metadata]
     return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
 @torch.inference_mode()
-def _pooled(branch: Branch, shards: Shards) -> Float[np.ndarray, "n k"]:
-    device = default_device()
-    branch.to(device).eval()
+def _pooled(branch: Branch, shards: Shards, precision: str) -> Float[np.ndarray, "n k"]:
+    device = settle(branch)
+    branch.eval()
     pooled = []
     for start in range(0, len(shards), _BATCH):
         rows = np.arange(start, min(start + _BATCH, len(shards)))
         batch = load_images(shards, rows, size=branch.spec.input_size)
-        pooled.append(branch.pooled(to_unit(batch.to(device))).cpu())
+        with autocast(device, precision):
+            pooled.append(branch.pooled(to_unit(batch.to(device))).float().cpu())
     branch.cpu()
     return torch.cat(pooled).numpy()

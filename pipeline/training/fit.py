@@ -10,7 +10,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.device import autocast, default_device
+from pipeline.networks.device import autocast, settle
 from pipeline.training.examples import Examples
 from pipeline.training.losses import Loss
 from pipeline.training.schedule import (
@@ -83,8 +83,7 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
     Raises:
         TrainingError: the loss is not finite.
     """
-    device = default_device()
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    settle(network)
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=recipe.learning_rate,

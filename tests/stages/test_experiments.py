@@ -1,0 +1,38 @@
+"""Experiments: a run in a folder of its own gives the workspace's results, and leaves its runs."""
+
+import sqlite3
+
+import pytest
+
+from pipeline.tracking.spool import wait_until_written
+from tests.stages.conftest import commit, run
+
+
+@pytest.mark.slow
+def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
+    folder = make_clone()
+    run("dvc", "repro", "report", cwd=folder, CXR_TRACKING="on")
+    commit(folder)
+    # --force: every stage is run again, though the run cache knows the results
+    run("dvc", "exp", "run", "--temp", "--force", "-n", "again", cwd=folder, CXR_TRACKING="on")
+    run("dvc", "exp", "branch", "again", "again", cwd=folder)
+    for file in ("dvc.lock", "metrics/evaluate.json", "metrics/iou.json"):
+        here = run("git", "show", f"HEAD:{file}", cwd=folder).stdout
+        assert run("git", "show", f"again:{file}", cwd=folder).stdout == here, file
+    assert wait_until_written(folder / ".tracking", timeout_s=120.0)
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        modes = store.execute("select value from tags where key = 'mode'").fetchall()
+        names = [name for (name,) in store.execute("select name from runs")]
+    assert {"workspace", "temp"} <= {mode for (mode,) in modes}
+    assert names.count("evaluate") == 2
+    assert names.count("train_global main") == 2
+
+
+@pytest.mark.slow
+def test_an_experiment_with_another_backbone_runs_its_chain_alone(finished):
+    done = run("dvc", "exp", "run", "--temp", "-S", "model.global=mobilenet_v2", cwd=finished)
+    ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
+    chain = {f"{s}@main" for s in ("train_global", "extract_crops", "train_local", "train_fusion")}
+    assert chain <= ran
+    assert not {stage for stage in ran if stage.endswith(("@second", "@third"))}
+    assert not ran & {"phantom", "ingest", "split"}
