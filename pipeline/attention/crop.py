@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.boxes import enclosing_box, grow_box, pixel_box
+from pipeline.attention.grid import draw_on_image
 
 FINE_GRID = 112
 """Cells per side to which a heatmap is interpolated before it is cut at the threshold: on a
@@ -30,11 +31,7 @@ def heatmap_box(
     Returns:
         xyxy fractions of the image, or None if no value is positive: such a map says nothing.
     """
-    fine = cv2.resize(
-        np.maximum(heatmap, 0).astype(np.float32),
-        (FINE_GRID, FINE_GRID),
-        interpolation=cv2.INTER_LINEAR,
-    )
+    fine = draw_on_image(np.maximum(heatmap, 0), height=FINE_GRID, width=FINE_GRID)
     peak = fine.max()
     if peak <= 0:
         return None

@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.crop import heatmap_box
+from pipeline.attention.grid import cell_centre
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 from pipeline.results.box_baselines import BOX_BASELINES
@@ -92,9 +93,8 @@ def _detection(heatmap: np.ndarray, threshold: float) -> Detection:
     box = heatmap_box(heatmap, threshold=threshold)
     if box is None:
         return Detection(None, None, empty=True)
-    y, x = np.unravel_index(int(heatmap.argmax()), heatmap.shape)  # the first of equals
-    height, width = heatmap.shape
-    return Detection(box, np.array([(x + 0.5) / width, (y + 0.5) / height]))
+    peak = np.array(np.unravel_index(int(heatmap.argmax()), heatmap.shape))  # first of equals
+    return Detection(box, cell_centre(peak, heatmap.shape))
 
 
 def detect_crops(

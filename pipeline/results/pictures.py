@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.crop import heatmap_box
+from pipeline.attention.grid import draw_on_image
 from pipeline.findings import FINDINGS
 from pipeline.results.cases import CORNERS
 from pipeline.results.localisation import finding_map
@@ -148,10 +149,8 @@ def overlay(
     image: UInt8[np.ndarray, "h w"], heatmap: Float[np.ndarray, "a b"]
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The radiograph under its heatmap: RGB, the map scaled by its maximum and interpolated."""
-    size = image.shape[1], image.shape[0]
-    fine = cv2.resize(
-        np.maximum(heatmap, 0).astype(np.float32), size, interpolation=cv2.INTER_LINEAR
-    )
+    height, width = image.shape
+    fine = draw_on_image(np.maximum(heatmap, 0), height=height, width=width)
     fine = fine / max(float(fine.max()), np.finfo(np.float32).tiny)
     colour = mpl.colormaps[COLOUR_MAP](fine)[:, :, :3]
     alpha = OPACITY * fine[:, :, None]
