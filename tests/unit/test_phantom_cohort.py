@@ -1,6 +1,7 @@
 """The made cohort as a whole: same bytes with any workers, and no cheap way to read it."""
 
 import dataclasses
+from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
@@ -18,7 +19,6 @@ from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.params import PhantomParams
 
 SMALL = PhantomParams(seed=2, patients=50, size_px=128, label_noise=0.1, prevalence_scale=2.0)
-COMMON = ("Infiltration", "Effusion", "Atelectasis", "Nodule", "Mass", "Pneumothorax")
 
 
 def _decode(png: bytes) -> np.ndarray:
@@ -30,12 +30,6 @@ def made() -> Cohort:
     params = SMALL.model_copy(update={"patients": 400, "seed": 11})
     cohort = make_cohort(params, workers=1)
     return dataclasses.replace(cohort, images=list(cohort.images))
-
-
-@pytest.fixture(scope="module")
-def grey(made) -> np.ndarray:
-    pictures = [_decode(image.png) for image in made.images]
-    return np.stack([p if p.ndim == 2 else p[..., 0] for p in pictures])
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers():
@@ -87,50 +81,84 @@ def test_a_box_is_tight_around_the_largest_part(x, y, w, h):
     assert region_box(region) == (x, y, w, h)
 
 
-def _auroc(made, column: str, scores: np.ndarray) -> float:
-    """On the test list; `scores` are in the order of `made.severities`."""
-    entries = made.entries.set_index("image_index").loc[made.severities.index]
-    return float(roc_auc_score(entries[column][entries["test"]], scores[entries["test"]]))
+@pytest.fixture(scope="module")
+def many() -> Cohort:
+    params = SMALL.model_copy(update={"patients": 900, "seed": 12, "size_px": 96})
+    cohort = make_cohort(params)
+    return dataclasses.replace(cohort, images=list(cohort.images))
 
 
-def _fitted(made, column: str, features: np.ndarray) -> float:
-    entries = made.entries.set_index("image_index").loc[made.severities.index]
-    train = ~entries["test"].to_numpy()
-    features = (features - features[train].mean(axis=0)) / (features[train].std(axis=0) + 1e-6)
-    model = LogisticRegression(C=0.1).fit(features[train], entries[column][train])
-    return _auroc(made, column, model.decision_function(features))
+@pytest.fixture(scope="module")
+def small(many) -> np.ndarray:
+    """The images of `many` at 32 px."""
+    pictures = [_decode(image.png) for image in many.images]
+    greys = [p if p.ndim == 2 else p[..., 0] for p in pictures]
+    return np.stack([cv2.resize(g, (32, 32), interpolation=cv2.INTER_AREA) for g in greys])
 
 
-def test_metadata_alone_carries_some_signal_and_not_more(made):
-    entries = made.entries.set_index("image_index").loc[made.severities.index]
+Judge = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""(features and labels to choose on, features to judge) to scores."""
+
+
+def _cheaply_read(many: Cohort, features: np.ndarray, judge: Judge) -> dict[str, float]:
+    """AUROC per finding, each half of the patients being judged by what the other half taught."""
+    entries = many.entries.set_index("image_index").loc[many.severities.index]
+    half = entries["patient_id"].to_numpy() % 2
+    found = {}
+    for finding in FINDINGS:
+        label = entries[finding].to_numpy()
+        found[finding] = np.mean(
+            [
+                roc_auc_score(
+                    label[half == k],
+                    judge(features[half != k], label[half != k], features[half == k]),
+                )
+                for k in (0, 1)
+            ]
+        )
+    return found
+
+
+def _linear(features: np.ndarray, label: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    mean, std = features.mean(axis=0), features.std(axis=0) + 1e-6
+    model = LogisticRegression(C=0.1).fit((features - mean) / std, label)
+    return model.decision_function((judged - mean) / std)
+
+
+def _best_pixel(features: np.ndarray, label: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    ranks = rankdata(features, axis=0)
+    lead = ranks[label].mean(axis=0) - ranks[~label].mean(axis=0)
+    best = int(np.abs(lead).argmax())
+    return np.sign(lead[best]) * judged[:, best]
+
+
+def test_metadata_alone_carries_some_signal_and_not_more(many):
+    entries = many.entries.set_index("image_index").loc[many.severities.index]
     supine, female = entries["view_position"] == "AP", entries["gender"] == "F"
     features = np.stack([entries["age_years"], supine, female], axis=1).astype(float)
-    found = {finding: _fitted(made, finding, features) for finding in FINDINGS}
-    assert 0.53 < np.mean(list(found.values())) < 0.66
+    found = _cheaply_read(many, features, _linear)
+    assert 0.53 < np.mean(list(found.values())) < 0.60
+    assert max(found.values()) < 0.72, found
     assert found["Edema"] > 0.55
-    assert found["Hernia"] > 0.6
+    assert found["Hernia"] > 0.57
 
 
-def test_the_border_tells_next_to_nothing(made, grey):
-    sides = [grey[:, 0], grey[:, -1], grey[:, :, 0], grey[:, :, -1]]
-    features = np.stack([side.mean(axis=1) for side in sides], axis=1)
-    found = [_fitted(made, finding, features) for finding in COMMON]
-    assert max(found) < 0.70
-    assert np.mean(found) < 0.62
+def test_the_border_tells_next_to_nothing(many, small):
+    sides = [small[:, 0], small[:, -1], small[:, :, 0], small[:, :, -1]]
+    features = np.concatenate([side.reshape(len(small), 8, 4).mean(axis=2) for side in sides], 1)
+    found = _cheaply_read(many, features, _linear)
+    assert max(found.values()) < 0.70, found
+    assert np.mean(list(found.values())) < 0.58, found
 
 
-def test_no_common_finding_is_readable_from_one_pixel(made, grey):
-    """The best pixel of a 32 px image, chosen on train_val and judged on test."""
-    entries = made.entries.set_index("image_index").loc[made.severities.index]
-    train = ~entries["test"].to_numpy()
-    small = np.stack([cv2.resize(g, (32, 32), interpolation=cv2.INTER_AREA) for g in grey])
-    pixels = small.reshape(len(small), -1).astype(float)
-    ranks = rankdata(pixels[train], axis=0)
-    found = {}
-    for finding in COMMON:
-        label = entries[finding].to_numpy()[train]
-        lead = ranks[label].mean(axis=0) - ranks[~label].mean(axis=0)
-        best = int(np.abs(lead).argmax())
-        found[finding] = _auroc(made, finding, np.sign(lead[best]) * pixels[:, best])
-    assert max(found.values()) < 0.78, found
-    assert np.mean(list(found.values())) < 0.68, found
+def test_brightness_and_contrast_tell_next_to_nothing(many, small):
+    features = np.stack([small.mean(axis=(1, 2)), small.std(axis=(1, 2))], axis=1)
+    found = _cheaply_read(many, features, _linear)
+    assert max(found.values()) < 0.68, found
+    assert np.mean(list(found.values())) < 0.57, found
+
+
+def test_no_finding_is_readable_from_one_pixel(many, small):
+    found = _cheaply_read(many, small.reshape(len(small), -1).astype(float), _best_pixel)
+    assert max(found.values()) < 0.75, found
+    assert np.mean(list(found.values())) < 0.66, found

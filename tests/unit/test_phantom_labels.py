@@ -43,8 +43,8 @@ def test_as_many_labels_are_missed_as_invented(population, noise, seed):
 def test_mild_findings_are_missed_first(population):
     labels, _ = _mine(population, 0.1)
     severity, missed = population.severities.to_numpy(), ~labels.to_numpy()
-    assert severity[missed & (severity > 0)].mean() < 0.55
-    assert severity[~missed & (severity > 0)].mean() > 0.65
+    assert severity[missed & (severity > 0)].mean() < 0.68
+    assert severity[~missed & (severity > 0)].mean() > 0.74
 
 
 def test_the_ceiling_is_the_share_of_pairs_in_order(population):

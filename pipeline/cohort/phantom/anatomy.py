@@ -40,7 +40,7 @@ def draw_person(rng: Generator, *, gender: Literal["M", "F"], age_years: int) ->
         half_width=float(np.clip(rng.normal(0.76 if female else 0.82, 0.035), 0.66, 0.92)),
         asymmetry=rng.normal(0, 0.015),
         apex=rng.normal(-0.80, 0.035),
-        dome=rng.normal(0.36, 0.065),
+        dome=rng.normal(0.36, 0.075),
         heart=float(np.clip(rng.normal(0.435, 0.025), 0.38, 0.485)),
         knob=float(np.clip(rng.normal(0.03 + 0.0007 * age_years, 0.015), 0.01, 0.12)),
         rib_gap=rng.normal(0.142, 0.008),
@@ -103,8 +103,8 @@ def build_chest(
     """
     breath = rng.normal(-0.09 if supine else 0.0, 0.045)
     emphysema = severities.get("Emphysema", 0.0)
-    width = person.half_width * (1 + 0.07 * emphysema)
-    dome = person.dome + breath + (0.04 + 0.12 * emphysema if emphysema else 0.0)
+    width = person.half_width * (1 + 0.02 * emphysema)
+    dome = person.dome + breath + 0.08 * emphysema
     domes = [dome, dome + rng.normal(0.055, 0.015)]
     domes[volume_loss_side] -= 0.13 * severities.get("Atelectasis", 0.0)
     base = max(domes) + 0.16 * (1 - 0.6 * emphysema)
@@ -141,8 +141,8 @@ def _heart(
 ) -> tuple[float, float]:
     large = severities.get("Cardiomegaly", 0.0)
     ratio = person.heart + rng.normal(0.025 if supine else 0.0, 0.008)  # cardiothoracic ratio
-    ratio += 0.07 + 0.17 * large if large else 0.0
-    ratio *= 1 - 0.22 * severities.get("Emphysema", 0.0)
+    ratio *= 1 - 0.26 * severities.get("Emphysema", 0.0)
+    ratio += 0.08 + 0.18 * large if large else 0.0
     right = rng.uniform(0.28, 0.36)
     return 2 * width * ratio * right, 2 * width * ratio * (1 - right)
 

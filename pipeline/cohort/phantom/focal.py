@@ -40,11 +40,11 @@ def mass(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
 def soft_doubles(chest: Chest, rng: Generator) -> Layer:
     """The harmless shadows of one image."""
     layer = np.zeros(chest.canvas.shape, np.float32)
-    for _ in range(min(rng.poisson(1.0), 4)):
-        radius, side = _nodule_radius(rng, rng.uniform(0.35, 1)), int(rng.integers(2))
+    for _ in range(min(rng.poisson(0.3), 3)):
+        radius, side = _nodule_radius(rng, rng.uniform(0.5, 1)), int(rng.integers(2))
         _stamp(layer, chest, side, radius, rng, shape=soft_disc, height=_nodule_height(rng))
-    if rng.uniform() < 0.25:
-        radius, side = _mass_radius(rng, rng.uniform(0.35, 1)), int(rng.integers(2))
+    if rng.uniform() < 0.08:
+        radius, side = _mass_radius(rng, rng.uniform(0.5, 1)), int(rng.integers(2))
         _stamp(layer, chest, side, radius, rng, shape=soft_patch, height=_mass_height(rng))
     return layer
 
@@ -111,19 +111,19 @@ def _around(dx: Row, dy: Column, outline: Float32[np.ndarray, "steps"]) -> Shado
 
 
 def _nodule_radius(rng: Generator, severity: float) -> float:
-    return rng.uniform(0.026, 0.032) + 0.014 * severity
+    return rng.uniform(0.038, 0.044) + 0.018 * severity
 
 
 def _nodule_height(rng: Generator) -> float:
-    return rng.uniform(0.15, 0.24)
+    return rng.uniform(0.32, 0.42)
 
 
 def _mass_radius(rng: Generator, severity: float) -> float:
-    return 0.085 + 0.06 * severity * rng.uniform(0.6, 1)
+    return 0.11 + 0.06 * severity * rng.uniform(0.6, 1)
 
 
 def _mass_height(rng: Generator) -> float:
-    return rng.uniform(0.16, 0.25)
+    return rng.uniform(0.32, 0.42)
 
 
 _REACH = 2.4  # radii, beyond which no shape leaves a trace

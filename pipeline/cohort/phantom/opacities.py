@@ -86,12 +86,13 @@ def edema(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
     """Bat-wing haze around both hila, Kerley lines at the bases' edges."""
     del side
     x, y = np.abs(chest.canvas.x), chest.canvas.y
-    q = np.square((x - 0.26) / (0.24 + 0.10 * severity)) + np.square((y + 0.06) / 0.44)
+    cx, cy = rng.uniform(0.26, 0.40), chest.height(rng.uniform(0.45, 0.75))
+    q = np.square((x - cx) / (0.20 + 0.08 * severity)) + np.square((y - cy) / 0.36)
     wings = bump(q, 1.25) * chest.lung
-    mottled = 1 + 0.20 * noise_field(rng, chest.canvas.shape, 26)
+    mottled = 1 + 0.45 * noise_field(rng, chest.canvas.shape, 26)
     kerley = _kerley(chest, rng) * chest.lung
-    layer = (0.12 + 0.12 * severity) * wings * mottled + (0.12 + 0.08 * severity) * kerley
-    return Mark(layer + (0.02 * severity) * chest.lung, np.maximum(wings, kerley))
+    layer = (0.12 + 0.08 * severity) * wings * mottled + (0.18 + 0.08 * severity) * kerley
+    return Mark(layer, np.maximum(wings, kerley))
 
 
 def _kerley(chest: Chest, rng: Generator) -> Layer:
@@ -101,21 +102,21 @@ def _kerley(chest: Chest, rng: Generator) -> Layer:
             wall = (2 * side - 1) * (chest.wall(level, side) - 0.015)
             inner = wall - (2 * side - 1) * rng.uniform(0.06, 0.12)
             lines.append([[wall, level], [inner, level + rng.normal(0, 0.012)]])
-    return draw_lines(chest.canvas, np.array(lines, np.float32), width=0.009)
+    return draw_lines(chest.canvas, np.array(lines, np.float32), width=0.012)
 
 
 def fibrosis(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
     """A fine net of lines at the bases and under the pleura of both lungs."""
     del side
     # The zero lines of smooth noise form closed loops.
-    net = bump(noise_field(rng, chest.canvas.shape, 54), 0.5)
-    net = np.maximum(net, 0.8 * bump(noise_field(rng, chest.canvas.shape, 40), 0.32))
+    net = bump(noise_field(rng, chest.canvas.shape, 40), 0.5)
+    net = np.maximum(net, 0.8 * bump(noise_field(rng, chest.canvas.shape, 30), 0.4))
     basal = smoothstep(chest.canvas.y - chest.height(0.66 - 0.2 * severity), 0.3)
     rim = smoothstep(0.22 + 0.08 * severity - chest.inside, 0.14)
     rim *= smoothstep(chest.canvas.y + 0.45, 0.3)
     region = np.maximum(0.9 * basal, rim)
     region *= smoothstep(np.abs(chest.canvas.x) - 0.2, 0.15) * chest.lung
-    return Mark((0.23 + 0.14 * severity) * region * net, region)
+    return Mark((0.34 + 0.14 * severity) * region * (net - 0.15), region)
 
 
 def emphysema(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
@@ -123,5 +124,5 @@ def emphysema(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
     del side
     uneven = 1 + 0.25 * noise_field(rng, chest.canvas.shape, 9)
     region = smoothstep(chest.inside, 0.15) * chest.lung
-    layer = -(0.02 + 0.03 * severity) * region * uneven
+    layer = -(0.01 + 0.02 * severity) * region * uneven
     return Mark(layer, region, clears=(0.3 + 0.3 * severity) * region)

@@ -44,7 +44,7 @@ def pneumothorax(chest: Chest, severity: float, rng: Generator, side: int) -> Ma
 
 def pleural_thickening(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:
     """An uneven bright band along the lateral wall, often with an apical cap."""
-    thick = 0.05 + 0.06 * severity
+    thick = 0.06 + 0.08 * severity
     rough = 0.22 * noise_field(rng, chest.canvas.shape, 14)
     middle, reach = chest.height(rng.uniform(0.30, 0.75)), rng.uniform(0.35, 0.55)
     along = bump(chest.canvas.y - middle, reach)
@@ -55,7 +55,7 @@ def pleural_thickening(chest: Chest, severity: float, rng: Generator, side: int)
         )
         band = np.maximum(band, cap)
     region = band * chest.side_mask(side) * chest.lung
-    return Mark((0.26 + 0.10 * severity) * region, region)
+    return Mark((0.30 + 0.12 * severity) * region, region)
 
 
 def cardiomegaly(chest: Chest, severity: float, rng: Generator, side: int) -> Mark:

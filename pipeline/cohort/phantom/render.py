@@ -79,7 +79,7 @@ def develop(film: Film, exam: Exam, *, seed: int) -> UInt8[np.ndarray, "size siz
     image = _into_frame(film.attenuation, film, cv2.INTER_CUBIC)
     blur = film.size_px / 256 * rng.uniform(0.35, 0.6) * (1.35 if supine else 1)
     image = cv2.GaussianBlur(image, (0, 0), blur)
-    image = _tone(image, rng)
+    image = _tone(_exposed(image), rng)
     # Few quanta arrive behind dense tissue: the noise is largest there.
     dose = rng.uniform(0.006, 0.014) * (1.4 if supine else 1)
     image += np.float32(dose) * rng.standard_normal(image.shape, dtype=np.float32) * (0.6 + image)
@@ -87,6 +87,11 @@ def develop(film: Film, exam: Exam, *, seed: int) -> UInt8[np.ndarray, "size siz
     image *= np.float32(255 * (high - low))
     image += np.float32(255 * low + 0.5)
     return devices.side_marker(np.clip(image, 0, 255, out=image).astype(np.uint8), rng)
+
+
+def _exposed(image: np.ndarray) -> Layer:
+    # Automatic exposure: fluid or air somewhere does not make the whole film bright or dark.
+    return np.asarray((image - image.mean()) * np.float32(0.245 / image.std()) + np.float32(0.445))
 
 
 def _tone(image: np.ndarray, rng: Generator) -> Layer:
