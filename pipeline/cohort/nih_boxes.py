@@ -7,10 +7,14 @@ import pandas as pd
 
 from pipeline.artifacts.cohort_source import TextFile
 from pipeline.cohort.csv_text import numbers, read_columns, require
+from pipeline.errors import CohortError
 from pipeline.findings import canonical
 
 COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
 """The header `Image Index,Finding Label,Bbox [x,y,w,h],,,` is split by its own commas."""
+
+_STRAY_SHARE = 0.1
+"""Of the boxes: a few of NIH's touch the edge, but none goes far beyond it."""
 
 _CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -66,6 +70,9 @@ def boxes_as_fractions(boxes: pd.DataFrame, index: pd.DataFrame, in_table: pd.Se
         boxes: what `parse_boxes` returned.
         index: the images used, with their original width and height.
         in_table: names of all images of the cohort's table, used or not.
+
+    Raises:
+        CohortError: many boxes reach beyond their images, as after shrinking the images alone.
     """
     used = boxes["image_index"].isin(index["image_index"])
     sizes = index.set_index("image_index")[["width", "height"]]
@@ -73,6 +80,7 @@ def boxes_as_fractions(boxes: pd.DataFrame, index: pd.DataFrame, in_table: pd.Se
     fractions = table[_CORNERS].astype(float)
     fractions[["x1", "x2"]] = fractions[["x1", "x2"]].div(table["width"], axis=0)
     fractions[["y1", "y2"]] = fractions[["y1", "y2"]].div(table["height"], axis=0)
+    _refuse_other_frame(fractions, table)
     inside = fractions.clip(0.0, 1.0)
     empty = (inside["x2"] <= inside["x1"]) | (inside["y2"] <= inside["y1"])
     reasons = Counter(
@@ -88,4 +96,17 @@ def boxes_as_fractions(boxes: pd.DataFrame, index: pd.DataFrame, in_table: pd.Se
         in_file=len(boxes),
         clipped=int(((inside != fractions).any(axis=1) & ~empty).sum()),
         dropped={reason: count for reason, count in reasons.items() if count},
+    )
+
+
+def _refuse_other_frame(fractions: pd.DataFrame, table: pd.DataFrame) -> None:
+    stray = (fractions > 1.02).any(axis=1)
+    if len(stray) < 10 or stray.mean() <= _STRAY_SHARE:
+        return
+    first = table[stray].iloc[0]
+    raise CohortError(
+        f"{stray.sum()} of {len(stray)} boxes reach beyond their images; first: "
+        f"{first['image_index']} is {first['width']} x {first['height']} px, its box ends at "
+        f"({first['x2']:.0f}, {first['y2']:.0f}). Boxes are read in pixels of the files given "
+        "(NIH's: 1024 x 1024); were the images shrunk? Give the originals, or boxes shrunk alike"
     )

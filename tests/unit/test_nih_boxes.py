@@ -50,6 +50,12 @@ def test_what_is_clipped_or_dropped_is_counted_by_reason():
     }
 
 
+def test_boxes_in_the_frame_of_larger_images_are_refused():
+    rows = "".join(f"a.png,Mass,{70 + 10 * k},{5 * k},25,25\n" for k in range(12))
+    with pytest.raises(CohortError, match=r"12 boxes reach.* a.png is 100 x 50 px.*shrunk\?"):
+        fractions(rows)
+
+
 def test_a_cohort_without_a_box_list_has_no_boxes():
     used = boxes_as_fractions(parse_boxes(None), INDEX, TABLE)
     assert (len(used.table), used.in_file, used.dropped) == (0, 0, {})
