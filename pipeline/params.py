@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ParamsError
 
@@ -83,6 +84,8 @@ class TrainParams(Section):
     """An entry of `pipeline.training.losses.LOSSES`."""
     precision: Literal["auto", "fp32", "bf16"]
     """Of forward and backward passes; the loss is always fp32."""
+    standardise: bool
+    """Each image to zero mean and unit spread, in place of ImageNet's statistics for all."""
     flip: Annotated[float, Field(ge=0, le=1)]
     """Probability of a horizontal flip; it mirrors the heart."""
     rotation_degrees: Annotated[float, Field(ge=0, le=45)]
@@ -104,6 +107,13 @@ class BranchParams(Section):
     epoch is released, last first."""
     output_stride: Literal[8, 16, 32]
     """Input pixels per cell of the heatmap."""
+
+
+class LocalParams(BranchParams):
+    """What only the local branch has."""
+
+    start: Literal["weights", "global"]
+    """From `weights`, or from the trained global branch where the member's backbones agree."""
 
 
 class HeatmapParams(Section):
@@ -170,13 +180,30 @@ class Params(Section):
     """Per backbone: "none" or the path of an ImageNet state dict."""
     train: TrainParams
     global_: BranchParams = Field(alias="global")
-    local: BranchParams
+    local: LocalParams
     fusion: FusionParams
     heatmap: HeatmapParams
     crop: CropParams
     evaluate: EvaluateParams
     iou: IouParams
     report: ReportParams
+
+    @model_validator(mode="after")
+    def _cells_tile_the_input(self) -> "Params":
+        size, stride = self.train.input_size, self.global_.output_stride
+        if size % stride:
+            raise PydanticCustomError(
+                "input_size",
+                "{size} is no multiple of global.output_stride ({stride}); heatmaps would not "
+                "line up with the image. Use {below} or {above}",
+                {
+                    "size": size,
+                    "stride": stride,
+                    "below": size - size % stride,
+                    "above": size - size % stride + stride,
+                },
+            )
+        return self
 
 
 def load_params(path: Path) -> Params:
@@ -207,6 +234,8 @@ def _fault(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "the file"
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key{_nearest(fault['loc'])}"
+    if fault["type"] == "input_size":
+        return f"train.input_size: {fault['msg']}"
     if fault["type"] == "missing":
         return f"{key}: missing"
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r})"

@@ -1,1 +1,7 @@
 """One file, one stage, one verb: read dependencies, call `pipeline`, write outputs."""
+
+import os
+
+# Before any stage imports torch: threads that wait for work sleep. By default they spin, and a
+# second busy process on the machine then makes training many times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

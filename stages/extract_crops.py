@@ -7,7 +7,7 @@ from pipeline.artifacts.checkpoints import read_checkpoint
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_index, write_crop_boxes
 from pipeline.attention.crop import cut_crops
-from pipeline.attention.extract import heatmap_rows, place_crops
+from pipeline.attention.extract import place_crops, seen_rows
 from pipeline.networks.branch import restore_branch
 from pipeline.params import load_params
 from stages.options import Choice, Dep, Out, ParamsFile, run
@@ -19,6 +19,7 @@ def main(
     index: Dep,
     model: Dep,
     heatmaps: Out,
+    features: Out,
     crops: Out,
     boxes: Out,
     params: ParamsFile = Path("params.yaml"),
@@ -27,9 +28,10 @@ def main(
     cfg = load_params(params)
     cached = Shards(images)
     branch = restore_branch(*read_checkpoint(model))
-    grids = heatmap_rows(branch, cached, cfg.heatmap.methods, size=branch.spec.input_size)
+    grids = seen_rows(branch, cached, cfg.heatmap.methods, size=branch.spec.input_size)
     label = f"{member} heatmaps"
-    write_shards(tracking.progress(grids, total=len(cached), unit="image", label=label), heatmaps)
+    followed = tracking.progress(grids, total=len(cached), unit="image", label=label)
+    write_shards(followed, heatmaps, apart={"pooled": features})
     placed = place_crops(read_index(index), Shards(heatmaps, cfg.crop.method), cfg.crop)
     write_crop_boxes(placed, boxes)
     write_shards(cut_crops(cached, placed, size=cfg.crop.size), crops)

@@ -7,47 +7,48 @@ from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
-from pipeline.networks.branch import restore_branch
-from pipeline.networks.fusion import build_fusion, fit_metadata
+from pipeline.networks.fusion import build_fusion, fit_metadata, restore_head
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.branches import fit_fusion, join_features
 from pipeline.training.examples import as_float, training_rows, vector_examples
+from pipeline.training.fusion import fit_fusion, join_features
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(
     member: Choice,
-    images: Dep,
-    crops: Dep,
     index: Dep,
     splits: Dep,
     global_model: Dep,
+    global_features: Dep,
     local_model: Dep,
+    local_features: Dep,
     model: Out,
     predictions: Out,
     curves: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
-    """Train the fusion head on the frozen branches' pooled features."""
+    """Train the fusion head on what both branches, frozen, have pooled."""
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "fusion")
     table, assigned = read_index(index), read_splits(splits)
-    global_ = restore_branch(*read_checkpoint(global_model))
-    local = restore_branch(*read_checkpoint(local_model))
+    global_state, about = read_checkpoint(global_model)
+    local_state, _ = read_checkpoint(local_model)
     metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)
     encoded = metadata.encode(table)
     joined = join_features(
-        global_, Shards(images), local, Shards(crops), encoded, precision=cfg.train.precision
+        Shards(global_features, "pooled"), Shards(local_features, "pooled"), encoded
     )
     examples = vector_examples(joined, table, assigned)
-    fusion = build_fusion(global_, local, metadata=encoded.shape[1])
+    fusion = build_fusion(
+        restore_head(global_state), restore_head(local_state), metadata=encoded.shape[1]
+    )
     epochs = fit_fusion(fusion, examples, cfg.train, cfg.fusion, seed=seed)
     label = f"{member}.fusion"
     followed = list(tracking.follow(epochs, total=cfg.fusion.epochs, label=label))
-    about = {"findings": global_.spec.findings, "metadata": metadata.about()}
-    write_checkpoint(fusion.state_dict(), about, model)
+    known = {"findings": about["findings"], "metadata": metadata.about()}
+    write_checkpoint(fusion.state_dict(), known, model)
     write_predictions(predict_table(fusion, examples, as_float), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)

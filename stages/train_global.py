@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_weights, write_checkpoint
+from pipeline.artifacts.checkpoints import write_checkpoint
 from pipeline.artifacts.curves import write_curves
+from pipeline.artifacts.pretrained import read_weights
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.findings import FINDINGS
@@ -13,7 +14,7 @@ from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.augment import to_unit
-from pipeline.training.branches import fit_branch
+from pipeline.training.branches import fit_branch, start_at_prior
 from pipeline.training.examples import load_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
@@ -32,12 +33,19 @@ def main(
     """Train on the cached images; write the model, its probabilities and its curves."""
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "global")
-    spec = BranchSpec(backbone, FINDINGS, cfg.global_.output_stride, cfg.train.input_size)
+    spec = BranchSpec(
+        backbone,
+        FINDINGS,
+        output_stride=cfg.global_.output_stride,
+        input_size=cfg.train.input_size,
+        standardise=cfg.train.standardise,
+    )
     weights = read_weights(cfg.weights, backbone)
     branch = build_branch(spec, weights=weights, seed=seed)
     examples = load_examples(
         Shards(images), read_index(index), read_splits(splits), size=spec.input_size
     )
+    start_at_prior(branch, examples["train"], loss=cfg.train.loss)
     epochs = fit_branch(branch, examples, cfg.train, cfg.global_, seed=seed)
     label = f"{member}.global {backbone}"
     followed = list(tracking.follow(epochs, total=cfg.global_.epochs, label=label))

@@ -2,19 +2,21 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_weights, write_checkpoint
+from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.pretrained import read_weights
+from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.findings import FINDINGS
-from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.branch import BranchSpec, adopt, build_branch
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.augment import to_unit
-from pipeline.training.branches import fit_branch
-from pipeline.training.examples import load_examples
+from pipeline.training.branches import fit_branch, pooled_rows, start_at_prior
+from pipeline.training.examples import as_float, load_examples, vector_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
@@ -22,9 +24,11 @@ def main(
     member: Choice,
     backbone: Choice,
     crops: Dep,
+    global_model: Dep,
     index: Dep,
     splits: Dep,
     model: Out,
+    features: Out,
     predictions: Out,
     curves: Out,
     params: ParamsFile = Path("params.yaml"),
@@ -33,15 +37,27 @@ def main(
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "local")
     shards = Shards(crops)
-    spec = BranchSpec(backbone, FINDINGS, cfg.local.output_stride, input_size=shards.shape[-1])
+    spec = BranchSpec(
+        backbone,
+        FINDINGS,
+        output_stride=cfg.local.output_stride,
+        input_size=shards.shape[-1],
+        standardise=cfg.train.standardise,
+    )
     weights = read_weights(cfg.weights, backbone)
     branch = build_branch(spec, weights=weights, seed=seed)
-    examples = load_examples(shards, read_index(index), read_splits(splits), size=spec.input_size)
+    table, assigned = read_index(index), read_splits(splits)
+    examples = load_examples(shards, table, assigned, size=spec.input_size)
+    start_at_prior(branch, examples["train"], loss=cfg.train.loss)
+    adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
     epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=seed)
     label = f"{member}.local {backbone}"
     followed = list(tracking.follow(epochs, total=cfg.local.epochs, label=label))
     write_checkpoint(branch.state_dict(), spec.about(), model)
-    write_predictions(predict_table(branch, examples, to_unit), predictions)
+    write_shards(pooled_rows(branch, shards), features)
+    pooled = Shards(features, "pooled").gather(np.arange(len(table)))
+    judged = vector_examples(pooled, table, assigned)
+    write_predictions(predict_table(branch.head, judged, as_float), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
 

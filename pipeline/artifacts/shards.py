@@ -1,6 +1,7 @@
 """Shards: `.npy` files of many rows each, memory-mapped; deterministic bytes, few files."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from itertools import count, islice
 from pathlib import Path
 
@@ -15,23 +16,37 @@ SHARD_ROWS = 2048
 
 
 def write_shards(
-    rows: Iterable[Mapping[str, np.ndarray]], folder: Path, *, shard_rows: int = SHARD_ROWS
+    rows: Iterable[Mapping[str, np.ndarray]],
+    folder: Path,
+    *,
+    apart: Mapping[str, Path] | None = None,
+    shard_rows: int = SHARD_ROWS,
 ) -> int:
     """Write each key of the rows as `folder/<key>-00000.npy`, ...; the number of rows written.
 
-    Memory is bounded by one shard of every key. The folder appears only when all rows are
-    written. Every row has the same keys, and arrays of one key have one shape.
+    Memory is bounded by one shard of every key. Folders appear only when all rows are written.
+    Every row has the same keys, and arrays of one key have one shape.
+
+    Args:
+        rows: key to array.
+        folder: of all keys but those that are named in `apart`.
+        apart: keys that go to a folder of their own.
+        shard_rows: rows of a shard.
     """
+    apart = apart or {}
     written = 0
     rows = iter(rows)
-    with replacing(folder) as fresh:
-        fresh.mkdir()
+    with ExitStack() as stack:
+        fresh = {path: stack.enter_context(replacing(path)) for path in (folder, *apart.values())}
+        for path in fresh.values():
+            path.mkdir()
         for shard in count():
             block = list(islice(rows, shard_rows))
             if not block:
                 break
             for name in block[0]:
-                np.save(fresh / f"{name}-{shard:05d}.npy", np.stack([row[name] for row in block]))
+                path = fresh[apart.get(name, folder)] / f"{name}-{shard:05d}.npy"
+                np.save(path, np.stack([row[name] for row in block]))
             written += len(block)
     return written
 

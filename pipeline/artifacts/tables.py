@@ -32,8 +32,10 @@ INDEX = pa.schema(
 BOXES = pa.schema([("image_index", pa.string()), ("finding", pa.string()), *_BOX])
 """Radiologists' boxes: xyxy, half-open, as fractions of the original width and height."""
 
+SPLIT_NAMES = ("train", "val", "test")
+
 SPLITS = pa.schema([("image_index", pa.string()), ("split", pa.string())])
-"""`split` is "train", "val" or "test"."""
+"""`split` is one of SPLIT_NAMES."""
 
 CROPS = pa.schema([("image_index", pa.string()), *_BOX, ("source", pa.string())])
 """Where each crop was cut, as BOXES; `source` says what drew it (a heatmap, or a fallback)."""

@@ -21,10 +21,13 @@ from pipeline.training.examples import load_images
 _BATCH = 128
 
 
-def heatmap_rows(
+def seen_rows(
     branch: Branch, shards: Shards, methods: list[str], *, size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Per image and method one float16 grid `(findings or 1, h, w)`, as rows for `write_shards`.
+    """What a branch sees in every image, in fp32, as rows for `write_shards`.
+
+    Per method one float16 grid `(findings or 1, h, w)`, and the pooled features as "pooled": the
+    fusion head's share of the same forward pass.
 
     Raises:
         ParamsError: an unknown method.
@@ -38,18 +41,19 @@ def heatmap_rows(
     branch.eval()
     for start in range(0, len(shards), _BATCH):
         rows = np.arange(start, min(start + _BATCH, len(shards)))
-        maps = _heatmaps(branch, load_images(shards, rows, size=size).to(device), methods)
+        maps = _seen(branch, load_images(shards, rows, size=size).to(device), methods)
         for position in range(len(rows)):
-            yield {name: grids[position] for name, grids in maps.items()}
+            yield {name: values[position] for name, values in maps.items()}
 
 
 @torch.inference_mode()
-def _heatmaps(
+def _seen(
     branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: list[str]
-) -> dict[str, Float[np.ndarray, "b m h w"]]:
+) -> dict[str, Float[np.ndarray, "b ..."]]:
     feature_map = branch.feature_map(to_unit(images))
     maps = {name: HEATMAPS[name](feature_map, branch.head.weight) for name in methods}
-    return {name: grids.half().cpu().numpy() for name, grids in maps.items()}
+    seen = {name: grids.half().cpu().numpy() for name, grids in maps.items()}
+    return seen | {"pooled": feature_map.mean(dim=(2, 3)).cpu().numpy()}
 
 
 def place_crops(index: pd.DataFrame, heatmaps: Shards, crop: CropParams) -> pd.DataFrame:

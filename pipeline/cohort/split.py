@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.artifacts.tables import SPLIT_NAMES
 from pipeline.cohort.stratify import share_out
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
 from pipeline.params import SplitParams
 
 log = logging.getLogger(__name__)
-
-SPLITS = ("train", "val", "test")
 
 
 def assign_splits(
@@ -53,8 +52,8 @@ def assign_splits(
 def _shares(params: SplitParams, *, has_test: bool) -> tuple[tuple[str, ...], list[float]]:
     val, test = params.val_fraction, params.test_fraction
     if has_test:
-        return SPLITS[:2], [1 - val, val]
-    return SPLITS, [(1 - test) * (1 - val), (1 - test) * val, test]
+        return SPLIT_NAMES[:2], [1 - val, val]
+    return SPLIT_NAMES, [(1 - test) * (1 - val), (1 - test) * val, test]
 
 
 def _official(index: pd.DataFrame, lists: pd.DataFrame) -> pd.Series:
@@ -91,7 +90,7 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
     """
     table = index.merge(splits, on="image_index", validate="1:1")
     counts = table["split"].value_counts()
-    empty = [name for name in SPLITS if name not in counts]
+    empty = [name for name in SPLIT_NAMES if name not in counts]
     if empty:
         raise CohortError(
             f"no patient is left for {' and '.join(empty)} out of "
@@ -122,7 +121,7 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
 def count_splits(index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Images, patients and positive images per finding of each split, JSON-able."""
     table = index.merge(splits, on="image_index", validate="1:1")
-    return {name: _count(table[table["split"] == name]) for name in SPLITS}
+    return {name: _count(table[table["split"] == name]) for name in SPLIT_NAMES}
 
 
 def _count(table: pd.DataFrame) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A branch: normalise -> features -> explicit ReLU -> global average pooling -> linear head."""
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from pipeline.networks.backbone import build_backbone
 from pipeline.networks.weights import load_weights
+
+log = logging.getLogger(__name__)
 
 # ImageNet statistics of RGB in [0, 1] (torchvision), kept for grey images broadcast to three
 # channels so that pretrained weights see the inputs that they were trained on.
@@ -28,6 +31,9 @@ class BranchSpec:
     """Input pixels per cell of the feature maps."""
     input_size: int
     """Side of the images it is trained on, in pixels."""
+    standardise: bool
+    """Whether every image is brought to the same mean and spread, so that exposure is none of
+    the network's business; otherwise grey levels are taken as they are."""
 
     def about(self) -> dict[str, Any]:
         """The JSON-able description that goes into a checkpoint."""
@@ -58,8 +64,16 @@ class Branch(nn.Module):
         The ReLU is explicit and out of place: what is pooled, what heatmaps read and what the
         fusion head sees is one and the same tensor.
         """
-        normalised = (images.expand(-1, 3, -1, -1) - self.mean) / self.std
-        return torch.relu(self.features(normalised))
+        return torch.relu(self.features(self._normalised(images)))
+
+    def _normalised(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b 3 s t"]:
+        """To zero mean and unit spread: of ImageNet, or of each image itself."""
+        if not self.spec.standardise:
+            return (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+        images = images.float()
+        mean = images.mean(dim=(2, 3), keepdim=True)
+        std = images.std(dim=(2, 3), keepdim=True, correction=0).clamp(min=1 / 255)
+        return ((images - mean) / std).expand(-1, 3, -1, -1)
 
     def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k"]:
         """Globally averaged feature maps: what the fusion head joins."""
@@ -89,6 +103,27 @@ def build_branch(spec: BranchSpec, *, weights: dict[str, Tensor] | None, seed: i
     if weights is not None:
         load_weights(built, weights)
     return branch
+
+
+def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, start: str) -> None:
+    """Let the local branch start with what the global one has learnt, head included.
+
+    Nothing is done unless `start` is "global" and both have the same backbone: weights of
+    another one would mean nothing.
+
+    Args:
+        branch: the local branch.
+        state: the global branch's weights.
+        about: the global branch's description.
+        start: `local.start` of params.yaml.
+    """
+    if start != "global":
+        return
+    if about["backbone"] != branch.spec.backbone:
+        log.info("starts anew: the global branch is a %s", about["backbone"])
+        return
+    branch.load_state_dict(state)
+    log.info("starts with the weights of the global branch")
 
 
 def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:

@@ -10,8 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.networks.branch import Branch
-
 
 @dataclass(frozen=True)
 class MetadataEncoder:
@@ -59,16 +57,29 @@ class Fusion(nn.Module):
         return logits
 
 
-def build_fusion(global_: Branch, local: Branch, *, metadata: int) -> Fusion:
+def restore_head(state: dict[str, Tensor]) -> nn.Linear:
+    """The classification head that a branch's checkpoint holds, without the branch."""
+    weight = state["head.weight"]
+    head = nn.Linear(weight.shape[1], weight.shape[0])
+    head.load_state_dict({"weight": weight, "bias": state["head.bias"]})
+    return head
+
+
+def build_fusion(global_: nn.Linear, local: nn.Linear, *, metadata: int) -> Fusion:
     """A fusion head that starts as the mean of both branches' logits.
 
     From there, training can only be for the better: a randomly initialised head has to find
     again, from few positives, what the branches' own heads already know.
+
+    Args:
+        global_: head of the global branch.
+        local: head of the local branch, with the same findings.
+        metadata: columns of metadata beside the pooled features.
     """
-    heads = (global_.head, local.head)
+    heads = (global_, local)
     inputs = sum(head.in_features for head in heads) + metadata
-    fusion = Fusion(inputs, global_.head.out_features)
-    unknown = torch.zeros(global_.head.out_features, metadata)
+    fusion = Fusion(inputs, global_.out_features)
+    unknown = torch.zeros(global_.out_features, metadata)
     with torch.no_grad():
         weight = torch.cat([heads[0].weight / 2, heads[1].weight / 2, unknown], dim=1)
         fusion.head.weight.copy_(weight)

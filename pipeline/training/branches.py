@@ -1,4 +1,4 @@
-"""Training a branch on images, and a fusion head on what two branches see."""
+"""Training a branch on images, and what it then sees in all of them."""
 
 from collections.abc import Iterator
 
@@ -9,15 +9,20 @@ from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
 from pipeline.networks.branch import Branch
-from pipeline.networks.device import autocast, settle
-from pipeline.networks.fusion import Fusion
-from pipeline.params import BranchParams, FusionParams, TrainParams
+from pipeline.networks.device import settle
+from pipeline.params import BranchParams, TrainParams
 from pipeline.training.augment import random_flip_rotation, to_unit
-from pipeline.training.examples import Examples, as_float, load_images
+from pipeline.training.examples import Examples, load_images
 from pipeline.training.fit import Epoch, Recipe, Task, fit
 from pipeline.training.losses import build_loss
 
 _BATCH = 256  # images per forward pass
+
+
+def start_at_prior(branch: Branch, train: Examples, *, loss: str) -> None:
+    """Let the head say how frequent each finding is before it has learnt anything else."""
+    with torch.no_grad():
+        branch.head.bias.copy_(build_loss(loss, train.targets).prior_logits)
 
 
 def fit_branch(
@@ -30,8 +35,6 @@ def fit_branch(
 ) -> Iterator[Epoch]:
     """Train a branch on its images; see `fit`."""
     fitted = build_loss(train.loss, examples["train"].targets)
-    with torch.no_grad():
-        branch.head.bias.copy_(fitted.prior_logits)
     recipe = Recipe(
         epochs=params.epochs,
         batch_size=train.batch_size,
@@ -56,56 +59,15 @@ def fit_branch(
     return fit(branch, task, recipe)
 
 
-def fit_fusion(
-    fusion: Fusion,
-    examples: dict[str, Examples],
-    train: TrainParams,
-    params: FusionParams,
-    *,
-    seed: int,
-) -> Iterator[Epoch]:
-    """Train a fusion head on joined features, the branches being frozen; see `fit`."""
-    recipe = Recipe(
-        epochs=params.epochs,
-        batch_size=train.batch_size,
-        learning_rate=params.learning_rate,
-        weight_decay=train.weight_decay,
-        schedule="one_cycle",
-        head_epochs=0,
-        patience=train.patience,
-        precision="fp32",
-        seed=seed,
-    )
-    fitted = build_loss(train.loss, examples["train"].targets)
-    task = Task(
-        examples["train"], examples["val"], as_float, lambda inputs, _: inputs, fitted.loss
-    )
-    return fit(fusion, task, recipe)
-
-
-def join_features(
-    global_: Branch,
-    images: Shards,
-    local: Branch,
-    crops: Shards,
-    metadata: Float[np.ndarray, "n m"],
-    *,
-    precision: str,
-) -> Float[np.ndarray, "n d"]:
-    """`[global pooled, local pooled, metadata]` of every image, branches in eval mode."""
-    parts = [_pooled(global_, images, precision), _pooled(local, crops, precision), metadata]
-    return np.concatenate(parts, axis=1, dtype=np.float32)
-
-
-@torch.inference_mode()
-def _pooled(branch: Branch, shards: Shards, precision: str) -> Float[np.ndarray, "n k"]:
+def pooled_rows(branch: Branch, shards: Shards) -> Iterator[dict[str, Float[np.ndarray, " k"]]]:
+    """The pooled features of every image in fp32, as rows for `write_shards`."""
     device = settle(branch)
     branch.eval()
-    pooled = []
     for start in range(0, len(shards), _BATCH):
         rows = np.arange(start, min(start + _BATCH, len(shards)))
         batch = load_images(shards, rows, size=branch.spec.input_size)
-        with autocast(device, precision):
-            pooled.append(branch.pooled(to_unit(batch.to(device))).float().cpu())
+        with torch.inference_mode():
+            pooled = branch.pooled(to_unit(batch.to(device))).cpu().numpy()
+        for row in pooled:
+            yield {"pooled": row}
     branch.cpu()
-    return torch.cat(pooled).numpy()

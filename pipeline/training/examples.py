@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.tables import SPLIT_NAMES
 from pipeline.findings import FINDINGS
 
 _CHUNK = 256  # images resized at a time: bounds memory
@@ -28,9 +29,6 @@ class Examples:
         return len(self.image_index)
 
 
-SPLITS = ("train", "val", "test")
-
-
 def load_examples(
     shards: Shards, index: pd.DataFrame, splits: pd.DataFrame, *, size: int
 ) -> dict[str, Examples]:
@@ -43,7 +41,8 @@ def load_examples(
         size: side of the network's input, in pixels.
     """
     return {
-        split: _examples(split, shards, _rows_of(split, index, splits), size) for split in SPLITS
+        split: _examples(split, shards, _rows_of(split, index, splits), size)
+        for split in SPLIT_NAMES
     }
 
 
@@ -52,7 +51,7 @@ def vector_examples(
 ) -> dict[str, Examples]:
     """The same for inputs that are vectors, row i of which is row i of `index`."""
     joined = {}
-    for split in SPLITS:
+    for split in SPLIT_NAMES:
         rows = _rows_of(split, index, splits)
         inputs = torch.from_numpy(vectors[rows.index.to_numpy()]).float()
         joined[split] = Examples(list(rows["image_index"]), split, inputs, _targets(rows))

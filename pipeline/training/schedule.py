@@ -8,7 +8,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from pipeline.errors import ParamsError
-from pipeline.networks.branch import Branch
 
 RELEASE_FACTOR = 0.2
 """The learning rate is multiplied by this when the first block is released (the paper)."""
@@ -79,7 +78,7 @@ def release(network: nn.Module, count: int) -> None:
     without blocks (the fusion head) learn as a whole.
     """
     network.train()
-    blocks = network.blocks if isinstance(network, Branch) else []
+    blocks = list(getattr(network, "blocks", []))
     for position, block in enumerate(blocks):
         learns = position >= len(blocks) - count
         block.train(learns)

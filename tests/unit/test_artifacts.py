@@ -43,6 +43,23 @@ def test_shards_give_back_their_rows_in_any_order(tmp_path):
     assert shards.gather(order)[:, 0, 0].tolist() == order.tolist()
 
 
+def test_a_key_that_is_set_apart_goes_to_its_own_folder(tmp_path):
+    both = ({**row, "pooled": row["image"][0]} for row in rows(3))
+    assert write_shards(both, tmp_path / "maps", apart={"pooled": tmp_path / "features"}) == 3
+    assert Shards(tmp_path / "features", "pooled").shape == (3, 4)
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["image-00000.npy"]
+
+
+def test_a_failure_leaves_neither_folder(tmp_path):
+    def broken():
+        yield {"image": np.zeros(2), "pooled": np.zeros(1)}
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        write_shards(broken(), tmp_path / "maps", apart={"pooled": tmp_path / "features"})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_without_shards_is_named(tmp_path):
     with pytest.raises(ArtifactError, match=r"holds no cam-\*\.npy"):
         Shards(tmp_path, "cam")

@@ -7,11 +7,13 @@ from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.attention.heatmap import HEATMAPS, cam
 from pipeline.findings import FINDINGS
 from pipeline.networks.backbone import BACKBONES
-from pipeline.networks.branch import BranchSpec, build_branch, restore_branch
+from pipeline.networks.branch import BranchSpec, adopt, build_branch, restore_branch
 
 
 def make_branch(name="mobilenet_v2", seed=0):
-    return build_branch(BranchSpec(name, FINDINGS, 16, 64), weights=None, seed=seed).eval()
+    return build_branch(
+        BranchSpec(name, FINDINGS, 16, 64, standardise=False), weights=None, seed=seed
+    ).eval()
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -54,6 +56,37 @@ def test_an_image_is_judged_alike_in_any_company():
     images = torch.rand(4, 1, 64, 64)
     alone = torch.cat([branch(image[None]) for image in images])
     torch.testing.assert_close(branch(images), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_a_standardised_branch_does_not_see_exposure():
+    spec = BranchSpec("resnet18", FINDINGS, 16, 64, standardise=True)
+    branch = build_branch(spec, weights=None, seed=0).eval()
+    images = torch.rand(3, 1, 64, 64)
+    exposure = torch.tensor([0.3, 0.6, 0.9]).view(3, 1, 1, 1)
+    torch.testing.assert_close(
+        branch(images * exposure + 0.1), branch(images), rtol=1e-3, atol=1e-4
+    )
+    assert torch.isfinite(branch(torch.full((1, 1, 64, 64), 0.5))).all()
+
+
+def started(name, start):
+    branch, other = make_branch("resnet18", seed=1), make_branch(name, seed=2)
+    adopt(branch, other.state_dict(), other.spec.about(), start=start)
+    return branch, other
+
+
+def test_a_local_branch_may_start_as_the_global_one():
+    branch, other = started("resnet18", "global")
+    images = torch.rand(2, 1, 64, 64)
+    assert torch.equal(branch(images), other(images))
+
+
+@pytest.mark.parametrize(("name", "start"), [("mobilenet_v2", "global"), ("resnet18", "weights")])
+def test_a_branch_that_adopts_nothing_stays_as_it_was(name, start):
+    branch, _ = started(name, start)
+    before = make_branch("resnet18", seed=1)
+    images = torch.rand(2, 1, 64, 64)
+    assert torch.equal(branch(images), before(images))
 
 
 def test_a_checkpoint_brings_back_the_same_branch(tmp_path):

@@ -53,7 +53,9 @@ def linear():
 
 
 def branch(name="mobilenet_v2"):
-    return build_branch(BranchSpec(name, FINDINGS, 16, 32), weights=None, seed=0)
+    return build_branch(
+        BranchSpec(name, FINDINGS, 16, 32, standardise=False), weights=None, seed=0
+    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

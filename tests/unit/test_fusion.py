@@ -6,7 +6,7 @@ import torch
 
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.networks.fusion import build_fusion, fit_metadata
+from pipeline.networks.fusion import build_fusion, fit_metadata, restore_head
 
 
 def metadata_table(**columns):
@@ -16,12 +16,15 @@ def metadata_table(**columns):
 
 def test_an_untrained_head_gives_the_mean_of_both_branches_logits():
     branches = [
-        build_branch(BranchSpec(name, FINDINGS, 16, 64), weights=None, seed=seed).eval()
+        build_branch(
+            BranchSpec(name, FINDINGS, 16, 64, standardise=False), weights=None, seed=seed
+        ).eval()
         for seed, name in enumerate(("mobilenet_v2", "resnet18"))
     ]
     images, crops = torch.rand(2, 3, 1, 64, 64)
     joined = [branches[0].pooled(images), branches[1].pooled(crops), torch.randn(3, 4)]
-    logits = build_fusion(*branches, metadata=4)(torch.cat(joined, dim=1))
+    heads = [restore_head(branch.state_dict()) for branch in branches]
+    logits = build_fusion(*heads, metadata=4)(torch.cat(joined, dim=1))
     torch.testing.assert_close(logits, (branches[0](images) + branches[1](crops)) / 2)
 
 

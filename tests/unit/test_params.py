@@ -38,6 +38,10 @@ def test_every_params_file_is_valid(path):
             {"train__batch_size": "32"},
             "params.yaml: train.batch_size: input should be a valid int",
         ),
+        (
+            {"train__input_size": 100},
+            r"train.input_size: 100 is no multiple of global.output_stride \(16\); heatmap",
+        ),
         ({"ensemble__members__second": {"global": "x"}}, "ensemble.members.second.local: missing"),
     ],
 )

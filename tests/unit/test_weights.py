@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.artifacts.checkpoints import read_checkpoint, read_weights
+from pipeline.artifacts.checkpoints import read_checkpoint
+from pipeline.artifacts.pretrained import read_weights
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.findings import FINDINGS
 from pipeline.networks.backbone import BACKBONES, build_backbone
@@ -20,7 +21,7 @@ SHARED = Path(__file__).parents[2] / "../shared"
 @pytest.mark.parametrize("name", BACKBONES)
 def test_weights_arrive_and_the_classifier_does_not(name):
     source = build_backbone(name, output_stride=32)
-    spec = BranchSpec(name, FINDINGS, 32, 64)
+    spec = BranchSpec(name, FINDINGS, 32, 64, standardise=False)
     branch = build_branch(spec, weights=source.network.state_dict(), seed=9)
     for ours, theirs in zip(
         branch.features.parameters(), source.features.parameters(), strict=True
@@ -39,7 +40,9 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_loaded(fault):
     else:
         weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
     with pytest.raises(ParamsError, match=f"1 {fault}"):
-        build_branch(BranchSpec("resnet18", FINDINGS, 32, 64), weights=weights, seed=0)
+        build_branch(
+            BranchSpec("resnet18", FINDINGS, 32, 64, standardise=False), weights=weights, seed=0
+        )
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
@@ -91,5 +94,7 @@ def test_the_real_imagenet_file_loads():
     if not path.is_file():
         pytest.skip("no real weights beside the checkout")
     weights = read_weights({"mobilenet_v2": str(path)}, "mobilenet_v2")
-    branch = build_branch(BranchSpec("mobilenet_v2", FINDINGS, 16, 96), weights=weights, seed=0)
+    branch = build_branch(
+        BranchSpec("mobilenet_v2", FINDINGS, 16, 96, standardise=False), weights=weights, seed=0
+    )
     assert torch.equal(branch.features[0][0].weight, weights["features.0.0.weight"])
