@@ -29,8 +29,9 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("pipeline")
 def test_an_experiment_with_another_backbone_runs_its_chain_alone(finished):
-    done = run("dvc", "exp", "run", "--temp", "-S", "model.global=mobilenet_v2", cwd=finished)
+    done = run("dvc", "exp", "run", "--temp", "-S", "model.global=resnet18", cwd=finished)
     ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
     chain = {f"{s}@main" for s in ("train_global", "extract_crops", "train_local", "train_fusion")}
     assert chain <= ran

@@ -5,13 +5,22 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 
+from pipeline.artifacts.checkpoints import read_checkpoint
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_crop_boxes, read_index, read_predictions, read_splits
+from pipeline.findings import FINDINGS
+from pipeline.networks.branch import restore_branch
+from pipeline.training.augment import to_unit
+from pipeline.training.examples import load_images
 from tests.stages.conftest import merge, run
+
+pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 MEMBERS = ("main", "second", "third")
 
@@ -69,6 +78,28 @@ def test_the_artefacts_agree_with_each_other(finished):
             assert table.iloc[:, 2:].stack().between(0, 1).all()
 
 
+def test_the_local_predictions_are_those_of_the_local_branch_on_the_crops(finished):
+    branch = restore_branch(*read_checkpoint(finished / "data/models/main/local.safetensors"))
+    crops = Shards(finished / "data/crops/main/images")
+    index = read_index(finished / "data/cache/index.parquet")
+    table = read_predictions(finished / "data/predictions/main/local.parquet")
+    rows = np.flatnonzero(index["image_index"].isin(table["image_index"]))
+    images = torch.from_numpy(crops.gather(rows)).unsqueeze(1) / 255
+    with torch.inference_mode():
+        expected = branch(images).sigmoid().numpy()
+    assert table[list(FINDINGS)].to_numpy() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_features_are_what_the_global_branch_pools_of_the_whole_images(finished):
+    branch = restore_branch(*read_checkpoint(finished / "data/models/second/global.safetensors"))
+    rows = np.array([0, 7, 3])
+    images = load_images(Shards(finished / "data/cache/images"), rows, size=32)
+    with torch.inference_mode():
+        expected = branch.pooled(to_unit(images)).numpy()
+    features = Shards(finished / "data/features/second/global", "pooled")
+    assert features.gather(rows) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
 def test_the_metrics_hold_every_system_floor_and_ceiling(finished):
     metrics = json.loads((finished / "metrics/evaluate.json").read_text())
     systems = {f"{m}.{branch}" for m in MEMBERS for branch in ("global", "local", "fusion")}
@@ -103,16 +134,16 @@ def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
 
 
 @pytest.mark.parametrize(
-    ("branch", "stages"),
+    ("branch", "backbone", "stages"),
     [
-        ("global", {"train_global", "extract_crops", "train_local", "train_fusion"}),
-        ("local", {"train_local", "train_fusion"}),
+        ("global", "resnet18", {"train_global", "extract_crops", "train_local", "train_fusion"}),
+        ("local", "mobilenet_v2", {"train_local", "train_fusion"}),
     ],
 )
 def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
-    finished, with_params, branch, stages
+    finished, with_params, branch, backbone, stages
 ):
-    with_params(model={branch: "mobilenet_v2"})
+    with_params(model={branch: backbone})
     chain = {f"{stage}@main" for stage in stages}
     vote = {"ensemble", "evaluate", "report"} | ({"iou"} if branch == "global" else set())
     assert changed_stages(finished) == chain | vote
