@@ -73,16 +73,16 @@ def made_boxes(index, splits):
 
 
 def made_heatmaps(index, boxes, folder):
-    """`cam`: the finding's own box alone is hot, on 8 x 8 cells; `attention`: nothing is."""
+    """`cam`: the finding's own box alone is hot, to half a cell of 64; `attention`: nothing is."""
     hot = {}
     for box in boxes.itertuples():
         hot.setdefault(box.image_index, []).append(box)
 
     def rows():
         for name in index["image_index"]:
-            cam = np.zeros((len(FINDINGS), 8, 8), np.float16)
+            cam = np.zeros((len(FINDINGS), 64, 64), np.float16)
             for box in hot.get(name, []):
-                x1, y1, x2, y2 = (round(8 * v) for v in (box.x1, box.y1, box.x2, box.y2))
+                x1, y1, x2, y2 = (round(64 * v) for v in (box.x1, box.y1, box.x2, box.y2))
                 cam[FINDINGS.index(box.finding), y1:y2, x1:x2] = 2.0
             yield {"cam": cam, "attention": np.zeros((1, 8, 8), np.float16)}
 
