@@ -41,7 +41,7 @@ def _system(name: str, entry: Metrics) -> str:
     interval = "" if low is None else f"{low:.3f} to {high:.3f}"
     share = entry.get("share_of_ceiling")
     return f"  {name:<42}  {entry['mean_auroc']:.3f}       {interval:<16}  " + (
-        "" if share is None else f"{share:.0%}"
+        "" if share is None else f"{share:.1%}"
     )
 
 
