@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe test test-slow check graph lock bench
+.PHONY: help setup demo recipe test test-slow check graph lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -19,30 +19,31 @@ setup: .venv/.ready  ## the environment (the other targets call it)
 	$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock
 	@touch $@
 
-demo: setup  ## the whole pipeline on the embedded cohort, to the report
-	@dvc repro report
-	@python -m stages.summary
+demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the embedded cohort
+	@$(BIN)/dvc repro report
+	@$(BIN)/python -m stages.summary
 
 recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@test -f recipes/$(R).yaml || { echo "error: no recipe '$(R)'; there are: $(notdir $(basename $(wildcard recipes/*.yaml)))"; exit 1; }
+	@for known in recipes/*.yaml; do cmp -s $$known params.yaml && exit 0; done; git diff --quiet HEAD -- params.yaml || { echo "error: params.yaml has changes of your own, which recipe '$(R)' would replace; commit them, or drop them: git checkout params.yaml"; exit 1; }
 	cp recipes/$(R).yaml params.yaml
-	@dvc repro report
-	@python -m stages.summary
+	@$(BIN)/dvc repro report
+	@$(BIN)/python -m stages.summary
 
 test: setup  ## the tests
-	python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"
 
 test-slow: setup  ## the long proofs
-	python -m pytest -n auto --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
 
 check: setup  ## format, lint, types and the fast tests
-	ruff format --check .
-	ruff check .
-	mypy
-	python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu"
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu"
 
 graph: setup  ## write each stage's code deps into dvc.yaml
-	python -m stages.graph
+	$(BIN)/python -m stages.graph
 
 lock:  ## pin the newest versions that pyproject.toml admits
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group dev -U pyproject.toml -o requirements.lock

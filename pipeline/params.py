@@ -14,6 +14,19 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
+Backbone = Literal["mobilenet_v2", "resnet18"]
+"""An entry of `pipeline.networks.backbone.BACKBONES`."""
+
+HeatmapMethod = Literal["attention", "cam"]
+"""An entry of `pipeline.attention.heatmap.HEATMAPS`."""
+
+LossName = Literal["bce", "weighted_bce"]
+"""An entry of `pipeline.training.losses.LOSSES`."""
+
+ScheduleName = Literal["one_cycle", "plateau", "constant"]
+"""An entry of `pipeline.training.schedule.SCHEDULES`."""
+
+
 class Section(BaseModel):
     """A part of params.yaml."""
 
@@ -52,6 +65,9 @@ class IngestParams(Section):
 class SplitParams(Section):
     """Patient-disjoint split."""
 
+    seed: Annotated[int, Field(ge=0)]
+    """Of the order among equal patients; apart from the seed of weights and batches, so that
+    networks of several seeds are judged on the same patients."""
     val_fraction: Annotated[float, Field(gt=0, lt=0.5)]
     """Share of the patients outside the test set who are held out for validation."""
     test_fraction: Annotated[float, Field(gt=0, lt=0.5)]
@@ -63,14 +79,21 @@ class SplitParams(Section):
 class Member(Section):
     """One pair of backbones."""
 
-    global_: str = Field(alias="global")
-    local: str
+    global_: Backbone = Field(alias="global")
+    local: Backbone
+
+
+class Members(Section):
+    """The members that dvc.yaml has chains for, beside `model`."""
+
+    second: Member
+    third: Member
 
 
 class EnsembleParams(Section):
     """Who votes beside `model`."""
 
-    members: dict[str, Member]
+    members: Members
 
 
 class TrainParams(Section):
@@ -80,8 +103,7 @@ class TrainParams(Section):
     """Side of the network's input, in pixels; the cache is resized to it on the fly."""
     batch_size: Positive
     weight_decay: Annotated[float, Field(ge=0)]
-    loss: str
-    """An entry of `pipeline.training.losses.LOSSES`."""
+    loss: LossName
     precision: Literal["auto", "fp32", "bf16"]
     """Of forward and backward passes; the loss is always fp32."""
     standardise: bool
@@ -100,8 +122,7 @@ class BranchParams(Section):
     epochs: Positive
     """At most so many."""
     learning_rate: Annotated[float, Field(gt=0)]
-    schedule: str
-    """An entry of `pipeline.training.schedule.SCHEDULES`."""
+    schedule: ScheduleName
     head_epochs: Annotated[int, Field(ge=0)]
     """First epochs, in which only the classification layer learns; then one more block per
     epoch is released, last first."""
@@ -119,15 +140,14 @@ class LocalParams(BranchParams):
 class HeatmapParams(Section):
     """Which grids are written."""
 
-    methods: Annotated[list[str], Field(min_length=1)]
-    """Entries of `pipeline.attention.heatmap.HEATMAPS`."""
+    methods: Annotated[list[HeatmapMethod], Field(min_length=1)]
 
 
 class CropParams(Section):
     """Heatmap to crop."""
 
-    method: str
-    """The heatmap that draws the crop."""
+    method: HeatmapMethod
+    """The heatmap that draws the crop; one of `heatmap.methods`."""
     threshold: Fraction
     """tau of AG-CNN, applied to a heatmap scaled to [0, 1]."""
     margin: Annotated[float, Field(ge=0, le=1)]
@@ -143,7 +163,9 @@ class FusionParams(Section):
 
     features: list[Literal["age", "gender", "view"]]
     epochs: Positive
+    """At most so many."""
     learning_rate: Annotated[float, Field(gt=0)]
+    schedule: ScheduleName
 
 
 class EvaluateParams(Section):
@@ -177,7 +199,8 @@ class Params(Section):
     model: Member
     ensemble: EnsembleParams
     weights: dict[str, str]
-    """Per backbone: "none" or the path of an ImageNet state dict."""
+    """Per backbone: "none", "imagenet" (torchvision's file, downloaded once) or the path of a
+    state dict."""
     train: TrainParams
     global_: BranchParams = Field(alias="global")
     local: LocalParams
@@ -189,11 +212,31 @@ class Params(Section):
     report: ReportParams
 
     @model_validator(mode="after")
+    def _every_backbone_has_a_source_of_weights(self) -> "Params":
+        members = [self.model, self.ensemble.members.second, self.ensemble.members.third]
+        used = {name for member in members for name in (member.global_, member.local)}
+        for name in sorted(used - self.weights.keys()):
+            raise PydanticCustomError(
+                f"weights.{name}", "missing; say none, imagenet or the path of a state dict"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _the_crop_s_heatmap_is_written(self) -> "Params":
+        if self.crop.method not in self.heatmap.methods:
+            raise PydanticCustomError(
+                "crop.method",
+                "{method} is not among heatmap.methods ({methods}); add it there",
+                {"method": self.crop.method, "methods": ", ".join(self.heatmap.methods)},
+            )
+        return self
+
+    @model_validator(mode="after")
     def _cells_tile_the_input(self) -> "Params":
         size, stride = self.train.input_size, self.global_.output_stride
         if size % stride:
             raise PydanticCustomError(
-                "input_size",
+                "train.input_size",
                 "{size} is no multiple of global.output_stride ({stride}); heatmaps would not "
                 "line up with the image. Use {below} or {above}",
                 {
@@ -234,8 +277,8 @@ def _fault(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"]) or "the file"
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key{_nearest(fault['loc'])}"
-    if fault["type"] == "input_size":
-        return f"train.input_size: {fault['msg']}"
+    if "." in fault["type"]:  # of a validator of the whole file, which names the key itself
+        return f"{fault['type']}: {fault['msg']}"
     if fault["type"] == "missing":
         return f"{key}: missing"
     return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r})"

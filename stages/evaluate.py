@@ -35,6 +35,7 @@ def main(
     write_plot(evaluation.roc, roc)
     write_plot(evaluation.per_finding, per_finding)
     tracking.log_metrics(evaluation.metrics)
+    tracking.log_artifact(per_finding)
 
 
 if __name__ == "__main__":

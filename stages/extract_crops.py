@@ -34,6 +34,7 @@ def main(
     write_shards(followed, heatmaps, apart={"pooled": features})
     placed = place_crops(read_index(index), Shards(heatmaps, cfg.crop.method), cfg.crop)
     write_crop_boxes(placed, boxes)
+    tracking.log_artifact(boxes)
     write_shards(cut_crops(cached, placed, size=cfg.crop.size), crops)
 
 

@@ -7,7 +7,7 @@ from pipeline.artifacts.cohort_source import find_cohort
 from pipeline.artifacts.files import write_json
 from pipeline.artifacts.row_places import placing
 from pipeline.artifacts.tables import write_boxes, write_index, write_official_lists
-from pipeline.cohort.cache import image_index, ingest_report, plan_reading, settle
+from pipeline.cohort.cache import accept, image_index, ingest_report, plan_reading
 from pipeline.cohort.decoding import decode_images
 from pipeline.cohort.nih import parse_entries
 from pipeline.cohort.nih_boxes import boxes_as_fractions, parse_boxes
@@ -40,7 +40,7 @@ def main(
             plan.streams, plan.rows, places.write, size=side, workers=plan.workers
         )
         shown = tracking.progress(decoded, total=len(plan.rows), unit="images", label="ingest")
-        read = settle(shown, plan, entries, cfg.ingest, folder=str(source))
+        read = accept(shown, plan, entries, cfg.ingest, folder=str(source))
         places.keep(read.rows)
     table = image_index(entries, read)
     used_boxes = boxes_as_fractions(drawn, table, names)
@@ -49,6 +49,7 @@ def main(
     write_official_lists(lists_of_images(official, table["image_index"]), lists)
     write_json(cohort.ceiling, ceiling)
     write_json(ingest_report(entries, read, used_boxes, official, cfg.ingest), report)
+    tracking.log_artifact(report)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def main(
     write_metrics(table, out)
     write_plot(iou_rows(table), per_finding)
     tracking.log_metrics(table)
+    tracking.log_artifact(per_finding)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline import tracking
 from pipeline.artifacts.files import write_json
 from pipeline.artifacts.tables import read_index, read_official_lists, write_splits
 from pipeline.cohort.split import assign_splits, count_splits
@@ -19,9 +20,10 @@ def main(
     """Read the image index and the official lists; write every image's split, and counts."""
     cfg = load_params(params)
     images = read_index(index)
-    splits = assign_splits(images, read_official_lists(lists), cfg.split, seed=cfg.seed)
+    splits = assign_splits(images, read_official_lists(lists), cfg.split)
     write_splits(splits, out)
     write_json(count_splits(images, splits), counts)
+    tracking.log_artifact(counts)
 
 
 if __name__ == "__main__":

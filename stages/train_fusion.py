@@ -7,7 +7,8 @@ from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
-from pipeline.networks.fusion import build_fusion, fit_metadata, restore_head
+from pipeline.cohort.metadata import fit_metadata
+from pipeline.networks.fusion import build_fusion, restore_head
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
@@ -52,6 +53,7 @@ def main(
     write_predictions(predict_table(fusion, examples, as_float), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
+    tracking.log_artifact(model)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ def main(
     write_predictions(predict_table(branch, examples, to_unit), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
+    tracking.log_artifact(model)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,7 @@ def main(
     write_predictions(predict_table(branch.head, judged, as_float), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
+    tracking.log_artifact(model)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ hold for this repository, and to fail on a copy in which it was broken.
 import ast
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,7 +64,7 @@ def faults_of_code(name: str, stage: dict[str, Any], root: Path) -> list[str]:
 
 def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     """(b) The paths in `cmd` are the data deps and outs, each behind an option of its kind."""
-    words = stage["cmd"].split()
+    words = shlex.split(stage["cmd"])
     if words[:3] != ["python", "-m", f"stages.{name}"]:
         return [f"cmd does not run stages.{name}"]
     given = list(zip(words[3::2], words[4::2], strict=True))
@@ -128,7 +129,7 @@ BROKEN = {
     ],
     "params": [
         ("stages/iou.py", "cfg.iou", "cfg.train"),
-        ("dvc.yaml", "params: [seed, split]", "params: [split]"),
+        ("dvc.yaml", "params: [split]", "params: [seed, split]"),
     ],
     "logic": [
         ("stages/split.py", "    cfg = ", "    if params:\n        pass\n    cfg = "),

@@ -1,5 +1,6 @@
 """Whole or not at all: outputs are written beside their place and renamed."""
 
+import glob
 import json
 import os
 import shutil
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from pipeline.errors import ArtifactError
 
@@ -16,11 +19,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """A fresh path beside `path` that takes its place if the block succeeds.
 
     The block may write a file or make a folder there. When it fails, what it left is removed
-    and whatever stood at `path` before is untouched.
+    and whatever stood at `path` before is untouched. What a killed process left is removed by
+    the next one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    _remove(fresh)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if _is_left_over(left):
+            _remove(left)
     try:
         yield fresh
         if fresh.is_dir():
@@ -28,6 +34,14 @@ def replacing(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         _remove(fresh)
+
+
+def _is_left_over(partial: Path) -> bool:
+    """Whether a `.<name>.<process id>.partial` is this process's own or a dead one's."""
+    process = partial.name.split(".")[-2]
+    if not process.isdigit():
+        return False
+    return int(process) == os.getpid() or not psutil.pid_exists(int(process))
 
 
 def _remove(path: Path) -> None:

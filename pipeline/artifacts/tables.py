@@ -104,7 +104,19 @@ def read_crop_boxes(path: Path) -> pd.DataFrame:
 
 
 def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
-    """Write probabilities (schema PREDICTIONS)."""
+    """Write probabilities (schema PREDICTIONS).
+
+    Raises:
+        ArtifactError: one of them is no number in [0, 1].
+    """
+    probs = predictions.filter(list(FINDINGS))
+    wrong = predictions.loc[~probs.apply(lambda p: p.between(0, 1)).all(axis=1), "image_index"]
+    if len(wrong):
+        first = wrong.iloc[0]
+        raise ArtifactError(
+            f"{path}: {len(wrong)} of {len(probs)} images have probabilities that are no number "
+            f"in [0, 1]; first: {first}"
+        )
     _write(predictions, PREDICTIONS, path)
 
 

@@ -1,6 +1,6 @@
 """Heatmaps and crop boxes of a whole cohort, in bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,18 +11,16 @@ from torch import Tensor
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.crop import WHOLE_IMAGE, crop_box
 from pipeline.attention.heatmap import HEATMAPS
-from pipeline.errors import ParamsError
+from pipeline.errors import ArtifactError, ParamsError
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import settle
 from pipeline.params import CropParams
 from pipeline.training.augment import to_unit
-from pipeline.training.examples import load_images
-
-_BATCH = 128
+from pipeline.training.examples import image_batches
 
 
 def seen_rows(
-    branch: Branch, shards: Shards, methods: list[str], *, size: int
+    branch: Branch, shards: Shards, methods: Sequence[str], *, size: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """What a branch sees in every image, in fp32, as rows for `write_shards`.
 
@@ -39,20 +37,25 @@ def seen_rows(
         )
     device = settle(branch)
     branch.eval()
-    for start in range(0, len(shards), _BATCH):
-        rows = np.arange(start, min(start + _BATCH, len(shards)))
-        maps = _seen(branch, load_images(shards, rows, size=size).to(device), methods)
-        for position in range(len(rows)):
+    for images in image_batches(shards, size=size):
+        maps = _seen(branch, images.to(device), methods)
+        for position in range(len(images)):
             yield {name: values[position] for name, values in maps.items()}
 
 
 @torch.inference_mode()
 def _seen(
-    branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: list[str]
+    branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: Sequence[str]
 ) -> dict[str, Float[np.ndarray, "b ..."]]:
     feature_map = branch.feature_map(to_unit(images))
     maps = {name: HEATMAPS[name](feature_map, branch.head.weight) for name in methods}
     seen = {name: grids.half().cpu().numpy() for name, grids in maps.items()}
+    for name, grids in seen.items():
+        if not np.isfinite(grids).all():
+            raise ArtifactError(
+                f"{name} heatmaps exceed float16, in which they are written; were the branch's "
+                "weights trained to an end?"
+            )
     return seen | {"pooled": feature_map.mean(dim=(2, 3)).cpu().numpy()}
 
 

@@ -1,7 +1,6 @@
 """From a cohort's files to the rows of its cache: what to read, what came of it, the report."""
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pipeline.cohort.decoding import Decoded
 from pipeline.cohort.nih import Entries, check_found
 from pipeline.cohort.nih_boxes import BoxesUsed
 from pipeline.cohort.nih_lists import OfficialLists
+from pipeline.cores import cores
 from pipeline.errors import CohortError
 from pipeline.params import IngestParams
 
@@ -57,7 +57,7 @@ def plan_reading(cohort: CohortFiles, entries: Entries, params: IngestParams) ->
         rows={name: row for row, name in enumerate(candidates)},
         streams=streams,
         not_in_table=sorted(set(cohort.images) - set(names)),
-        workers=params.workers or os.cpu_count() or 1,
+        workers=params.workers or cores(),
     )
 
 
@@ -76,7 +76,7 @@ class ImagesRead:
         return [image.row for image in self.used if image.row is not None]
 
 
-def settle(
+def accept(
     decoded: Iterable[Decoded],
     plan: ReadingPlan,
     entries: Entries,

@@ -15,9 +15,7 @@ from pipeline.params import SplitParams
 log = logging.getLogger(__name__)
 
 
-def assign_splits(
-    index: pd.DataFrame, lists: pd.DataFrame, params: SplitParams, *, seed: int
-) -> pd.DataFrame:
+def assign_splits(index: pd.DataFrame, lists: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
     """The split of every image (schema SPLITS), sorted by image_index.
 
     With official lists, the test list is the test split and `val_fraction` of the other
@@ -29,8 +27,7 @@ def assign_splits(
     Args:
         index: schema INDEX.
         lists: schema OFFICIAL_LISTS; no rows for a cohort without lists.
-        params: fractions of patients and the guard's number.
-        seed: of the order among equal patients.
+        params: fractions of patients, the guard's number and the seed.
 
     Raises:
         CohortError: the lists divide a patient or leave an image out, a split is empty, or
@@ -40,8 +37,8 @@ def assign_splits(
     official = _official(index, lists)
     outside = index[official != "test"]
     patients = outside.groupby("patient_id")[list(FINDINGS)].sum()
-    names, fractions = _shares(params, has_test=len(outside) < len(index))
-    subset = share_out(patients.to_numpy(np.int64), np.array(fractions), seed=seed)
+    names, fractions = _shares(params, has_test=len(lists) > 0)
+    subset = share_out(patients.to_numpy(np.int64), np.array(fractions), seed=params.seed)
     by_patient = pd.Series(np.array(names)[subset], index=patients.index)
     split = index["patient_id"].map(by_patient).fillna("test")
     splits = pd.DataFrame({"image_index": index["image_index"], "split": split})

@@ -19,14 +19,21 @@ def settle(network: nn.Module) -> torch.device:
     return device
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """The context in which a forward pass computes with `precision`.
+def resolve_precision(device: torch.device, precision: str) -> str:
+    """What `precision` means on this hardware: "fp32" or "bf16".
 
-    "auto" is bf16 where the hardware computes in it, else fp32; on other hardware bf16 is
-    emulated, correct and slow.
+    "auto" is bf16 where the hardware computes in it; elsewhere bf16 is emulated, correct and
+    slow.
     """
-    bf16 = precision == "bf16" or (precision == "auto" and _computes_in_bf16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=bf16)
+    if precision == "auto":
+        return "bf16" if _computes_in_bf16(device) else "fp32"
+    return precision
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """The context in which a forward pass computes with `precision`, or what it means here."""
+    is_bf16 = resolve_precision(device, precision) == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
 
 
 def _computes_in_bf16(device: torch.device) -> bool:

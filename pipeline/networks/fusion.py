@@ -1,47 +1,8 @@
 """The fusion head: pooled features of both branches and what is known of the patient."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
-
-import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-
-
-@dataclass(frozen=True)
-class MetadataEncoder:
-    """Age, gender and view as numbers, with statistics of the *training* rows only."""
-
-    features: tuple[str, ...]
-    age_mean: float
-    age_std: float
-
-    def encode(self, index: pd.DataFrame) -> Float[np.ndarray, "n m"]:
-        """One row per image; a missing age is the mean, and says so in a column of its own."""
-        known = index["age_years"].notna().to_numpy()
-        years = index["age_years"].fillna(self.age_mean).to_numpy(float)
-        columns = {
-            "age": [(years - self.age_mean) / self.age_std, (~known).astype(float)],
-            "gender": [np.where(index["gender"] == "M", 1.0, -1.0)],
-            "view": [np.where(index["view_position"] == "AP", 1.0, -1.0)],
-        }
-        chosen = [column for name in self.features for column in columns[name]]
-        return np.stack(chosen, axis=1) if chosen else np.zeros((len(index), 0))
-
-    def about(self) -> dict[str, Any]:
-        """What a checkpoint must keep to encode new patients in the same way."""
-        return asdict(self)
-
-
-def fit_metadata(index: pd.DataFrame, features: Sequence[str]) -> MetadataEncoder:
-    """Statistics for encoding, from the rows given: pass the training rows."""
-    age = index["age_years"]
-    mean = float(age.mean()) if age.notna().any() else 0.0
-    std = float(age.std(ddof=0)) if age.notna().any() else 1.0
-    return MetadataEncoder(tuple(features), mean, std or 1.0)
 
 
 class Fusion(nn.Module):

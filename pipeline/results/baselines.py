@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from pipeline.cohort.metadata import METADATA, fit_metadata
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
 
@@ -23,7 +24,7 @@ def metadata_only(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
         CohortError: no training image.
     """
     images, train = _with_split(index, splits)
-    features = metadata_features(images, train)
+    features = fit_metadata(images[train], METADATA).encode(images)
     columns = {
         finding: _fit_predict(features, images[finding].to_numpy(bool), train)
         for finding in FINDINGS
@@ -45,24 +46,6 @@ def prevalence(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
         finding: np.full(len(images), images.loc[train, finding].mean()) for finding in FINDINGS
     }
     return _held_out(images, columns)
-
-
-def metadata_features(
-    images: pd.DataFrame, train: Bool[np.ndarray, " n"]
-) -> Float[np.ndarray, "n 4"]:
-    """Age in standard deviations, age missing, male, AP.
-
-    A missing age counts as the median of the training images; median, mean and deviation come
-    from them alone.
-    """
-    missing = images["age_years"].isna().to_numpy()
-    age = images["age_years"].to_numpy(np.float64, na_value=np.nan)
-    known = age[train & ~missing]
-    median = np.median(known) if len(known) else 0.0
-    age = np.where(missing, median, age)
-    age = (age - age[train].mean()) / (age[train].std() or 1.0)
-    male, ap = images["gender"].eq("M"), images["view_position"].eq("AP")
-    return np.column_stack([age, missing, male, ap]).astype(np.float64)
 
 
 def _fit_predict(

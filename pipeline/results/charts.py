@@ -89,7 +89,7 @@ def differences_chart(differences: Mapping[str, Mapping[str, float]]) -> str:
             centre, low, high = (
                 one.get(k, one["mean_auroc"]) for k in ("mean_auroc", "low", "high")
             )
-            colour = GREEN if low > 0 else RED if high < 0 else GREY
+            colour = GREY if "low" not in one else GREEN if low > 0 else RED if high < 0 else GREY
             axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
             axes.scatter([centre], [row], color=colour, s=34, zorder=3)
             axes.annotate(

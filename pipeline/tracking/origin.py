@@ -86,8 +86,11 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _is_dvc(words: list[str]) -> bool:
-    if Path(words[0]).name.startswith("python"):
-        words = words[2:] if words[1:2] == ["-m"] else words[1:]
+    """Whether a command line is dvc's, run by its name or through an interpreter."""
+    if Path(words[0]).name.lower().startswith("python"):
+        words = words[1:]
+        while words and words[0].startswith("-"):
+            words = words[2:] if words[0] in {"-X", "-W", "-c"} else words[1:]
     return bool(words) and Path(words[0]).name == "dvc"
 
 

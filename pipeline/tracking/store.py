@@ -60,7 +60,7 @@ class Store:
             tags=tags | own | ({"member": member} if member else {}),
             time_ms=opening["time_ms"],
         )
-        self.log(below.info.run_id, params=opening["options"])
+        self.log(below.info.run_id, params=parent["params"] | opening["options"])
         prefix = opening["title"].replace(" ", "/")
         return StageRun(self, parent=above.info.run_id, child=below.info.run_id, prefix=prefix)
 

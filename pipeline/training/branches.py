@@ -12,11 +12,9 @@ from pipeline.networks.branch import Branch
 from pipeline.networks.device import settle
 from pipeline.params import BranchParams, TrainParams
 from pipeline.training.augment import random_flip_rotation, to_unit
-from pipeline.training.examples import Examples, load_images
+from pipeline.training.examples import Examples, image_batches
 from pipeline.training.fit import Epoch, Recipe, Task, fit
 from pipeline.training.losses import build_loss
-
-_BATCH = 256  # images per forward pass
 
 
 def start_at_prior(branch: Branch, train: Examples, *, loss: str) -> None:
@@ -63,9 +61,7 @@ def pooled_rows(branch: Branch, shards: Shards) -> Iterator[dict[str, Float[np.n
     """The pooled features of every image in fp32, as rows for `write_shards`."""
     device = settle(branch)
     branch.eval()
-    for start in range(0, len(shards), _BATCH):
-        rows = np.arange(start, min(start + _BATCH, len(shards)))
-        batch = load_images(shards, rows, size=branch.spec.input_size)
+    for batch in image_batches(shards, size=branch.spec.input_size):
         with torch.inference_mode():
             pooled = branch.pooled(to_unit(batch.to(device))).cpu().numpy()
         for row in pooled:

@@ -1,5 +1,6 @@
 """What a network is trained and judged on: inputs and targets of one split, in memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.artifacts.tables import SPLIT_NAMES
 from pipeline.findings import FINDINGS
 
 _CHUNK = 256  # images resized at a time: bounds memory
+_FORWARD = 128  # images per forward pass without gradients
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,13 @@ def load_images(shards: Shards, rows: np.ndarray, *, size: int) -> UInt8[Tensor,
         part = slice(start, start + _CHUNK)
         out[part] = resized(shards.gather(rows[part]), size)
     return out
+
+
+def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s s"]]:
+    """All images in order at `size`, a batch for one forward pass at a time."""
+    for start in range(0, len(shards), _FORWARD):
+        rows = np.arange(start, min(start + _FORWARD, len(shards)))
+        yield load_images(shards, rows, size=size)
 
 
 def _examples(split: str, shards: Shards, rows: pd.DataFrame, size: int) -> Examples:

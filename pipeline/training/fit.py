@@ -1,6 +1,8 @@
 """The training loop, for branches and fusion heads alike."""
 
 import copy
+import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
-from pipeline.networks.device import autocast, settle
+from pipeline.networks.device import autocast, resolve_precision, settle
 from pipeline.training.examples import Examples
 from pipeline.training.losses import Loss
 from pipeline.training.schedule import (
@@ -22,12 +24,15 @@ from pipeline.training.schedule import (
 )
 from pipeline.training.score import mean_auroc
 
+log = logging.getLogger(__name__)
+
 Prepare = Callable[[Shaped[Tensor, "b ..."]], Float[Tensor, "b ..."]]
 """Stored inputs to what the network takes."""
 
 Augment = Callable[[Float[Tensor, "b ..."], torch.Generator], Float[Tensor, "b ..."]]
 
 _EVAL_BATCH = 256
+_MEND = "a lower learning rate or precision fp32 usually helps"
 
 
 class TrainingError(PipelineError):
@@ -83,7 +88,8 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
     Raises:
         TrainingError: the loss is not finite.
     """
-    settle(network)
+    device = settle(network)
+    log.info("trains in %s on %s", resolve_precision(device, recipe.precision), device.type)
     optimizer = torch.optim.AdamW(
         network.parameters(),
         lr=recipe.learning_rate,
@@ -93,7 +99,7 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
     steps = max(len(task.train) // recipe.batch_size, 1)
     schedule = build_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs)
     generator = torch.Generator().manual_seed(recipe.seed)
-    best, best_loss, best_epoch = network.state_dict(), float("inf"), 0
+    best, best_loss, best_epoch = {}, float("inf"), 0
     for epoch in range(1, recipe.epochs + 1):
         started = time.monotonic()
         blocks = _release(network, optimizer, epoch, recipe)
@@ -101,7 +107,7 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
         train_loss = _train_epoch(network, task, recipe, optimizer, schedule, generator)
         seconds = time.monotonic() - started
         _check_finite(train_loss, epoch)
-        val_loss, val_auroc = _validate(network, task, recipe.precision)
+        val_loss, val_auroc = _validate(network, task, recipe.precision, epoch)
         schedule.after_epoch(val_loss)
         if val_loss < best_loss:
             best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), val_loss, epoch
@@ -123,8 +129,11 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
 def predict_logits(
     network: nn.Module, inputs: Shaped[Tensor, "n ..."], prepare: Prepare, *, precision: str
 ) -> Float[Tensor, "n f"]:
-    """Logits of all inputs, on the CPU, without gradients; the network is put in eval mode."""
-    device = next(network.parameters()).device
+    """Logits of all inputs, on the CPU, without gradients.
+
+    The network moves to the default device and is put in eval mode.
+    """
+    device = settle(network)
     network.eval()
     logits = []
     with torch.inference_mode():
@@ -174,11 +183,13 @@ def _train_epoch(
     return torch.stack(losses).cpu()
 
 
-def _validate(network: nn.Module, task: Task, precision: str) -> tuple[float, float]:
+def _validate(network: nn.Module, task: Task, precision: str, epoch: int) -> tuple[float, float]:
     """Loss and mean AUROC on the validation images, never augmented."""
     val = task.val
     logits = predict_logits(network, val.inputs, task.prepare, precision=precision)
     value = float(task.loss(logits, val.targets))
+    if not math.isfinite(value):
+        raise TrainingError(f"the validation loss is not finite after epoch {epoch}; {_MEND}")
     return value, mean_auroc(val.targets.numpy().astype(bool), logits.numpy())
 
 
@@ -186,6 +197,5 @@ def _check_finite(losses: Float[Tensor, " steps"], epoch: int) -> None:
     bad = (~torch.isfinite(losses)).nonzero()
     if len(bad):
         raise TrainingError(
-            f"the loss is not finite at step {int(bad[0]) + 1} of epoch {epoch}; a lower "
-            "learning rate or precision fp32 usually helps"
+            f"the loss is not finite at step {int(bad[0]) + 1} of epoch {epoch}; {_MEND}"
         )

@@ -27,7 +27,7 @@ def fit_fusion(
         batch_size=train.batch_size,
         learning_rate=params.learning_rate,
         weight_decay=train.weight_decay,
-        schedule="one_cycle",
+        schedule=params.schedule,
         head_epochs=0,
         patience=train.patience,
         precision="fp32",

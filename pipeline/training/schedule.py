@@ -25,15 +25,21 @@ class Schedule:
 def one_cycle(optimizer: Optimizer, *, steps: int) -> Schedule:
     """Up to the learning rate in 10 % of the steps, then down to nothing (arXiv:1708.07120)."""
     peak = [group["lr"] for group in optimizer.param_groups]
+    steps = max(steps, 3)  # fewer are no cycle; OneCycleLR divides by the steps of each leg
     scheduler = OneCycleLR(
-        optimizer, max_lr=peak, total_steps=steps, pct_start=0.1, cycle_momentum=False
+        optimizer,
+        max_lr=peak,
+        total_steps=steps,
+        pct_start=max(0.1, 2 / steps),
+        cycle_momentum=False,
     )
     return Schedule(after_step=scheduler.step, after_epoch=lambda _: None)
 
 
 def plateau(optimizer: Optimizer, *, steps: int) -> Schedule:  # noqa: ARG001
     """Times 0.1 after 3 epochs without a better validation loss (the paper)."""
-    scheduler = ReduceLROnPlateau(optimizer, factor=0.1, patience=3)
+    # PyTorch's patience is the number of bad epochs that it lets pass: the next one counts.
+    scheduler = ReduceLROnPlateau(optimizer, factor=0.1, patience=2, threshold=0.0)
     return Schedule(after_step=lambda: None, after_epoch=scheduler.step)
 
 

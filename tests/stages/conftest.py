@@ -15,7 +15,7 @@ REPO = Path(__file__).parents[2]
 
 TINY = {
     "phantom": {"patients": 120, "size_px": 128, "prevalence_scale": 6.0},
-    "ingest": {"size": 96, "workers": 1},
+    "ingest": {"source": "data/phantom", "partial": False, "size": 96, "workers": 1},
     "split": {"val_fraction": 0.2, "min_positives": 0},
     "train": {"input_size": 32, "batch_size": 16},
     "global": {"epochs": 1},

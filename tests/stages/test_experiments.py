@@ -23,9 +23,14 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
     with sqlite3.connect(folder / "mlflow.db") as store:
         modes = store.execute("select value from tags where key = 'mode'").fetchall()
         names = [name for (name,) in store.execute("select name from runs")]
+        parents = store.execute(
+            "select distinct value from tags where key = 'mlflow.parentRunId'"
+        ).fetchall()
     assert {"workspace", "temp"} <= {mode for (mode,) in modes}
     assert names.count("evaluate") == 2
     assert names.count("train_global main") == 2
+    assert len(parents) == 2  # one run per pipeline run, all stages nested in them
+    assert len(names) == 2 + 2 * 19
 
 
 @pytest.mark.slow

@@ -159,7 +159,8 @@ def test_stages_of_an_experiment_are_nested_in_one_run(runs):
 def test_a_stage_s_run_holds_its_options_epochs_and_files(runs, outcome):
     named, history = runs
     run = named["train_global main"]
-    assert run.data.params == {"out": "main.bin", "does": "work", "member": "main"}
+    options = {"out": "main.bin", "does": "work", "member": "main"}
+    assert run.data.params == options | {"seed": "7", "global.epochs": "3"}
     assert run.data.metrics["mean_auroc"] == 0.75
     points = [(point.step, point.value) for point in history[run.info.run_id]]
     assert points == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]

@@ -1,5 +1,9 @@
 """Artefacts: schemas held, round trips exact, nothing half-written."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,6 +101,29 @@ def test_systems_are_named_by_member_and_branch(tmp_path):
     for path in paths:
         write_predictions(frame, path)
     assert list(read_systems(paths)) == ["main.global", "ensemble"]
+
+
+@pytest.mark.parametrize("value", [np.nan, -0.1, 1.5])
+def test_what_is_no_probability_is_refused_by_the_image_s_name(tmp_path, value):
+    names = {"image_index": ["a.png", "b.png"], "split": ["test", "test"]}
+    frame = pd.DataFrame(names | dict.fromkeys(FINDINGS, np.float32(0.5)))
+    frame.loc[1, "Mass"] = value
+    with pytest.raises(ArtifactError, match=r"1 of 2 images .* first: b\.png"):
+        write_predictions(frame, tmp_path / "p.parquet")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_half_written_is_removed_by_the_next(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f".a.json.{dead.pid}.partial"
+    left.mkdir()
+    (left / "shard.npy").write_bytes(b"half")
+    others = [tmp_path / f".a.json.{os.getppid()}.partial", tmp_path / ".a.json.x.partial"]
+    for other in others:  # a living process's, and none of ours
+        other.write_bytes(b"")
+    write_json({}, tmp_path / "a.json")
+    assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a.json"])
 
 
 def test_json_refuses_nan(tmp_path):

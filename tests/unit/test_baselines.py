@@ -9,7 +9,7 @@ from made_results import made_index, made_splits
 
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
-from pipeline.results.baselines import metadata_features, metadata_only, prevalence
+from pipeline.results.baselines import metadata_only, prevalence
 from pipeline.results.metrics import auroc_of
 
 NIH = Path(__file__).parents[2] / "../shared/nih-sample"
@@ -51,22 +51,6 @@ def test_held_out_labels_and_ages_change_no_prediction_of_others(index):
     before, after = (metadata_only(table, splits) for table in (index, other))
     val = before["split"].eq("val")
     assert before[val].equals(after[val])
-
-
-def test_a_missing_age_counts_as_the_training_median_and_says_so(index):
-    train = np.arange(len(index)) < 200
-    ages = index["age_years"].copy()
-    ages[[0, 250]] = np.nan
-    features = metadata_features(index.assign(age_years=ages), train)
-    filled = ages.fillna(ages[train].median())
-    expected = (filled - filled[train].mean()) / filled[train].std(ddof=0)
-    np.testing.assert_allclose(features[:, 0], expected)
-    assert np.flatnonzero(features[:, 1]).tolist() == [0, 250]
-
-
-def test_a_cohort_without_any_age_has_finite_features(index):
-    features = metadata_features(index.assign(age_years=np.nan), np.ones(len(index), bool))
-    assert np.isfinite(features).all()
 
 
 def test_no_training_image_is_refused(index):

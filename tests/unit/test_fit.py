@@ -100,6 +100,13 @@ def test_a_loss_that_is_not_finite_stops_with_its_place():
         list(fit(linear(), poison, RECIPE))
 
 
+def test_a_validation_loss_that_is_not_finite_stops_too():
+    what = task(vectors)
+    poisoned = dataclasses.replace(what.val, inputs=what.val.inputs * float("inf"))
+    with pytest.raises(TrainingError, match="validation loss is not finite after epoch 1"):
+        list(fit(linear(), dataclasses.replace(what, val=poisoned), RECIPE))
+
+
 def test_blocks_are_released_one_an_epoch_last_first():
     found = [released_blocks(epoch, head_epochs=2, blocks=3) for epoch in range(1, 8)]
     assert found == [0, 0, 1, 2, 3, 3, 3]

@@ -1,5 +1,7 @@
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,8 @@ from pipeline.cohort.images import resize_square
 from pipeline.errors import CohortError
 from stages.ingest import main
 
-PARAMS = yaml.safe_load((Path(__file__).parents[2] / "params.yaml").read_text())
+REPO = Path(__file__).parents[2]
+PARAMS = yaml.safe_load((REPO / "params.yaml").read_text())
 IMAGES = pngs(18)
 SIZE = 32
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
@@ -236,7 +239,40 @@ def test_an_image_that_cannot_be_opened_is_bad_not_fatal(tmp_path):
     ]
 
 
-SAMPLE = Path(__file__).parents[2] / "../shared/nih-sample"
+PEAK = """
+import resource, sys
+from pathlib import Path
+from stages.ingest import main
+
+source, out = Path(sys.argv[1]), Path(sys.argv[2])
+names = ["images", "index", "boxes", "lists", "ceiling", "report"]
+main(source, *(out / name for name in names), params=out / "params.yaml")
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="peaks are counted in another unit")
+def test_memory_stays_below_1_gib_whatever_the_number_of_images(tmp_path):
+    large = [png(pixels(number, 1024, 1024)) for number in range(8)]
+    peaks = {}
+    for images in (400, 1_600, 20_000):
+        small = png(pixels(0))  # most files are small, or making them would take minutes
+        content = {name(n): large[n % 8] if n < 1_600 else small for n in range(images)}
+        source = write_archives(tmp_path / f"{images}", content, ending="tar")
+        out = tmp_path / f"{images}.out"
+        out.mkdir()
+        ingest = {**PARAMS["ingest"], "size": 512, "workers": 4}
+        (out / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "ingest": ingest}))
+        command = [sys.executable, "-c", PEAK, str(source), str(out)]
+        done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
+        peaks[images] = int(done.stdout) / 1024  # MiB
+    assert max(peaks.values()) < 1024, peaks
+    assert peaks[1_600] - peaks[400] < 50, peaks  # 1,200 decoded images would be 1,200 MiB
+    assert peaks[20_000] - peaks[1_600] < 150, peaks  # tables and records: 8 KiB per image
+
+
+SAMPLE = REPO / "../shared/nih-sample"
 
 
 @pytest.mark.slow

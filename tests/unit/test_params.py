@@ -1,13 +1,19 @@
 """params.yaml: every fault at once, by its dotted name."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 from pydantic import BaseModel
 
+from pipeline import params
+from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
+from pipeline.networks.backbone import BACKBONES
 from pipeline.params import Params, load_params, parse_params
+from pipeline.training.losses import LOSSES
+from pipeline.training.schedule import SCHEDULES
 
 REPO = Path(__file__).parents[2]
 VALUES = (REPO / "params.yaml").read_text()
@@ -42,12 +48,41 @@ def test_every_params_file_is_valid(path):
             {"train__input_size": 100},
             r"train.input_size: 100 is no multiple of global.output_stride \(16\); heatmap",
         ),
-        ({"ensemble__members__second": {"global": "x"}}, "ensemble.members.second.local: missing"),
+        (
+            {"ensemble__members__second": {"global": "resnet18"}},
+            "ensemble.members.second.local: missing",
+        ),
+        (
+            {"ensemble__members__fourth": {"global": "resnet18", "local": "resnet18"}},
+            "ensemble.members.fourth: unknown key; expected one of second, third",
+        ),
+        ({"model__global": "resnet81"}, "model.global: .* 'resnet18' .*found 'resnet81'"),
+        ({"local__schedule": "onecycle"}, "local.schedule: .* 'one_cycle'"),
+        ({"train__loss": "focal"}, "train.loss: .* 'bce'"),
+        ({"heatmap__methods": ["attention", "gradcam"]}, r"heatmap.methods.1: .* 'cam'"),
+        (
+            {"heatmap__methods": ["cam"]},
+            r"crop.method: attention is not among heatmap.methods \(cam\)",
+        ),
+        ({"weights": {"resnet18": "none"}}, "weights.mobilenet_v2: missing; say none"),
     ],
 )
 def test_a_fault_is_named_by_its_dotted_key(keys, message):
     with pytest.raises(ParamsError, match=message):
         parse_params(changed(**keys))
+
+
+@pytest.mark.parametrize(
+    ("names", "entries"),
+    [
+        (params.Backbone, BACKBONES),
+        (params.HeatmapMethod, HEATMAPS),
+        (params.LossName, LOSSES),
+        (params.ScheduleName, SCHEDULES),
+    ],
+)
+def test_the_names_that_params_admit_are_the_entries_that_there_are(names, entries):
+    assert get_args(names) == tuple(entries)
 
 
 def test_all_faults_are_named_at_once():

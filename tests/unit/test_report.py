@@ -20,7 +20,7 @@ from made_results import (
 )
 
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
-from pipeline.results.charts import label
+from pipeline.results.charts import GREEN, GREY, differences_chart, label
 from pipeline.results.evaluation import evaluate
 from pipeline.results.localisation import localise
 from pipeline.results.pictures import Radiographs, draw_examples, overlay
@@ -240,3 +240,11 @@ def test_a_finding_without_test_positives_has_no_examples(cohort):
     assert (
         draw_examples(replace(radiographs, index=index), examples=2, threshold=0.5)["Hernia"] == []
     )
+
+
+def test_a_difference_without_an_interval_is_not_coloured_as_a_sure_one():
+    sure = {"mean_auroc": 0.02, "low": 0.01, "high": 0.03}
+    assert GREEN.lower() in differences_chart({"a - b": sure})
+    without = differences_chart({"a - b": {"mean_auroc": 0.02}})
+    assert GREEN.lower() not in without
+    assert GREY.lower() in without

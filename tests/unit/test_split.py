@@ -16,8 +16,12 @@ from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
 from pipeline.params import SplitParams
 
-PARAMS = SplitParams(val_fraction=0.2, test_fraction=0.25, min_positives=0)
+PARAMS = SplitParams(seed=0, val_fraction=0.2, test_fraction=0.25, min_positives=0)
 NO_LISTS = pd.DataFrame({"image_index": [], "official": []}, dtype=str)
+
+
+def seeded(seed: int) -> SplitParams:
+    return PARAMS.model_copy(update={"seed": seed})
 
 
 def made_index(patients: int, seed: int, most: float = 0.3) -> pd.DataFrame:
@@ -50,7 +54,7 @@ either_lists = st.booleans()
 @given(index=cohorts, listed=either_lists, seed=st.integers(0, 99))
 def test_every_image_is_in_one_split_and_no_patient_in_two(index, listed, seed):
     lists = official_lists(index, seed) if listed else NO_LISTS
-    splits = assign_splits(index, lists, PARAMS, seed=seed)
+    splits = assign_splits(index, lists, seeded(seed))
     assert splits["image_index"].tolist() == sorted(index["image_index"])
     table = index.merge(splits, on="image_index")
     assert table.groupby("patient_id")["split"].nunique().max() == 1
@@ -62,15 +66,15 @@ def test_every_image_is_in_one_split_and_no_patient_in_two(index, listed, seed):
 def test_the_order_of_rows_does_not_matter(index, seed, shuffle):
     lists = official_lists(index, seed)
     shuffled = index.sample(frac=1, random_state=shuffle)
-    again = assign_splits(shuffled, lists[::-1], PARAMS, seed=seed)
-    assert again.equals(assign_splits(index, lists, PARAMS, seed=seed))
+    again = assign_splits(shuffled, lists[::-1], seeded(seed))
+    assert again.equals(assign_splits(index, lists, seeded(seed)))
 
 
 @settings(deadline=None)
 @given(index=cohorts, seed=st.integers(0, 99))
 def test_the_official_test_list_is_kept_exactly(index, seed):
     lists = official_lists(index, seed)
-    splits = assign_splits(index, lists, PARAMS, seed=seed)
+    splits = assign_splits(index, lists, seeded(seed))
     held_out = set(splits["image_index"][splits["split"] == "test"])
     assert held_out == set(lists["image_index"][lists["official"] == "test"])
 
@@ -80,7 +84,7 @@ def test_the_official_test_list_is_kept_exactly(index, seed):
 def test_the_fractions_are_of_patients_where_enough_have_no_finding(listed, seed):
     index = made_index(400, seed, most=0.08)
     lists = official_lists(index, seed) if listed else NO_LISTS
-    counts = count_splits(index, assign_splits(index, lists, PARAMS, seed=seed))
+    counts = count_splits(index, assign_splits(index, lists, seeded(seed)))
     patients = {name: split["patients"] for name, split in counts.items()}
     assert patients["test"] == pytest.approx(100, abs=1)
     assert patients["val"] == pytest.approx(60, abs=1)
@@ -88,7 +92,7 @@ def test_the_fractions_are_of_patients_where_enough_have_no_finding(listed, seed
 
 def test_another_seed_gives_another_validation_set():
     index = made_index(60, 1)
-    one, other = (assign_splits(index, NO_LISTS, PARAMS, seed=seed) for seed in (1, 2))
+    one, other = (assign_splits(index, NO_LISTS, seeded(seed)) for seed in (1, 2))
     assert not one.equals(other)
 
 
@@ -119,25 +123,32 @@ def test_a_finding_with_too_few_patients_is_named_and_let_through(caplog):
 
 def test_an_empty_split_is_refused():
     with pytest.raises(CohortError, match="no patient is left for val and test out of 2"):
-        assign_splits(made_index(2, 0), NO_LISTS, PARAMS, seed=0)
+        assign_splits(made_index(2, 0), NO_LISTS, PARAMS)
+
+
+def test_official_lists_without_a_test_image_are_refused_not_replaced_by_chance():
+    index = made_index(40, 0)
+    lists = pd.DataFrame({"image_index": index["image_index"], "official": "train_val"})
+    with pytest.raises(CohortError, match="no patient is left for test out of 40"):
+        assign_splits(index, lists, PARAMS)
 
 
 def test_lists_that_divide_a_patient_are_refused():
     index = pd.DataFrame({"image_index": ["a.png", "b.png"], "patient_id": [5, 5]})
     lists = pd.DataFrame({"image_index": ["a.png", "b.png"], "official": ["test", "train_val"]})
     with pytest.raises(CohortError, match=r"divide 1 patients .*first: patient 5"):
-        assign_splits(index, lists, PARAMS, seed=0)
+        assign_splits(index, lists, PARAMS)
 
 
 def test_lists_that_leave_an_image_out_are_refused():
     index = made_index(20, 0)
     with pytest.raises(CohortError, match=r"1 of .* images are in neither official list"):
-        assign_splits(index, official_lists(index, 0)[1:], PARAMS, seed=0)
+        assign_splits(index, official_lists(index, 0)[1:], PARAMS)
 
 
 def test_counts_add_up_to_the_cohort():
     index = made_index(60, 1)
-    counts = count_splits(index, assign_splits(index, NO_LISTS, PARAMS, seed=0)).values()
+    counts = count_splits(index, assign_splits(index, NO_LISTS, PARAMS)).values()
     assert sum(split["images"] for split in counts) == len(index)
     assert sum(split["patients"] for split in counts) == 60
     for finding in FINDINGS:
@@ -152,9 +163,9 @@ def test_the_real_cohort_is_split_in_seconds_and_every_finding_in_proportion():
     cohort = find_cohort(SAMPLE)
     index = parse_entries(cohort.entries).table
     lists = parse_lists(cohort.train_val, cohort.test, index["image_index"]).table
-    params = SplitParams(val_fraction=0.05, test_fraction=0.2, min_positives=5)
+    params = SplitParams(seed=7, val_fraction=0.05, test_fraction=0.2, min_positives=5)
     start = time.process_time()
-    counts = count_splits(index, assign_splits(index, lists, params, seed=7))
+    counts = count_splits(index, assign_splits(index, lists, params))
     assert time.process_time() - start < 10
     assert (counts["test"]["images"], counts["test"]["patients"]) == (25_596, 2_797)
     assert counts["test"]["positives"]["Pneumothorax"] == 2_665

@@ -24,8 +24,8 @@ def row(number: int) -> str:
     gender, view = "MF"[number // 3 % 2], ("PA", "AP")[number % 2]
     label = LABELS[number % len(LABELS)]
     return (
-        f"{name(number)},{label},{number % 3},{number // 3 + 1},{40 + number},{gender},{view},"
-        "2500,2048,0.168,0.168"
+        f"{name(number)},{label},{number % 3},{number // 3 + 1},{40 + number % 50},"
+        f"{gender},{view},2500,2048,0.168,0.168"
     )
 
 

@@ -1,6 +1,5 @@
 """Work spread over processes: results in order, memory bounded, bytes the same for any count."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -9,6 +8,8 @@ from multiprocessing import get_context
 from typing import TypeVar
 
 import cv2
+
+from pipeline.cores import cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,7 +28,7 @@ def map_ordered(
         items: What to work on.
         workers: Processes; 0 means one per core. Few items are not worth starting any.
     """
-    workers = min(workers or _cores(), len(items) // (2 * _CHUNK))
+    workers = min(workers or cores(), len(items) // (2 * _CHUNK))
     if workers <= 1:
         yield from map(function, items)
         return
@@ -48,9 +49,3 @@ def _map_chunk(function: Callable[[Item], Result], chunk: Sequence[Item]) -> lis
 
 def _one_thread() -> None:
     cv2.setNumThreads(1)
-
-
-def _cores() -> int:
-    return (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
