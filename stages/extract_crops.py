@@ -30,7 +30,7 @@ def main(
     branch = restore_branch(*read_checkpoint(model))
     grids = seen_rows(branch, cached, cfg.heatmap.methods, size=branch.spec.input_size)
     label = f"{member} heatmaps"
-    followed = tracking.progress(grids, total=len(cached), unit="image", label=label)
+    followed = tracking.progress(grids, total=len(cached), unit="images", label=label)
     write_shards(followed, heatmaps, apart={"pooled": features})
     placed = place_crops(read_index(index), Shards(heatmaps, cfg.crop.method), cfg.crop)
     write_crop_boxes(placed, boxes)

@@ -14,7 +14,7 @@ def main(out: Out, params: ParamsFile = Path("params.yaml")) -> None:
     cfg = load_params(params)
     cohort = make_cohort(cfg.phantom)
     images = tracking.progress(
-        cohort.images, total=len(cohort.entries), unit="image", label="phantom"
+        cohort.images, total=len(cohort.entries), unit="images", label="phantom"
     )
     write_cohort(out, images, cohort.entries, cohort.train_val, cohort.test, cohort.ceiling)
 

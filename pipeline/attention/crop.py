@@ -48,6 +48,11 @@ def largest_region(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     return np.asarray(labels == sizes.argmax())
 
 
+def fills_image(box: Float[np.ndarray, "4"]) -> bool:
+    """Whether a box is the whole image, and so points nowhere."""
+    return bool((box == WHOLE_IMAGE).all())
+
+
 def crop_box(
     heatmap: Float[np.ndarray, "h w"], *, threshold: float, margin: float, min_side: float
 ) -> Float[np.ndarray, "4"] | None:

@@ -1,5 +1,6 @@
 """Heatmaps and crop boxes of a whole cohort, in bounded memory."""
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
-from pipeline.attention.crop import WHOLE_IMAGE, crop_box
+from pipeline.attention.crop import WHOLE_IMAGE, crop_box, fills_image
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.networks.branch import Branch
@@ -17,6 +18,8 @@ from pipeline.networks.device import settle
 from pipeline.params import CropParams
 from pipeline.training.augment import to_unit
 from pipeline.training.examples import image_batches
+
+log = logging.getLogger(__name__)
 
 
 def seen_rows(
@@ -62,16 +65,19 @@ def _seen(
 def place_crops(index: pd.DataFrame, heatmaps: Shards, crop: CropParams) -> pd.DataFrame:
     """Where each image's crop is cut (schema CROPS).
 
-    A method with a map per finding is reduced to its maximum over findings. An empty map says
-    nothing about where to look: its crop is the whole image, and `source` says so.
+    A method with a map per finding is reduced to its maximum over findings. A map that is empty,
+    or above the threshold all over, says nothing about where to look: its crop is the whole
+    image, and `source` says so.
     """
     boxes, sources = [], []
     for row in range(len(heatmaps)):
         grid = heatmaps[row].astype(np.float32).max(axis=0)
         box = crop_box(grid, threshold=crop.threshold, margin=crop.margin, min_side=crop.min_side)
         boxes.append(WHOLE_IMAGE if box is None else box)
-        sources.append("whole image" if box is None else crop.method)
+        sources.append("whole image" if fills_image(boxes[-1]) else crop.method)
     placed = pd.DataFrame(np.stack(boxes), columns=["x1", "y1", "x2", "y2"])
     placed.insert(0, "image_index", index["image_index"].to_numpy())
     placed["source"] = sources
+    nowhere = sources.count("whole image")
+    log.info("%s of %s crops are the whole image", f"{nowhere:,}", f"{len(sources):,}")
     return placed

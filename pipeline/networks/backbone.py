@@ -25,8 +25,13 @@ class Backbone:
 
 
 def mobilenet_v2() -> Backbone:
-    """MobileNetV2 (arXiv:1801.04381); its last block ends in a ReLU6."""
+    """MobileNetV2 (arXiv:1801.04381), the ReLU6 of its last block left to the branch's ReLU.
+
+    With ImageNet's weights some of the 1,280 channels reach the 6 in nearly every cell of a
+    radiograph, so that `max_k |A_k|` would be flat and every crop the whole image.
+    """
     network = tv.mobilenet_v2(weights=None)
+    network.features[-1][-1] = nn.Identity()
     return Backbone(network, network.features, network.last_channel, "classifier.")
 
 

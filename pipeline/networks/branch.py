@@ -80,8 +80,14 @@ class Branch(nn.Module):
         return self.feature_map(images).mean(dim=(2, 3))
 
     def forward(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b f"]:
-        """Logits of grey images in [0, 1]."""
-        logits: Tensor = self.head(self.pooled(images))
+        """Logits of grey images in [0, 1].
+
+        The head computes in the precision of its weights, whatever the features are in: steps of
+        bf16 are as large as the differences between images in a rare finding's logit.
+        """
+        pooled = self.pooled(images).to(self.head.weight.dtype)
+        with torch.autocast(pooled.device.type, enabled=False):
+            logits: Tensor = self.head(pooled)
         return logits
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.artifacts.shards import Shards
-from pipeline.attention.crop import heatmap_box
+from pipeline.attention.crop import fills_image, heatmap_box
 from pipeline.attention.grid import cell_centre
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
@@ -44,8 +44,9 @@ def localise(
 
     Returns:
         For each finding that has boxes: mean `iou`, `t_iou` (share of cases above each IoU),
-        `iobb`, `pointing`, `empty_rate` and the number of cases `n`; under "mean" the
-        unweighted mean over those findings, with their total `n`. `{}` without any box.
+        `iobb`, `pointing`, `empty_rate` (share of cases in which the method pointed nowhere) and
+        the number of cases `n`; under "mean" the unweighted mean over those findings, with their
+        total `n`. `{}` without any box.
 
     Raises:
         ArtifactError: heatmaps or crops do not belong to this index.
@@ -94,7 +95,7 @@ def _detection(heatmap: np.ndarray, threshold: float) -> Detection:
     if box is None:
         return Detection(None, None, empty=True)
     peak = np.array(np.unravel_index(int(heatmap.argmax()), heatmap.shape))  # first of equals
-    return Detection(box, cell_centre(peak, heatmap.shape))
+    return Detection(box, cell_centre(peak, heatmap.shape), empty=fills_image(box))
 
 
 def detect_crops(

@@ -20,7 +20,7 @@ class Detection(NamedTuple):
     point: Float[np.ndarray, "2"] | None
     """x, y of its strongest evidence; of a box without a map, the centre."""
     empty: bool = False
-    """There was nothing to draw a box from (`box` may then be a stand-in)."""
+    """It points nowhere: there was nothing to draw a box from, or the box is the whole image."""
 
 
 class Overlap(NamedTuple):

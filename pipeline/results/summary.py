@@ -26,10 +26,10 @@ def _systems(evaluate: Metrics) -> str:
     scored = {name: entry for name, entry in evaluate.items() if _is_system(entry)}
     ranked = sorted(scored, key=lambda name: scored[name]["mean_auroc"])
     head = f"{test['images']:,} test images of {test['patients']:,} patients"
-    return "\n".join(
-        [f"{head:<44}  mean AUROC  95 % interval     of ceiling"]
-        + [_system(name, scored[name]) for name in reversed(ranked)]
-    )
+    share = "of ceiling" if "ceiling" in scored else ""
+    rows = [f"{head:<44}  mean AUROC  95 % interval     {share}"]
+    rows += [_system(name, scored[name]) for name in reversed(ranked)]
+    return "\n".join(row.rstrip() for row in rows)
 
 
 def _is_system(entry: Any) -> bool:

@@ -22,6 +22,18 @@ def test_feature_maps_are_not_negative(name):
 
 
 @pytest.mark.parametrize("name", BACKBONES)
+def test_feature_maps_have_no_upper_bound_that_would_flatten_their_maximum(name):
+    branch = make_branch(name)
+    norms = [m for m in branch.features.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        norms[-1].weight.mul_(1e6)
+    feature_map = branch.feature_map(torch.rand(1, 1, 64, 64))
+    attention = HEATMAPS["attention"](feature_map, branch.head.weight)
+    assert attention.max() > 100
+    assert attention.unique().numel() == attention.numel()
+
+
+@pytest.mark.parametrize("name", BACKBONES)
 def test_the_mean_of_the_unclipped_cam_and_the_bias_are_the_logit(name):
     branch = make_branch(name)
     images = torch.rand(2, 1, 64, 64)
@@ -49,6 +61,14 @@ def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method):
     maps = HEATMAPS[method](torch.rand(2, 8, 4, 5), torch.randn(14, 8))
     assert maps.shape in {(2, 14, 4, 5), (2, 1, 4, 5)}
     assert maps.min() >= 0
+
+
+def test_the_head_computes_in_fp32_behind_features_in_bf16():
+    branch, images = make_branch(), torch.rand(3, 1, 64, 64)
+    with torch.autocast("cpu", torch.bfloat16):
+        pooled, logits = branch.pooled(images), branch(images)
+    assert pooled.dtype == torch.bfloat16
+    torch.testing.assert_close(logits, branch.head(pooled.float()), rtol=1e-6, atol=1e-6)
 
 
 def test_an_image_is_judged_alike_in_any_company():

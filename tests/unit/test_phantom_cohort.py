@@ -1,6 +1,7 @@
 """The made cohort as a whole: same bytes with any workers, and no cheap way to read it."""
 
 import dataclasses
+import logging
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ from pipeline.cohort.phantom.cohort import Cohort, make_cohort
 from pipeline.cohort.phantom.picture import region_box
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.params import PhantomParams
+
+log = logging.getLogger(__name__)
 
 SMALL = PhantomParams(seed=2, patients=50, size_px=128, label_noise=0.1, prevalence_scale=2.0)
 
@@ -100,7 +103,7 @@ Judge = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """(features and labels to choose on, features to judge) to scores."""
 
 
-def _cheaply_read(many: Cohort, features: np.ndarray, judge: Judge) -> dict[str, float]:
+def _cheaply_read(many: Cohort, features: np.ndarray, judge: Judge, name: str) -> dict[str, float]:
     """AUROC per finding, each half of the patients being judged by what the other half taught."""
     entries = many.entries.set_index("image_index").loc[many.severities.index]
     half = entries["patient_id"].to_numpy() % 2
@@ -116,6 +119,8 @@ def _cheaply_read(many: Cohort, features: np.ndarray, judge: Judge) -> dict[str,
                 for k in (0, 1)
             ]
         )
+    mean, best = np.mean(list(found.values())), max(found, key=found.__getitem__)
+    log.info("%s: mean AUROC %.3f, at most %.3f (%s)", name, mean, found[best], best)
     return found
 
 
@@ -136,9 +141,9 @@ def test_metadata_alone_carries_some_signal_and_not_more(many):
     entries = many.entries.set_index("image_index").loc[many.severities.index]
     supine, female = entries["view_position"] == "AP", entries["gender"] == "F"
     features = np.stack([entries["age_years"], supine, female], axis=1).astype(float)
-    found = _cheaply_read(many, features, _linear)
+    found = _cheaply_read(many, features, _linear, "age, sex and view")
     assert 0.53 < np.mean(list(found.values())) < 0.60
-    assert max(found.values()) < 0.72, found
+    assert max(found.values()) < 0.70, found
     assert found["Edema"] > 0.55
     assert found["Hernia"] > 0.57
 
@@ -146,19 +151,20 @@ def test_metadata_alone_carries_some_signal_and_not_more(many):
 def test_the_border_tells_next_to_nothing(many, small):
     sides = [small[:, 0], small[:, -1], small[:, :, 0], small[:, :, -1]]
     features = np.concatenate([side.reshape(len(small), 8, 4).mean(axis=2) for side in sides], 1)
-    found = _cheaply_read(many, features, _linear)
-    assert max(found.values()) < 0.70, found
-    assert np.mean(list(found.values())) < 0.58, found
+    found = _cheaply_read(many, features, _linear, "border")
+    assert max(found.values()) < 0.67, found
+    assert np.mean(list(found.values())) < 0.56, found
 
 
 def test_brightness_and_contrast_tell_next_to_nothing(many, small):
     features = np.stack([small.mean(axis=(1, 2)), small.std(axis=(1, 2))], axis=1)
-    found = _cheaply_read(many, features, _linear)
-    assert max(found.values()) < 0.68, found
-    assert np.mean(list(found.values())) < 0.57, found
+    found = _cheaply_read(many, features, _linear, "brightness and contrast")
+    assert max(found.values()) < 0.65, found
+    assert np.mean(list(found.values())) < 0.55, found
 
 
 def test_no_finding_is_readable_from_one_pixel(many, small):
-    found = _cheaply_read(many, small.reshape(len(small), -1).astype(float), _best_pixel)
+    pixels = small.reshape(len(small), -1).astype(float)
+    found = _cheaply_read(many, pixels, _best_pixel, "best pixel of 32 x 32")
     assert max(found.values()) < 0.75, found
     assert np.mean(list(found.values())) < 0.66, found
