@@ -20,13 +20,12 @@ setup: .venv/.ready  ## the environment (the other targets call it)
 	@touch $@
 
 demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the embedded cohort
+	@git diff --quiet HEAD -- params.yaml || echo "note: params.yaml is not as committed, and run as it is"
 	@$(BIN)/dvc repro report
 	@$(BIN)/python -m stages.summary
 
 recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
-	@test -f recipes/$(R).yaml || { echo "error: no recipe '$(R)'; there are: $(notdir $(basename $(wildcard recipes/*.yaml)))"; exit 1; }
-	@for known in recipes/*.yaml; do cmp -s $$known params.yaml && exit 0; done; git diff --quiet HEAD -- params.yaml || { echo "error: params.yaml has changes of your own, which recipe '$(R)' would replace; commit them, or drop them: git checkout params.yaml"; exit 1; }
-	cp recipes/$(R).yaml params.yaml
+	@$(BIN)/python -m stages.recipe --name "$(R)"
 	@$(BIN)/dvc repro report
 	@$(BIN)/python -m stages.summary
 

@@ -1,11 +1,19 @@
 """params.yaml as frozen, strict models: no defaults, unknown keys refused."""
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ParamsError
@@ -27,10 +35,16 @@ ScheduleName = Literal["one_cycle", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
 
 
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("distinct", "names one thing twice")
+    return values
+
+
 class Section(BaseModel):
     """A part of params.yaml."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class PhantomParams(Section):
@@ -101,7 +115,7 @@ class TrainParams(Section):
 
     input_size: Annotated[int, Field(ge=32)]
     """Side of the network's input, in pixels; the cache is resized to it on the fly."""
-    batch_size: Positive
+    batch_size: Annotated[int, Field(ge=2)]
     weight_decay: Annotated[float, Field(ge=0)]
     loss: LossName
     precision: Literal["auto", "fp32", "bf16"]
@@ -140,7 +154,7 @@ class LocalParams(BranchParams):
 class HeatmapParams(Section):
     """Which grids are written."""
 
-    methods: Annotated[list[HeatmapMethod], Field(min_length=1)]
+    methods: Annotated[list[HeatmapMethod], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class CropParams(Section):
@@ -161,7 +175,7 @@ class CropParams(Section):
 class FusionParams(Section):
     """The head that joins both branches."""
 
-    features: list[Literal["age", "gender", "view"]]
+    features: Annotated[list[Literal["age", "gender", "view"]], AfterValidator(_distinct)]
     epochs: Positive
     """At most so many."""
     learning_rate: Annotated[float, Field(gt=0)]
@@ -281,7 +295,13 @@ def _fault(fault: Any) -> str:
         return f"{fault['type']}: {fault['msg']}"
     if fault["type"] == "missing":
         return f"{key}: missing"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r})"
+    hint = "; write 0.001 or 1.0e-3" if _is_yaml_1_1_text(fault["input"]) else ""
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r}{hint})"
+
+
+def _is_yaml_1_1_text(value: Any) -> bool:
+    """Whether YAML 1.1 took for text what people mean as a number: 1e-3."""
+    return isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.I) is not None
 
 
 def _nearest(loc: tuple[str | int, ...]) -> str:

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import typer
-
 from pipeline.artifacts.files import write_text
 from pipeline.graph import rewrite_code_deps
+from stages.options import run
 
 
 def main(dvc_yaml: Path = Path("dvc.yaml")) -> None:
@@ -14,4 +13,4 @@ def main(dvc_yaml: Path = Path("dvc.yaml")) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, tracked=False)

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,13 +19,20 @@ ParamsFile = Annotated[Path, typer.Option("--params", help="Every number that ma
 Choice = Annotated[str, typer.Option(show_default=False)]
 
 
-def run(main: Callable[..., Any]) -> None:
-    """Run a stage's `main` as a command: exit 0, or say what was wrong and exit 1."""
+def run(main: Callable[..., Any], *, tracked: bool = True) -> None:
+    """Run a stage's `main` as a command: exit 0, or say what was wrong and exit 1.
+
+    Args:
+        main: what typer makes a command line of.
+        tracked: whether it is a stage of the graph, of which MLflow keeps a run.
+    """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:
-        with tracking.stage(sys.argv):
+        with tracking.stage(sys.argv) if tracked else nullcontext():
             app()
     except PipelineError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:  # a full disk, a folder that may not be written
         sys.exit(f"error: {error}")

@@ -8,6 +8,7 @@ from pipeline.artifacts.files import write_text
 from pipeline.artifacts.metrics import read_metrics
 from pipeline.artifacts.shards import Shards
 from pipeline.params import load_params
+from pipeline.results.headline import headline
 from pipeline.results.pictures import Radiographs
 from pipeline.results.report import Figures, render_report
 from stages.options import Dep, Deps, Out, ParamsFile, run
@@ -53,6 +54,8 @@ def main(
         threshold=cfg.iou.threshold,
     )
     write_text(page, out)
+    # Evaluate and iou log all of theirs when they run; this reaches a run that skipped them too.
+    tracking.log_metrics(headline(figures.evaluate, figures.iou))
     tracking.log_artifact(out)
 
 

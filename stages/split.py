@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.artifacts.files import write_json
 from pipeline.artifacts.tables import read_index, read_official_lists, write_splits
-from pipeline.cohort.split import assign_splits, count_splits
+from pipeline.cohort.split import assign_splits, check_learnable, count_splits
 from pipeline.params import load_params
 from stages.options import Dep, Out, ParamsFile, run
 
@@ -21,6 +21,7 @@ def main(
     cfg = load_params(params)
     images = read_index(index)
     splits = assign_splits(images, read_official_lists(lists), cfg.split)
+    check_learnable(images, splits)
     write_splits(splits, out)
     write_json(count_splits(images, splits), counts)
     tracking.log_artifact(counts)

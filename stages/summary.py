@@ -6,6 +6,7 @@ import typer
 
 from pipeline.artifacts.files import read_json
 from pipeline.results.summary import summarise
+from stages.options import run
 
 
 def main(
@@ -16,4 +17,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, tracked=False)

@@ -113,7 +113,16 @@ def _read_ceiling(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        ceiling: dict[str, Any] = json.loads(_read_text(path))
+        ceiling = json.loads(_read_text(path))
     except json.JSONDecodeError as error:
         raise CohortError(f"{path}: not JSON ({error})") from None
-    return ceiling
+    aurocs = ceiling.get("auroc") if isinstance(ceiling, dict) else None
+    if not isinstance(aurocs, dict) or not all(_is_auroc(value) for value in aurocs.values()):
+        raise CohortError(
+            f'{path}: expected {{"auroc": {{finding: the best AUROC that the labels allow}}}}'
+        )
+    return dict(ceiling)
+
+
+def _is_auroc(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1

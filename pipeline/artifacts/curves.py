@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.artifacts.files import replacing
+from pipeline.errors import ArtifactError
 
 COLUMNS = ("epoch", "train_loss", "val_loss", "val_auroc", "learning_rate")
 """What is written of an epoch; speed is left out, since it differs from run to run."""
@@ -21,5 +22,15 @@ def write_curves(epochs: Sequence[Any], path: Path) -> None:
 
 
 def read_curves(path: Path) -> pd.DataFrame:
-    """One row per epoch, with COLUMNS."""
-    return pd.read_csv(path)
+    """One row per epoch, with COLUMNS.
+
+    Raises:
+        ArtifactError: the file is missing or holds something else.
+    """
+    try:
+        curves = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: no learning curve can be read ({error})") from None
+    if missing := sorted(set(COLUMNS) - set(curves.columns)):
+        raise ArtifactError(f"{path}: lacks the columns {missing}")
+    return curves

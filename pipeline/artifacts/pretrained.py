@@ -1,5 +1,7 @@
 """Pretrained weights: torchvision's own files, or a path."""
 
+import hashlib
+import logging
 import pickle
 from pathlib import Path
 
@@ -10,6 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipeline.errors import ArtifactError, ParamsError
+
+log = logging.getLogger(__name__)
 
 
 def read_weights(sources: dict[str, str], backbone: str) -> dict[str, Tensor] | None:
@@ -34,12 +38,24 @@ def read_weights(sources: dict[str, str], backbone: str) -> dict[str, Tensor] | 
     path = Path(source)
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file (weights.{backbone} in params.yaml)")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    log.info("weights.%s: %s, sha256 %s", backbone, path, digest)
+    return _state_dict(path)
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError) as error:
-        raise ArtifactError(f"{path}: not a readable state dict ({error})") from None
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, LookupError, EOFError) as error:
+        raise ArtifactError(f"{path}: not a readable state dict ({error!r})") from None
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise ArtifactError(
+            f"{path}: holds a {type(loaded).__name__}, expected a state dict of tensors alone; "
+            "save `model.state_dict()`, or its part `checkpoint['state_dict']`"
+        )
+    return dict(loaded)
 
 
 def _imagenet(backbone: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pipeline.artifacts.files import replacing
 from pipeline.errors import ArtifactError
@@ -61,7 +62,7 @@ class Shards:
         paths = sorted(folder.glob(f"{name}-*.npy"))
         if not paths:
             raise ArtifactError(f"{folder}: holds no {name}-*.npy")
-        self._maps = [np.load(path, mmap_mode="r") for path in paths]
+        self._maps = [_mapped(path) for path in paths]
         self._starts = np.cumsum([0] + [len(m) for m in self._maps])
         self.shape: tuple[int, ...] = (int(self._starts[-1]), *self._maps[0].shape[1:])
 
@@ -80,3 +81,25 @@ class Shards:
             here = shards == shard
             out[here] = self._maps[shard][rows[here] - self._starts[shard]]
         return out
+
+
+def _mapped(path: Path) -> np.ndarray:
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        # numpy's advice for a file that is not its own is to allow pickles: not for us
+        reason = "holds no array" if "pickle" in str(error) else str(error)
+        raise ArtifactError(f"{path}: not a whole .npy file ({reason})") from None
+
+
+def expect_rows(found: int, index: pd.DataFrame, *, of: str) -> None:
+    """Make sure that shards belong to an index: row i of one is row i of the other.
+
+    Raises:
+        ArtifactError: their numbers differ.
+    """
+    if found != len(index):
+        raise ArtifactError(
+            f"{of}: {found:,} rows for the {len(index):,} images of the index; run the stage "
+            "that writes them again"
+        )

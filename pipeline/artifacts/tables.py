@@ -154,8 +154,8 @@ def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
         table = pq.read_table(path)
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file") from None
-    except pa.ArrowInvalid as error:
-        raise ArtifactError(f"{path}: not a parquet file ({error})") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtifactError(f"{path}: not a whole parquet file ({error})") from None
     _check_columns(table.column_names, schema, path)
     for field in schema:
         found = table.schema.field(field.name).type

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.shards import Shards, expect_rows
 from pipeline.attention.crop import WHOLE_IMAGE, crop_box, fills_image
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ArtifactError, ParamsError
@@ -69,6 +69,7 @@ def place_crops(index: pd.DataFrame, heatmaps: Shards, crop: CropParams) -> pd.D
     or above the threshold all over, says nothing about where to look: its crop is the whole
     image, and `source` says so.
     """
+    expect_rows(len(heatmaps), index, of="heatmaps")
     boxes, sources = [], []
     for row in range(len(heatmaps)):
         grid = heatmaps[row].astype(np.float32).max(axis=0)

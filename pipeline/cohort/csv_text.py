@@ -21,7 +21,10 @@ def read_columns(file: TextFile, columns: Sequence[str]) -> pd.DataFrame:
     header = [name.strip() for name in next(reader, [])]
     missing = [name for name in columns if name not in header]
     if missing:
-        raise CohortError(f"{file.name}: lacks the columns {missing}; its header is {header}")
+        hint = "; is it separated by commas?" if len(header) == 1 else ""
+        raise CohortError(
+            f"{file.name}: lacks the columns {missing}; its header is {header}{hint}"
+        )
     width = max(at for at, name in enumerate(header) if name) + 1
     rows: dict[int, list[str]] = {}
     for cells in filter(None, reader):

@@ -115,6 +115,22 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
         )
 
 
+def check_learnable(index: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse a training split in which some finding is never, or always, there.
+
+    Raises:
+        CohortError: names the findings.
+    """
+    table = index.merge(splits, on="image_index", validate="1:1")
+    train = table.loc[table["split"] == "train", list(FINDINGS)]
+    alike = [name for name in FINDINGS if train[name].nunique() < 2]
+    if alike:
+        raise CohortError(
+            f"no network can learn {', '.join(alike)}: all {len(train):,} training images have "
+            "the same label; each of the 14 findings is needed, so use a larger part of the cohort"
+        )
+
+
 def count_splits(index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Images, patients and positive images per finding of each split, JSON-able."""
     table = index.merge(splits, on="image_index", validate="1:1")

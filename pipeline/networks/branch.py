@@ -1,13 +1,14 @@
 """A branch: normalise -> features -> explicit ReLU -> global average pooling -> linear head."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pipeline.errors import ArtifactError
 from pipeline.networks.backbone import build_backbone
 from pipeline.networks.weights import load_weights
 
@@ -133,7 +134,17 @@ def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, st
 
 
 def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
-    """The branch that a checkpoint holds, in eval mode."""
+    """The branch that a checkpoint holds, in eval mode.
+
+    Raises:
+        ArtifactError: the checkpoint is of another kind of network.
+    """
+    expected = {field.name for field in fields(BranchSpec)}
+    if about.keys() != expected:
+        raise ArtifactError(
+            f"the checkpoint is not of a branch: it describes {sorted(about)}, expected "
+            f"{sorted(expected)}"
+        )
     spec = BranchSpec(**{**about, "findings": tuple(about["findings"])})
     branch = build_branch(spec, weights=None, seed=0)
     branch.load_state_dict(state)

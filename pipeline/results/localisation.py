@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.shards import Shards, expect_rows
 from pipeline.attention.crop import fills_image, heatmap_box
 from pipeline.attention.grid import cell_centre
 from pipeline.errors import ArtifactError
@@ -141,11 +141,7 @@ def _refuse_other_cohort(
 ) -> None:
     for member, methods in heatmaps.items():
         for method, maps in methods.items():
-            if len(maps) != len(index):
-                raise ArtifactError(
-                    f"{member}'s {method} heatmaps are of {len(maps)} images, the index holds "
-                    f"{len(index)}; run extract_crops again"
-                )
+            expect_rows(len(maps), index, of=f"{member}'s {method} heatmaps")
     for member, table in crops.items():
         missing = set(index["image_index"]) - set(table["image_index"])
         if missing:

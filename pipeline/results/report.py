@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.artifacts.shards import expect_rows
 from pipeline.findings import FINDINGS
 from pipeline.results.charts import (
     curves_chart,
@@ -65,6 +66,7 @@ def render_report(
         examples: radiographs per finding.
         threshold: of the predicted boxes, as in `heatmap_box`.
     """
+    expect_rows(len(radiographs.images), radiographs.index, of="images")
     environment = Environment(
         loader=PackageLoader("pipeline", "results"),
         autoescape=True,

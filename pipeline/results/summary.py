@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pipeline.results.headline import headline
+
 Metrics = dict[str, Any]
 
 _NEXT = """
@@ -46,17 +48,10 @@ def _system(name: str, entry: Metrics) -> str:
 
 
 def _localisation(iou: Metrics) -> str:
-    rows = [
-        (f"{member} {method}", entry["mean"]["iou"])
-        for member, methods in iou.items()
-        if isinstance(methods, dict)
-        for method, entry in methods.items()
-        if isinstance(entry, dict) and "mean" in entry
-    ]
+    rows = headline({}, iou)["mean_iou"]
     if not rows:
         return "no radiologists' boxes on these images: nothing to localise against"
-    ranked = sorted(rows, key=lambda row: -row[1])
+    ranked = sorted(rows.items(), key=lambda row: -row[1])
     head = "against the radiologists' boxes"
-    return "\n".join(
-        [f"{head:<44}  mean IoU", *(f"  {name:<42}  {value:.3f}" for name, value in ranked)]
-    )
+    lines = [f"  {name:<42}  {value:.3f}" for name, value in ranked]
+    return "\n".join([f"{head:<44}  mean IoU", *lines])

@@ -10,8 +10,9 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.shards import Shards, expect_rows
 from pipeline.artifacts.tables import SPLIT_NAMES
+from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 
 _CHUNK = 256  # images resized at a time: bounds memory
@@ -42,6 +43,7 @@ def load_examples(
         splits: schema SPLITS.
         size: side of the network's input, in pixels.
     """
+    expect_rows(len(shards), index, of="images")
     return {
         split: _examples(split, shards, _rows_of(split, index, splits), size)
         for split in SPLIT_NAMES
@@ -52,6 +54,7 @@ def vector_examples(
     vectors: Float[np.ndarray, "n d"], index: pd.DataFrame, splits: pd.DataFrame
 ) -> dict[str, Examples]:
     """The same for inputs that are vectors, row i of which is row i of `index`."""
+    expect_rows(len(vectors), index, of="features")
     joined = {}
     for split in SPLIT_NAMES:
         rows = _rows_of(split, index, splits)
@@ -101,7 +104,10 @@ def _examples(split: str, shards: Shards, rows: pd.DataFrame, size: int) -> Exam
 
 def _rows_of(split: str, index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     names = set(splits.loc[splits["split"] == split, "image_index"])
-    return index[index["image_index"].isin(names)]
+    rows = index[index["image_index"].isin(names)]
+    if rows.empty:
+        raise ArtifactError(f"no image of the index is in the {split} split; run `split` again")
+    return rows
 
 
 def _targets(rows: pd.DataFrame) -> Float[Tensor, "n f"]:

@@ -9,22 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 REPO = Path(__file__).parents[2]
-
-TINY = {
-    "phantom": {"patients": 120, "size_px": 128, "prevalence_scale": 6.0},
-    "ingest": {"source": "data/phantom", "partial": False, "size": 96, "workers": 1},
-    "split": {"val_fraction": 0.2, "min_positives": 0},
-    "train": {"input_size": 32, "batch_size": 16},
-    "global": {"epochs": 1},
-    "local": {"epochs": 1},
-    "fusion": {"epochs": 1},
-    "crop": {"size": 32},
-    "evaluate": {"bootstrap": 20},
-    "report": {"examples": 1},
-}
 
 
 def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -61,8 +47,7 @@ def clone(folder: Path) -> Path:
         if (REPO / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPO / name, folder / name)
-    params = folder / "params.yaml"
-    params.write_text(yaml.safe_dump(merge(yaml.safe_load(params.read_text()), TINY)))
+    shutil.copy(REPO / "tests/tiny.yaml", folder / "params.yaml")
     run("git", "init", "-q", cwd=folder)
     commit(folder)
     return folder

@@ -150,6 +150,8 @@ def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
 
 
 def test_the_committed_lock_is_current_and_the_committed_results_are_its():
+    if run("git", "diff", "HEAD", "--stat", "--", "params.yaml", cwd=REPO).stdout:
+        pytest.skip("params.yaml is not as committed, so the lock is another run's")
     status = json.loads(run("dvc", "status", "--json", cwd=REPO).stdout)
     changes = [
         (stage, kind, path, what)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.artifacts.curves import read_curves
 from pipeline.artifacts.files import read_json, replacing, write_json
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_splits, read_systems, write_predictions, write_splits
@@ -124,6 +125,23 @@ def test_what_a_killed_process_left_half_written_is_removed_by_the_next(tmp_path
         other.write_bytes(b"")
     write_json({}, tmp_path / "a.json")
     assert sorted(tmp_path.iterdir()) == sorted([*others, tmp_path / "a.json"])
+
+
+@pytest.mark.parametrize("content", [b"", b"text", "cut"])
+def test_a_shard_that_is_not_whole_is_named(tmp_path, content):
+    write_shards(rows(4), tmp_path / "s")
+    (path,) = (tmp_path / "s").iterdir()
+    path.write_bytes(path.read_bytes()[:-20] if content == "cut" else content)
+    with pytest.raises(ArtifactError, match=r"image-00000\.npy: not a whole \.npy file"):
+        Shards(tmp_path / "s")
+
+
+@pytest.mark.parametrize("content", ["", "epoch,val_loss\n1,2\n", None])
+def test_a_file_without_a_learning_curve_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "c.csv").write_text(content)
+    with pytest.raises(ArtifactError, match=r"c\.csv: (no learning curve|lacks the columns)"):
+        read_curves(tmp_path / "c.csv")
 
 
 def test_json_refuses_nan(tmp_path):

@@ -5,6 +5,7 @@ import torch
 
 from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.attention.heatmap import HEATMAPS, cam
+from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 from pipeline.networks.backbone import BACKBONES
 from pipeline.networks.branch import BranchSpec, adopt, build_branch, restore_branch
@@ -131,3 +132,8 @@ def test_building_a_branch_leaves_the_global_generator_alone():
     torch.manual_seed(1)
     make_branch()
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_checkpoint_of_another_kind_of_network_is_refused():
+    with pytest.raises(ArtifactError, match="not of a branch"):
+        restore_branch({}, {"findings": list(FINDINGS), "metadata": {}})

@@ -31,7 +31,7 @@ from pipeline.errors import CohortError
 from stages.ingest import main
 
 REPO = Path(__file__).parents[2]
-PARAMS = yaml.safe_load((REPO / "params.yaml").read_text())
+PARAMS = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
 IMAGES = pngs(18)
 SIZE = 32
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
@@ -92,7 +92,7 @@ def test_tables_and_counts_are_written(reference):
     ]
     lists = read_official_lists(reference / "lists.parquet")
     assert lists["official"].value_counts().to_dict() == {"train_val": 12, "test": 6}
-    assert json.loads((reference / "ceiling.json").read_text()) == {"mean": 0.9}
+    assert json.loads((reference / "ceiling.json").read_text()) == {"auroc": {"Mass": 0.9}}
     report = json.loads((reference / "report.json").read_text())
     assert report["csv"] == V2020
     assert report["boxes"] == {"in_file": 2, "used": 2, "clipped": 1, "dropped": {}}
@@ -218,6 +218,14 @@ def test_an_archive_or_table_that_is_a_git_lfs_pointer_is_named(tmp_path):
         ingest(source, tmp_path / "out")
     (source / V2020).write_bytes(POINTER)
     with pytest.raises(CohortError, match=r"v2020\.csv: a Git-LFS pointer"):
+        find_cohort(source)
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '{"mean": 0.9}', '{"auroc": {"Mass": "high"}}'])
+def test_a_ceiling_that_is_none_is_refused_before_anything_is_trained(content, tmp_path):
+    source = write_flat(tmp_path / "cohort", IMAGES)
+    (source / "ceiling.json").write_text(content)
+    with pytest.raises(CohortError, match=r"ceiling\.json: expected"):
         find_cohort(source)
 
 

@@ -16,7 +16,7 @@ from pipeline.training.losses import LOSSES
 from pipeline.training.schedule import SCHEDULES
 
 REPO = Path(__file__).parents[2]
-VALUES = (REPO / "params.yaml").read_text()
+VALUES = (REPO / "tests/tiny.yaml").read_text()
 
 
 def changed(**keys):
@@ -30,7 +30,9 @@ def changed(**keys):
     return values
 
 
-@pytest.mark.parametrize("path", [REPO / "params.yaml", *sorted(REPO.glob("recipes/*.yaml"))])
+@pytest.mark.parametrize(
+    "path", [REPO / "params.yaml", REPO / "tests/tiny.yaml", *sorted(REPO.glob("recipes/*.yaml"))]
+)
 def test_every_params_file_is_valid(path):
     load_params(path)
 
@@ -65,6 +67,10 @@ def test_every_params_file_is_valid(path):
             r"crop.method: attention is not among heatmap.methods \(cam\)",
         ),
         ({"weights": {"resnet18": "none"}}, "weights.mobilenet_v2: missing; say none"),
+        ({"train__batch_size": 1}, "train.batch_size: input should be greater than or equal to 2"),
+        ({"global__learning_rate": float("inf")}, "global.learning_rate: input should be a fini"),
+        ({"global__learning_rate": "1e-3"}, "global.learning_rate: .*write 0.001 or 1.0e-3"),
+        ({"fusion__features": ["age", "age"]}, "fusion.features: names one thing twice"),
     ],
 )
 def test_a_fault_is_named_by_its_dotted_key(keys, message):
@@ -106,7 +112,7 @@ def test_no_section_has_a_default(model):
 
 def test_params_do_not_change():
     with pytest.raises(ValueError, match="frozen"):
-        load_params(REPO / "params.yaml").seed = 3
+        load_params(REPO / "tests/tiny.yaml").seed = 3
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.artifacts.cohort_source import find_cohort
 from pipeline.cohort.nih import parse_entries
 from pipeline.cohort.nih_lists import parse_lists
-from pipeline.cohort.split import assign_splits, check_positives, count_splits
+from pipeline.cohort.split import assign_splits, check_learnable, check_positives, count_splits
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
 from pipeline.params import SplitParams
@@ -131,6 +131,14 @@ def test_official_lists_without_a_test_image_are_refused_not_replaced_by_chance(
     lists = pd.DataFrame({"image_index": index["image_index"], "official": "train_val"})
     with pytest.raises(CohortError, match="no patient is left for test out of 40"):
         assign_splits(index, lists, PARAMS)
+
+
+def test_a_finding_that_training_never_shows_is_refused_by_name():
+    index, splits = index_and_splits(val_positives=20)
+    for finding in set(FINDINGS) - {"Mass"}:
+        index[finding] = np.arange(100) % 2 == 0
+    with pytest.raises(CohortError, match="no network can learn Mass: all 70 training images"):
+        check_learnable(index, splits)
 
 
 def test_lists_that_divide_a_patient_are_refused():

@@ -56,6 +56,14 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"text, not weights", [torch.ones(1)], {"epoch": 3}])
+def test_a_file_without_a_state_dict_is_named(tmp_path, content):
+    path = tmp_path / "w.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    with pytest.raises(ArtifactError, match=r"w\.pth: (not a readable|holds a \w+, expected a)"):
+        read_weights({"resnet18": str(path)}, "resnet18")
+
+
 def test_a_missing_file_and_a_missing_entry_are_named(tmp_path):
     with pytest.raises(ArtifactError, match="no such file"):
         read_weights({"resnet18": str(tmp_path / "no.pth")}, "resnet18")

@@ -64,7 +64,7 @@ def write_text_files(folder: Path, number_of_images: int) -> None:
     names = [name(number) for number in range(number_of_images)]
     (folder / "train_val_list.txt").write_text("\n".join(names[6:]))
     (folder / "test_list.txt").write_text("\n".join(names[:6]))
-    (folder / "ceiling.json").write_text('{"mean": 0.9}')
+    (folder / "ceiling.json").write_text('{"auroc": {"Mass": 0.9}}')
 
 
 def write_flat(folder: Path, images: dict[str, bytes], subfolder: str = "images") -> Path:

@@ -1,0 +1,48 @@
+"""Take a recipe, a complete params file, as the params of the next run."""
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from pipeline.artifacts.files import write_text
+from pipeline.errors import ParamsError
+from pipeline.params import load_params
+
+
+def use_recipe(name: str, root: Path) -> None:
+    """Copy `recipes/<name>.yaml` to `params.yaml`, both below `root`.
+
+    Raises:
+        ParamsError: there is no such recipe, it has faults, its radiographs are not there, or
+            `params.yaml` has changes that neither git nor a recipe keeps.
+    """
+    recipes = {path.stem: path for path in sorted((root / "recipes").glob("*.yaml"))}
+    if name not in recipes:
+        raise ParamsError(f"no recipe {name!r}; there are: {', '.join(recipes)}")
+    source = load_params(recipes[name]).ingest.source
+    if source not in _made_by_the_graph(root) and not (root / source).is_dir():
+        raise ParamsError(
+            f"recipe {name!r} reads {source}, which is not there; put the radiographs there, in "
+            f"any layout that ChestX-ray14 comes in, or name their folder as ingest.source in "
+            f"recipes/{name}.yaml"
+        )
+    params = root / "params.yaml"
+    kept = {_committed(root), *(path.read_text(encoding="utf-8") for path in recipes.values())}
+    if params.exists() and params.read_text(encoding="utf-8") not in kept:
+        raise ParamsError(
+            f"params.yaml has changes of your own, which recipe {name!r} would replace; commit "
+            "them, or drop them: git checkout params.yaml"
+        )
+    write_text(recipes[name].read_text(encoding="utf-8"), params)
+
+
+def _made_by_the_graph(root: Path) -> set[str]:
+    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    return {str(out) for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def _committed(root: Path) -> str:
+    command = ["git", "show", "HEAD:./params.yaml"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout
