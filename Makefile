@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe test test-slow check graph lock
+.PHONY: help setup demo recipe compare test test-slow check graph lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -28,6 +28,12 @@ recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@$(BIN)/python -m stages.recipe --name "$(R)"
 	@$(BIN)/dvc repro report
 	@$(BIN)/python -m stages.summary
+
+# All that is no mean AUROC: findings, intervals, localisation, and hashes of files.
+DETAIL := .*(\.auroc\.|_low$$|_high$$|mean_auprc$$|val_mean_auroc$$|share_of_ceiling$$|^delta|\.(attention|cam|crop)\.|^baseline|/).*
+
+compare: setup  ## the experiments side by side: mean AUROCs and params, where they differ
+	@$(BIN)/dvc exp show --only-changed --md --drop '$(DETAIL)'
 
 test: setup  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"
