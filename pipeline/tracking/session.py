@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 EXPERIMENT = "cxr-pipeline"
 """Name of the MLflow experiment that holds every run, unless MLFLOW_EXPERIMENT_NAME is set."""
 
-MAX_ARTIFACT_MB = 64
+MAX_ARTIFACT_MB = 16
 """Larger artifacts are named in MLflow, not copied to it: DVC keeps them."""
 
 _INTERRUPTED = 128 + signal.SIGINT
