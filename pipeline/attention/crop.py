@@ -45,7 +45,7 @@ def largest_region(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
         return mask
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return np.asarray(labels == sizes.argmax())
+    return np.asarray(labels == np.argmax(sizes))
 
 
 def fills_image(box: Float[np.ndarray, "4"]) -> bool:

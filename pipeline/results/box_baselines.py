@@ -83,7 +83,7 @@ def _best(
 ) -> Float[np.ndarray, "4"]:
     rows = range(0, len(boxes), 1024)  # a block of 1,024 boxes x 984 truths is 8 MB
     values = [box_iou(boxes[start : start + 1024], truths) @ weights for start in rows]
-    return np.asarray(boxes[int(np.concatenate(values).argmax())])
+    return np.asarray(boxes[int(np.argmax(np.concatenate(values)))])
 
 
 def _grid_boxes() -> Float[np.ndarray, "a 4"]:

@@ -94,7 +94,7 @@ def _detection(heatmap: np.ndarray, threshold: float) -> Detection:
     box = heatmap_box(heatmap, threshold=threshold)
     if box is None:
         return Detection(None, None, empty=True)
-    peak = np.array(np.unravel_index(int(heatmap.argmax()), heatmap.shape))  # first of equals
+    peak = np.array(np.unravel_index(int(np.argmax(heatmap)), heatmap.shape))  # first of equals
     return Detection(box, cell_centre(peak, heatmap.shape), empty=fills_image(box))
 
 

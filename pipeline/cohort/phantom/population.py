@@ -190,8 +190,8 @@ def _draw_severities(
 
 def _draw_liabilities(images: pd.DataFrame, rng: Generator) -> Float[np.ndarray, "n 14"]:
     factor = np.linalg.cholesky(correlations())
-    _, owner = np.unique(images["patient_id"], return_inverse=True)
-    shared = rng.standard_normal((owner.max() + 1, len(FINDINGS))) @ factor.T
+    patients, owner = np.unique(images["patient_id"], return_inverse=True)
+    shared = rng.standard_normal((len(patients), len(FINDINGS))) @ factor.T
     own = rng.standard_normal((len(images), len(FINDINGS))) @ factor.T
     age = (images["age_years"].to_numpy(float) - 47) / 16.6
     supine = (images["view_position"] == "AP").to_numpy(float)
