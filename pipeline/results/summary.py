@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.results.headline import headline
+from pipeline.results.headline import mean_aurocs, mean_ious
 
 Metrics = dict[str, Any]
 
@@ -24,18 +24,12 @@ def summarise(evaluate: Metrics, iou: Metrics) -> str:
 
 
 def _systems(evaluate: Metrics) -> str:
-    test = evaluate["test"]
-    scored = {name: entry for name, entry in evaluate.items() if _is_system(entry)}
-    ranked = sorted(scored, key=lambda name: scored[name]["mean_auroc"])
+    test, aurocs = evaluate["test"], mean_aurocs(evaluate)
     head = f"{test['images']:,} test images of {test['patients']:,} patients"
-    share = "of ceiling" if "ceiling" in scored else ""
+    share = "of ceiling" if "ceiling" in aurocs else ""
     rows = [f"{head:<44}  mean AUROC  95 % interval     {share}"]
-    rows += [_system(name, scored[name]) for name in reversed(ranked)]
+    rows += [_system(name, evaluate[name]) for name in _best_first(aurocs)]
     return "\n".join(row.rstrip() for row in rows)
-
-
-def _is_system(entry: Any) -> bool:
-    return isinstance(entry, dict) and "auroc" in entry
 
 
 def _system(name: str, entry: Metrics) -> str:
@@ -48,10 +42,13 @@ def _system(name: str, entry: Metrics) -> str:
 
 
 def _localisation(iou: Metrics) -> str:
-    rows = headline({}, iou)["mean_iou"]
-    if not rows:
+    ious = mean_ious(iou)
+    if not ious:
         return "no radiologists' boxes on these images: nothing to localise against"
-    ranked = sorted(rows.items(), key=lambda row: -row[1])
     head = "against the radiologists' boxes"
-    lines = [f"  {name:<42}  {value:.3f}" for name, value in ranked]
+    lines = [f"  {name:<42}  {ious[name]:.3f}" for name in _best_first(ious)]
     return "\n".join([f"{head:<44}  mean IoU", *lines])
+
+
+def _best_first(values: dict[str, float]) -> list[str]:
+    return sorted(values, key=values.__getitem__, reverse=True)

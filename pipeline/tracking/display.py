@@ -45,11 +45,13 @@ def _with_lines(items: Iterable[T], *, total: int, unit: str, label: str) -> Ite
         if now - last >= LINE_EVERY_S and done < total:
             rate = done / (now - start)
             left = duration((total - done) / rate)
-            log.info("%s: %d/%d %s, %.3g/s, %s left", label, done, total, unit, rate, left)
+            log.info(
+                "%s: %d/%d %s, %s/s, %s left", label, done, total, unit, per_second(rate), left
+            )
             last = now
     spent = time.monotonic() - start
     rate = done / max(spent, 1e-6)
-    log.info("%s: %d %s in %s, %.3g/s", label, done, unit, duration(spent), rate)
+    log.info("%s: %d %s in %s, %s/s", label, done, unit, duration(spent), per_second(rate))
 
 
 def progress_of_epochs(
@@ -90,6 +92,11 @@ def _epoch_lines(
 def describe(numbers: Mapping[str, float]) -> str:
     """`train_loss 0.213  val_auroc 0.701`."""
     return "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+
+
+def per_second(rate: float) -> str:
+    """`2,460`, `35.2`, `0.41`: three figures, and no exponent."""
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def duration(seconds: float) -> str:
