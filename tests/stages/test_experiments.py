@@ -28,7 +28,7 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
         ).fetchall()
     assert {"workspace", "temp"} <= {mode for (mode,) in modes}
     assert names.count("evaluate") == 2
-    assert names.count("train_global main") == 2
+    assert names.count("train_global model") == 2
     assert len(parents) == 2  # one run per pipeline run, all stages nested in them
     assert len(names) == 2 + 2 * 19
 
@@ -38,7 +38,9 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
 def test_an_experiment_with_another_backbone_runs_its_chain_alone(finished):
     done = run("dvc", "exp", "run", "--temp", "-S", "model.global=resnet18", cwd=finished)
     ran = {line.split("'")[1] for line in done.stdout.splitlines() if "Running stage" in line}
-    chain = {f"{s}@main" for s in ("train_global", "extract_crops", "train_local", "train_fusion")}
+    chain = {
+        f"{s}@model" for s in ("train_global", "extract_crops", "train_local", "train_fusion")
+    }
     assert chain <= ran
     assert not {stage for stage in ran if stage.endswith(("@second", "@third"))}
     assert not ran & {"phantom", "ingest", "split"}

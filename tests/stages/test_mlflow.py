@@ -60,7 +60,7 @@ class Started:
         return code, seconds, self.process.communicate(timeout=60)[1]
 
 
-def start(stage: str, *, cwd: Path, root: Path, does="work", member="main", **env) -> Started:
+def start(stage: str, *, cwd: Path, root: Path, does="work", member="model", **env) -> Started:
     """A stage of this name in the checkout at `root`, run in `cwd`."""
     for folder in [cwd, root]:
         folder.mkdir(exist_ok=True)
@@ -148,32 +148,32 @@ def test_a_dead_server_costs_one_warning_and_keeps_the_records(outcome):
 def test_stages_of_an_experiment_are_nested_in_one_run(runs):
     named, _ = runs
     parent = named["brave-fox"]
-    children = [named["train_global main"], named["evaluate main"]]
+    children = [named["train_global model"], named["evaluate model"]]
     assert {r.data.tags["mlflow.parentRunId"] for r in children} == {parent.info.run_id}
     assert parent.info.status == "FINISHED"
     assert parent.data.params == {"seed": "7", "global.epochs": "3"}
     assert parent.data.tags["mode"] == "temp"
-    assert parent.data.metrics["evaluate/main/mean_auroc"] == 0.75
+    assert parent.data.metrics["evaluate/model/mean_auroc"] == 0.75
 
 
 def test_a_stage_s_run_holds_its_options_epochs_and_files(runs, outcome):
     named, history = runs
-    run = named["train_global main"]
-    options = {"out": "main.bin", "does": "work", "member": "main"}
+    run = named["train_global model"]
+    options = {"out": "model.bin", "does": "work", "member": "model"}
     assert run.data.params == options | {"seed": "7", "global.epochs": "3"}
     assert run.data.metrics["mean_auroc"] == 0.75
     points = [(point.step, point.value) for point in history[run.info.run_id]]
     assert points == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
     artifacts = outcome[0] / "root" / "mlartifacts" / run.info.run_id / "artifacts"
-    assert (artifacts / "main.bin").read_text() == "weights"
+    assert (artifacts / "model.bin").read_text() == "weights"
 
 
 @pytest.mark.parametrize(
     ("stage", "pipeline_run", "status"),
     [
-        ("extract_crops main", "wise-owl", "FAILED"),
-        ("train_local main", "train_local main by hand", "KILLED"),
-        ("train_fusion main", "train_fusion main by hand", "KILLED"),
+        ("extract_crops model", "wise-owl", "FAILED"),
+        ("train_local model", "train_local model by hand", "KILLED"),
+        ("train_fusion model", "train_fusion model by hand", "KILLED"),
     ],
 )
 def test_the_end_of_a_stage_is_that_of_its_pipeline_run(runs, stage, pipeline_run, status):

@@ -22,7 +22,7 @@ from tests.stages.conftest import REPO, merge, run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
-MEMBERS = ("main", "second", "third")
+MEMBERS = ("model", "second", "third")
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def test_the_artefacts_agree_with_each_other(finished):
 
 
 def test_the_local_predictions_are_those_of_the_local_branch_on_the_crops(finished):
-    branch = restore_branch(*read_checkpoint(finished / "data/models/main/local.safetensors"))
-    crops = Shards(finished / "data/crops/main/images")
+    branch = restore_branch(*read_checkpoint(finished / "data/models/model/local.safetensors"))
+    crops = Shards(finished / "data/crops/model/images")
     index = read_index(finished / "data/cache/index.parquet")
-    table = read_predictions(finished / "data/predictions/main/local.parquet")
+    table = read_predictions(finished / "data/predictions/model/local.parquet")
     rows = np.flatnonzero(index["image_index"].isin(table["image_index"]))
     images = torch.from_numpy(crops.gather(rows)).unsqueeze(1) / 255
     with torch.inference_mode():
@@ -106,11 +106,11 @@ def test_the_metrics_hold_every_system_floor_and_ceiling(finished):
     assert systems | {"ensemble", "metadata_only", "prevalence", "ceiling"} <= metrics.keys()
     assert metrics["metadata_only"]["mean_auroc"] < metrics["ceiling"]["mean_auroc"]
     iou = json.loads((finished / "metrics/iou.json").read_text())
-    assert {"main", "second", "third", "baseline"} <= iou.keys()
+    assert {"model", "second", "third", "baseline"} <= iou.keys()
 
 
 def test_the_learning_curves_have_a_row_per_epoch(finished):
-    curve = pd.read_csv(finished / "plots/curves/main/global.csv")
+    curve = pd.read_csv(finished / "plots/curves/model/global.csv")
     assert list(curve["epoch"]) == [1]
 
 
@@ -144,7 +144,7 @@ def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
     finished, with_params, branch, backbone, stages
 ):
     with_params(model={branch: backbone})
-    chain = {f"{stage}@main" for stage in stages}
+    chain = {f"{stage}@model" for stage in stages}
     vote = {"ensemble", "evaluate", "report"} | ({"iou"} if branch == "global" else set())
     assert changed_stages(finished) == chain | vote
 

@@ -52,7 +52,7 @@ def made_predictions(index, splits, *, signal=1.0, seed=0):
 
 def made_systems(index, splits):
     """One member of three branches and an ensemble."""
-    strength = {"main.global": 1.0, "main.local": 0.5, "main.fusion": 2.0, "ensemble": 2.5}
+    strength = {"model.global": 1.0, "model.local": 0.5, "model.fusion": 2.0, "ensemble": 2.5}
     return {
         name: made_predictions(index, splits, signal=signal, seed=place)
         for place, (name, signal) in enumerate(strength.items())

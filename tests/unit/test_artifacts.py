@@ -98,10 +98,10 @@ def test_systems_are_named_by_member_and_branch(tmp_path):
         {"image_index": ["a.png"], "split": ["test"]}
         | {finding: np.array([0.5], np.float32) for finding in FINDINGS}
     )
-    paths = [tmp_path / f"predictions/{name}.parquet" for name in ("main/global", "ensemble")]
+    paths = [tmp_path / f"predictions/{name}.parquet" for name in ("model/global", "ensemble")]
     for path in paths:
         write_predictions(frame, path)
-    assert list(read_systems(paths)) == ["main.global", "ensemble"]
+    assert list(read_systems(paths)) == ["model.global", "ensemble"]
 
 
 @pytest.mark.parametrize("value", [np.nan, -0.1, 1.5])

@@ -36,7 +36,7 @@ def evaluation(cohort):
 
 def test_every_system_and_baseline_has_its_means_intervals_and_findings(evaluation):
     metrics = evaluation.metrics
-    systems = {"main.global", "main.local", "main.fusion", "ensemble"}
+    systems = {"model.global", "model.local", "model.fusion", "ensemble"}
     for name in systems | {"metadata_only", "prevalence"}:
         entry = metrics[name]
         assert entry["mean_auroc_low"] <= entry["mean_auroc"] <= entry["mean_auroc_high"]
@@ -52,10 +52,10 @@ def test_every_system_and_baseline_has_its_means_intervals_and_findings(evaluati
 
 def test_an_auroc_is_that_of_the_test_images(cohort, evaluation):
     index, _, systems = cohort
-    frame = systems["main.fusion"].merge(index[["image_index", "Mass"]], on="image_index")
+    frame = systems["model.fusion"].merge(index[["image_index", "Mass"]], on="image_index")
     test = frame[frame["split"] == "test"]
     expected = auroc_of(test["Mass_y"].to_numpy(), test["Mass_x"].to_numpy())
-    assert evaluation.metrics["main.fusion"]["auroc"]["Mass"] == expected
+    assert evaluation.metrics["model.fusion"]["auroc"]["Mass"] == expected
 
 
 def test_prevalence_stands_at_chance_and_its_precision_at_the_test_prevalence(cohort, evaluation):
@@ -71,28 +71,28 @@ def test_differences_are_paired_and_within_members(evaluation):
     metrics = evaluation.metrics
     delta = metrics["delta"]
     assert set(delta) == {
-        "main.local - main.global", "main.fusion - main.global", "ensemble - main.fusion",
+        "model.local - model.global", "model.fusion - model.global", "ensemble - model.fusion",
     }  # fmt: skip
-    fusion = delta["main.fusion - main.global"]
-    expected = metrics["main.fusion"]["mean_auroc"] - metrics["main.global"]["mean_auroc"]
+    fusion = delta["model.fusion - model.global"]
+    expected = metrics["model.fusion"]["mean_auroc"] - metrics["model.global"]["mean_auroc"]
     assert fusion["mean_auroc"] == pytest.approx(expected)
     assert fusion["low"] < expected < fusion["high"]
 
 
 def test_a_system_does_not_differ_from_itself(cohort):
     index, splits, systems = cohort
-    twins = dict.fromkeys(("main.global", "main.fusion"), systems["main.global"])
-    delta = run((index, splits, twins)).metrics["delta"]["main.fusion - main.global"]
+    twins = dict.fromkeys(("model.global", "model.fusion"), systems["model.global"])
+    delta = run((index, splits, twins)).metrics["delta"]["model.fusion - model.global"]
     assert set(delta.values()) == {0}
 
 
 def test_the_ensemble_is_compared_with_the_member_that_validation_prefers(cohort):
     index, splits, systems = cohort
-    frame = systems["main.fusion"]
+    frame = systems["model.fusion"]
     test = frame["split"].eq("test").to_numpy()
     weaker_on_val = frame.assign(**{name: frame[name].where(test, 0.5) for name in FINDINGS})
     both = systems | {"second.fusion": weaker_on_val}
-    assert "ensemble - main.fusion" in run((index, splits, both)).metrics["delta"]
+    assert "ensemble - model.fusion" in run((index, splits, both)).metrics["delta"]
 
 
 def test_a_finding_of_one_class_is_named_and_in_no_mean(cohort):
@@ -143,7 +143,7 @@ def test_without_validation_images_the_rest_is_still_there(cohort):
     only_test = {name: table[table["split"] == "test"] for name, table in systems.items()}
     metrics = run((index, no_val, only_test)).metrics
     assert "val_mean_auroc" not in metrics["ensemble"]
-    assert "ensemble - main.fusion" not in metrics["delta"]
+    assert "ensemble - model.fusion" not in metrics["delta"]
 
 
 def test_predictions_of_another_split_are_refused(cohort):

@@ -18,19 +18,19 @@ from pipeline.results.localisation import finding_map, iou_rows, localise
 def cohort(tmp_path_factory):
     index = made_index()
     boxes = made_boxes(index, made_splits(index))
-    heatmaps = made_heatmaps(index, boxes, tmp_path_factory.mktemp("maps") / "main")
+    heatmaps = made_heatmaps(index, boxes, tmp_path_factory.mktemp("maps") / "model")
     return index, boxes, heatmaps
 
 
 @pytest.fixture(scope="module")
 def table(cohort):
     index, boxes, heatmaps = cohort
-    return localise({"main": heatmaps}, {"main": made_crops(index)}, boxes, index, threshold=0.5)
+    return localise({"model": heatmaps}, {"model": made_crops(index)}, boxes, index, threshold=0.5)
 
 
 def test_every_member_method_and_baseline_has_every_boxed_finding(table):
     assert {member: set(methods) for member, methods in table.items()} == {
-        "main": {"attention", "cam", "crop"},
+        "model": {"attention", "cam", "crop"},
         "baseline": {"centre_box", "constant_box", "per_finding_box"},
     }
     for methods in table.values():
@@ -39,20 +39,20 @@ def test_every_member_method_and_baseline_has_every_boxed_finding(table):
 
 
 def test_a_heatmap_that_is_hot_in_the_box_alone_finds_it(table):
-    mean = table["main"]["cam"]["mean"]
+    mean = table["model"]["cam"]["mean"]
     assert mean["iou"] > 0.8
     assert mean["t_iou"]["0.7"] == 1
     assert (mean["pointing"], mean["empty_rate"]) == (1, 0)
 
 
 def test_an_empty_heatmap_scores_nought_and_is_counted(table, cohort):
-    mean = table["main"]["attention"]["mean"]
+    mean = table["model"]["attention"]["mean"]
     assert (mean["iou"], mean["pointing"], mean["empty_rate"]) == (0, 0, 1)
     assert mean["n"] == len(cohort[1])
 
 
 def test_a_fallback_crop_is_scored_as_it_is_and_counted_as_empty(table, cohort):
-    mean = table["main"]["crop"]["mean"]
+    mean = table["model"]["crop"]["mean"]
     assert mean["iou"] == pytest.approx(0.25 * 0.25)  # the whole image
     assert mean["empty_rate"] == 1
 
@@ -60,8 +60,8 @@ def test_a_fallback_crop_is_scored_as_it_is_and_counted_as_empty(table, cohort):
 def test_a_crop_drawn_by_a_heatmap_is_not_empty(cohort):
     index, boxes, heatmaps = cohort
     crops = made_crops(index).assign(source="cam")
-    table = localise({"main": heatmaps}, {"main": crops}, boxes, index, threshold=0.5)
-    assert table["main"]["crop"]["mean"]["empty_rate"] == 0
+    table = localise({"model": heatmaps}, {"model": crops}, boxes, index, threshold=0.5)
+    assert table["model"]["crop"]["mean"]["empty_rate"] == 0
 
 
 def test_the_mean_is_over_findings_not_over_cases(table):
@@ -106,7 +106,7 @@ def test_boxes_on_other_images_are_counted_in_the_log(caplog):
 def test_a_cohort_without_boxes_gives_an_empty_table_and_says_so(cohort, caplog):
     index, boxes, heatmaps = cohort
     none = boxes.iloc[:0]
-    table = localise({"main": heatmaps}, {}, none, index, threshold=0.5)
+    table = localise({"model": heatmaps}, {}, none, index, threshold=0.5)
     assert table == {}
     assert "no radiologist's box" in caplog.text
     assert list(iou_rows(table)) == ["finding", "system", "iou", "t_iou_0.3", "pointing"]
@@ -116,13 +116,13 @@ def test_heatmaps_of_another_cohort_are_refused(cohort):
     index, boxes, heatmaps = cohort
     shorter = index.iloc[:-1]
     with pytest.raises(
-        ArtifactError, match=r"main's attention heatmaps: 120 rows for the 119 images"
+        ArtifactError, match=r"model's attention heatmaps: 120 rows for the 119 images"
     ):
-        localise({"main": heatmaps}, {}, boxes, shorter, threshold=0.5)
+        localise({"model": heatmaps}, {}, boxes, shorter, threshold=0.5)
 
 
 def test_crops_of_another_cohort_are_refused(cohort):
     index, boxes, heatmaps = cohort
     crops = made_crops(index).iloc[1:]
     with pytest.raises(ArtifactError, match="lack 1 of 120 images; first: 00000000_000"):
-        localise({"main": heatmaps}, {"main": crops}, boxes, index, threshold=0.5)
+        localise({"model": heatmaps}, {"model": crops}, boxes, index, threshold=0.5)

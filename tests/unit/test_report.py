@@ -63,8 +63,8 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
     radiographs, splits, systems = cohort
     index = radiographs.index
     evaluation = evaluate(systems, index, splits, ceiling, replicates=replicates, seed=0)
-    crops = {"main": radiographs.crops}
-    iou = localise({"main": radiographs.heatmaps}, crops, radiographs.boxes, index, threshold=0.5)
+    crops = {"model": radiographs.crops}
+    iou = localise({"model": radiographs.heatmaps}, crops, radiographs.boxes, index, threshold=0.5)
     curve = pd.DataFrame(
         {
             "epoch": [1, 2],
@@ -78,14 +78,14 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
         name: {"images": 1000 + i, "positives": {"Mass": i}}
         for i, name in enumerate(["test", "train", "val"])
     }
-    curves = {"main.global": curve, "main.fusion": curve}
+    curves = {"model.global": curve, "model.fusion": curve}
     return Figures(evaluation.metrics, iou, counts, curves)
 
 
 def render(cohort, figures, *, examples=2):
     radiographs, splits, _ = cohort
     return render_report(
-        figures, radiographs, splits, member="main", examples=examples, threshold=0.5
+        figures, radiographs, splits, member="model", examples=examples, threshold=0.5
     )
 
 
@@ -136,14 +136,14 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(page):
 
 
 def test_the_page_names_every_system_and_finding(page):
-    for name in ("ensemble", "main.fusion", "main.local", "main.global", "metadata only"):
+    for name in ("ensemble", "model.fusion", "model.local", "model.global", "metadata only"):
         assert f">{name}<" in page
     assert all(f"<h3>{label(finding)}" in page for finding in FINDINGS)
     assert "baseline centre box" in page
 
 
 def test_the_headline_is_the_system_chosen_on_validation(page, figures):
-    best = best_system(figures.evaluate, system_order(figures.evaluate, "main"))
+    best = best_system(figures.evaluate, system_order(figures.evaluate, "model"))
     assert best == "ensemble"
     assert f"<b>{figures.evaluate[best]['mean_auroc']:.3f}</b>" in page
 
@@ -181,9 +181,9 @@ def test_systems_stand_in_reading_order():
 
 
 def test_the_image_free_baselines_stand_last():
-    iou = {"baseline": {"centre_box": {}}, "a": {"cam": {}}, "main": {"crop": {}, "cam": {}}}
-    assert iou_order(iou, "main") == [
-        ("main", "cam"), ("main", "crop"), ("a", "cam"), ("baseline", "centre_box"),
+    iou = {"baseline": {"centre_box": {}}, "a": {"cam": {}}, "model": {"crop": {}, "cam": {}}}
+    assert iou_order(iou, "model") == [
+        ("model", "cam"), ("model", "crop"), ("a", "cam"), ("baseline", "centre_box"),
     ]  # fmt: skip
 
 

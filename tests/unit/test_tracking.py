@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline import tracking
 from pipeline.tracking import display, origin, session, spool, writer
 
-ARGV = ["/somewhere/stages/train_global.py", "--member", "main", "--index", "a", "--index=b"]
+ARGV = ["/somewhere/stages/train_global.py", "--member", "model", "--index", "a", "--index=b"]
 
 
 @dataclass(frozen=True)
@@ -108,16 +108,16 @@ def test_a_stage_leaves_its_options_epochs_numbers_files_and_end(tracked):
     with tracking.stage(ARGV):
         epochs = [Epoch(1, float("nan")), Epoch(2, 0.25, 0.75)]
         assert list(tracking.follow(epochs, total=2, label="train_global")) == epochs
-        tracking.log_metrics({"main": {"mean_auroc": 0.7, "name": "x", "worst": None}})
+        tracking.log_metrics({"model": {"mean_auroc": 0.7, "name": "x", "worst": None}})
         tracking.log_artifact(tracked / "curve.csv")
         (tracked / "curve.csv").write_text("changed afterwards")
     opening, first, second, metrics, artifact, end = records(tracked)
-    assert (opening["stage"], opening["title"]) == ("train_global", "train_global main")
-    assert opening["options"] == {"member": "main", "index": "a b"}
+    assert (opening["stage"], opening["title"]) == ("train_global", "train_global model")
+    assert opening["options"] == {"member": "model", "index": "a b"}
     assert opening["parent"]["params"] == {"seed": "7", "global.epochs": "6"}
     assert (first["values"], first["step"]) == ({}, 1)
     assert (second["values"], second["step"]) == ({"train_loss": 0.25, "val_auroc": 0.75}, 2)
-    assert metrics["values"] == {"main.mean_auroc": 0.7}
+    assert metrics["values"] == {"model.mean_auroc": 0.7}
     (path,) = spool.spools(session.spool_folder(tracked))
     assert (spool.files_of(path) / artifact["path"]).read_text() == "1,2"
     assert end["status"] == "FINISHED"
