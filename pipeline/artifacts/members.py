@@ -31,8 +31,8 @@ def read_member_heatmaps(folders: list[Path]) -> dict[str, dict[str, Shards]]:
 
 
 def read_member_crops(paths: list[Path]) -> dict[str, pd.DataFrame]:
-    """Where several members' crops were cut, by the names of their folders."""
-    return {path.parent.name: read_crop_boxes(path) for path in paths}
+    """Where several members' crops were cut, by the names of the files."""
+    return {path.stem: read_crop_boxes(path) for path in paths}
 
 
 def read_member_curves(paths: list[Path]) -> dict[str, pd.DataFrame]:

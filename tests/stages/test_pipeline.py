@@ -67,9 +67,9 @@ def test_the_artefacts_agree_with_each_other(finished):
     assert patients.max() == 1
     held_out = set(splits.loc[splits["split"] != "train", "image_index"])
     for member in MEMBERS:
-        crops = read_crop_boxes(finished / f"data/crops/{member}/boxes.parquet")
+        crops = read_crop_boxes(finished / f"data/crop_boxes/{member}.parquet")
         assert list(crops["image_index"]) == list(index["image_index"])
-        assert Shards(finished / f"data/crops/{member}/images").shape == (len(index), 32, 32)
+        assert Shards(finished / f"data/crops/{member}").shape == (len(index), 32, 32)
         for method in ("attention", "cam"):
             assert len(Shards(finished / f"data/heatmaps/{member}", method)) == len(index)
         for branch in ("global", "local", "fusion"):
@@ -80,7 +80,7 @@ def test_the_artefacts_agree_with_each_other(finished):
 
 def test_the_local_predictions_are_those_of_the_local_branch_on_the_crops(finished):
     branch = restore_branch(*read_checkpoint(finished / "data/models/model/local.safetensors"))
-    crops = Shards(finished / "data/crops/model/images")
+    crops = Shards(finished / "data/crops/model")
     index = read_index(finished / "data/cache/index.parquet")
     table = read_predictions(finished / "data/predictions/model/local.parquet")
     rows = np.flatnonzero(index["image_index"].isin(table["image_index"]))
