@@ -35,10 +35,40 @@ ScheduleName = Literal["one_cycle", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
 
 
+STUDIED = "model"
+"""The member under study."""
+
+NOT_MEMBERS = (
+    "baseline", "ceiling", "delta", "excluded", "metadata_only", "prevalence", "test", "val",
+)  # fmt: skip
+"""What stands beside members and systems in metrics/*.json and is no section of params.yaml."""
+
+_MEMBERS = "sections that ensemble.members names"  # never a key of the file
+
+
 def _distinct(values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
         raise PydanticCustomError("distinct", "names one thing twice")
     return values
+
+
+def _studied_first(members: list[str]) -> list[str]:
+    if members[:1] != [STUDIED]:
+        raise PydanticCustomError("order", f"must begin with {STUDIED}")
+    return members
+
+
+def _member_name(name: str) -> str:
+    """A member's name is that of its section, its folders, its stages and its systems."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise PydanticCustomError(
+            "name", "must be a letter, then letters, digits, _ or -: it becomes a folder"
+        )
+    if name in _sections():
+        raise PydanticCustomError("name", "is another section of this file; rename the member")
+    if name in NOT_MEMBERS:
+        raise PydanticCustomError("name", "means something else in metrics/; rename the member")
+    return name
 
 
 class Section(BaseModel):
@@ -90,24 +120,30 @@ class SplitParams(Section):
     """Fewest validation positives of any finding that has enough patients."""
 
 
+class WeightSources(Section):
+    """What each branch starts from: "none", "imagenet" or the path of a file of weights."""
+
+    global_: str = Field(alias="global")
+    local: str
+
+
 class Member(Section):
-    """One pair of backbones."""
+    """One pair of backbones; a section of params.yaml that `ensemble.members` names."""
 
     global_: Backbone = Field(alias="global")
     local: Backbone
-
-
-class Members(Section):
-    """The members that dvc.yaml has chains for, beside `model`."""
-
-    second: Member
-    third: Member
+    weights: WeightSources
 
 
 class EnsembleParams(Section):
-    """Who votes beside `model`."""
+    """Who votes."""
 
-    members: Members
+    members: Annotated[
+        list[Annotated[str, AfterValidator(_member_name)]],
+        AfterValidator(_distinct),
+        AfterValidator(_studied_first),
+    ]
+    """The sections that are members; a stage of a member runs for each of them."""
 
 
 class TrainParams(Section):
@@ -210,11 +246,9 @@ class Params(Section):
     phantom: PhantomParams
     ingest: IngestParams
     split: SplitParams
-    model: Member
+    members: dict[str, Member] = Field(validation_alias=_MEMBERS)
+    """In the order of `ensemble.members`, so the one under study is first."""
     ensemble: EnsembleParams
-    weights: dict[str, str]
-    """Per backbone: "none", "imagenet" (torchvision's file, downloaded once) or the path of a
-    state dict."""
     train: TrainParams
     global_: BranchParams = Field(alias="global")
     local: LocalParams
@@ -225,15 +259,14 @@ class Params(Section):
     iou: IouParams
     report: ReportParams
 
-    @model_validator(mode="after")
-    def _every_backbone_has_a_source_of_weights(self) -> "Params":
-        members = [self.model, self.ensemble.members.second, self.ensemble.members.third]
-        used = {name for member in members for name in (member.global_, member.local)}
-        for name in sorted(used - self.weights.keys()):
-            raise PydanticCustomError(
-                f"weights.{name}", "missing; say none, imagenet or the path of a state dict"
-            )
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_members(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        names = _named_members(values)
+        others = {key: value for key, value in values.items() if key not in names}
+        return others | {_MEMBERS: {name: values.get(name) for name in names}}
 
     @model_validator(mode="after")
     def _the_crop_s_heatmap_is_written(self) -> "Params":
@@ -263,6 +296,23 @@ class Params(Section):
         return self
 
 
+def _named_members(values: dict[Any, Any]) -> list[str]:
+    """The sections to be read as members, whatever else is wrong with `ensemble.members`."""
+    ensemble = values.get("ensemble")
+    listed = ensemble.get("members") if isinstance(ensemble, dict) else None
+    names = [STUDIED, *(listed if isinstance(listed, list) else [])]
+    return [name for name in names if isinstance(name, str) and name not in _sections()]
+
+
+def _sections() -> list[str]:
+    """The keys of params.yaml that are no members."""
+    return [
+        field.alias or name
+        for name, field in Params.model_fields.items()
+        if field.validation_alias != _MEMBERS
+    ]
+
+
 def load_params(path: Path) -> Params:
     """Read and check a params file.
 
@@ -288,15 +338,24 @@ def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
 
 
 def _fault(fault: Any) -> str:
-    key = ".".join(str(part) for part in fault["loc"]) or "the file"
+    loc = _as_written(fault["loc"])
+    key = ".".join(str(part) for part in loc) or "the file"
+    found = fault["input"]
     if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_nearest(fault['loc'])}"
+        return f"{key}: unknown key{_hint(loc, found)}"
     if "." in fault["type"]:  # of a validator of the whole file, which names the key itself
         return f"{fault['type']}: {fault['msg']}"
     if fault["type"] == "missing":
         return f"{key}: missing"
-    hint = "; write 0.001 or 1.0e-3" if _is_yaml_1_1_text(fault["input"]) else ""
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r}{hint})"
+    if found is None and len(loc) == 1 < len(fault["loc"]):
+        return f"{key}: missing; ensemble.members names it"
+    number = "; write 0.001 or 1.0e-3" if _is_yaml_1_1_text(found) else ""
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {found!r}{number})"
+
+
+def _as_written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a fault is in the file, in which members are sections like any other."""
+    return loc[1:] if loc[:1] == (_MEMBERS,) else loc
 
 
 def _is_yaml_1_1_text(value: Any) -> bool:
@@ -304,8 +363,10 @@ def _is_yaml_1_1_text(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.I) is not None
 
 
-def _nearest(loc: tuple[str | int, ...]) -> str:
-    names = _names(Params, loc[:-1])
+def _hint(loc: tuple[str | int, ...], found: Any) -> str:
+    if len(loc) == 1 and isinstance(found, dict) and {"global", "local"} <= found.keys():
+        return "; if it is a member, add it to ensemble.members"
+    names = _names(Params, loc[:-1]) if len(loc) > 1 else [*_sections(), STUDIED]
     near = difflib.get_close_matches(str(loc[-1]), names, n=1)
     return f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(names)}"
 

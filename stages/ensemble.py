@@ -1,14 +1,20 @@
 """Stage `ensemble`: the members vote."""
 
+from pathlib import Path
+
 from pipeline import tracking
-from pipeline.artifacts import tables
+from pipeline.artifacts.members import read_member_predictions
+from pipeline.artifacts.tables import write_predictions
+from pipeline.params import load_params
 from pipeline.results.ensemble import soft_vote
-from stages.options import Deps, Out, run
+from stages.options import Dep, Out, ParamsFile, run
 
 
-def main(predictions: Deps, out: Out) -> None:
-    """Average the members' probabilities."""
-    tables.write_predictions(soft_vote(tables.read_systems(predictions)), out)
+def main(predictions: Dep, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
+    """Average the probabilities of the members' fusion heads."""
+    cfg = load_params(params)
+    votes = read_member_predictions(predictions, cfg.ensemble.members, branches=("fusion",))
+    write_predictions(soft_vote(votes), out)
     tracking.log_artifact(out)
 
 

@@ -5,14 +5,16 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.artifacts import tables
 from pipeline.artifacts.files import read_json
+from pipeline.artifacts.members import read_member_predictions
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params import load_params
 from pipeline.results.evaluation import evaluate
-from stages.options import Dep, Deps, Out, ParamsFile, run
+from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
-    predictions: Deps,
+    predictions: Dep,
+    ensemble: Dep,
     index: Dep,
     splits: Dep,
     ceiling: Dep,
@@ -23,8 +25,9 @@ def main(
 ) -> None:
     """Write AUROCs with intervals, paired differences, and the points of two plots."""
     cfg = load_params(params)
+    members = read_member_predictions(predictions, cfg.ensemble.members)
     evaluation = evaluate(
-        tables.read_systems(predictions),
+        members | {"ensemble": tables.read_predictions(ensemble)},
         tables.read_index(index),
         tables.read_splits(splits),
         read_json(ceiling),

@@ -8,12 +8,12 @@ from pipeline.artifacts.members import read_member_crops, read_member_heatmaps
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params import load_params
 from pipeline.results.localisation import iou_rows, localise
-from stages.options import Dep, Deps, Out, ParamsFile, run
+from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
-    heatmaps: Deps,
-    crops: Deps,
+    heatmaps: Dep,
+    crops: Dep,
     boxes: Dep,
     index: Dep,
     out: Out,
@@ -23,8 +23,8 @@ def main(
     """Write IoU, T(IoU), IoBB and pointing per member, method and finding."""
     cfg = load_params(params)
     table = localise(
-        read_member_heatmaps(heatmaps),
-        read_member_crops(crops),
+        read_member_heatmaps(heatmaps, cfg.ensemble.members),
+        read_member_crops(crops, cfg.ensemble.members),
         tables.read_boxes(boxes),
         tables.read_index(index),
         threshold=cfg.iou.threshold,

@@ -13,7 +13,6 @@ from pipeline import tracking
 from pipeline.errors import PipelineError
 
 Dep = Annotated[Path, typer.Option(help="Read by the stage.", show_default=False)]
-Deps = Annotated[list[Path], typer.Option(help="Read by the stage.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Written by the stage.", show_default=False)]
 ParamsFile = Annotated[Path, typer.Option("--params", help="Every number that may be tuned.")]
 Choice = Annotated[str, typer.Option(show_default=False)]

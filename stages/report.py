@@ -11,7 +11,7 @@ from pipeline.params import load_params
 from pipeline.results.headline import headline
 from pipeline.results.pictures import Radiographs
 from pipeline.results.report import Figures, render_report
-from stages.options import Dep, Deps, Out, ParamsFile, run
+from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
@@ -25,7 +25,7 @@ def main(
     heatmaps: Dep,
     crops: Dep,
     splits: Dep,
-    curves: Deps,
+    curves: Dep,
     out: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
@@ -35,7 +35,7 @@ def main(
         evaluate=read_metrics(evaluate),
         iou=read_metrics(iou),
         split_counts=read_metrics(split_counts),
-        curves=members.read_member_curves(curves),
+        curves=members.read_member_curves(curves, cfg.ensemble.members),
     )
     radiographs = Radiographs(
         images=Shards(images),

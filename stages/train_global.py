@@ -21,7 +21,6 @@ from stages.options import Choice, Dep, Out, ParamsFile, run
 
 def main(
     member: Choice,
-    backbone: Choice,
     images: Dep,
     index: Dep,
     splits: Dep,
@@ -32,6 +31,7 @@ def main(
 ) -> None:
     """Train on the cached images; write the model, its probabilities and its curves."""
     cfg = load_params(params)
+    backbone = cfg.members[member].global_
     seed = derive_seed(cfg.seed, member, "global")
     spec = BranchSpec(
         backbone,
@@ -40,7 +40,7 @@ def main(
         input_size=cfg.train.input_size,
         standardise=cfg.train.standardise,
     )
-    weights = read_weights(cfg.weights, backbone)
+    weights = read_weights(cfg.members[member].weights.global_, backbone)
     branch = build_branch(spec, weights=weights, seed=seed)
     examples = load_examples(
         Shards(images), read_index(index), read_splits(splits), size=spec.input_size

@@ -22,7 +22,6 @@ from stages.options import Choice, Dep, Out, ParamsFile, run
 
 def main(
     member: Choice,
-    backbone: Choice,
     crops: Dep,
     global_model: Dep,
     index: Dep,
@@ -35,6 +34,7 @@ def main(
 ) -> None:
     """Train on the crops; write the model, its probabilities and its curves."""
     cfg = load_params(params)
+    backbone = cfg.members[member].local
     seed = derive_seed(cfg.seed, member, "local")
     shards = Shards(crops)
     spec = BranchSpec(
@@ -44,7 +44,7 @@ def main(
         input_size=shards.shape[-1],
         standardise=cfg.train.standardise,
     )
-    weights = read_weights(cfg.weights, backbone)
+    weights = read_weights(cfg.members[member].weights.local, backbone)
     branch = build_branch(spec, weights=weights, seed=seed)
     table, assigned = read_index(index), read_splits(splits)
     examples = load_examples(shards, table, assigned, size=spec.input_size)

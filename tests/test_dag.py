@@ -53,6 +53,12 @@ def options(main: ast.FunctionDef) -> dict[str, set[str]]:
     return kinds
 
 
+def given_options(stage: dict[str, Any]) -> list[tuple[str, str]]:
+    """Options and their values in `cmd`."""
+    words = shlex.split(stage["cmd"])
+    return list(zip(words[3::2], words[4::2], strict=True))
+
+
 def faults_of_code(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     """(a) The code deps are exactly the files that the stage imports, directly or not."""
     declared = {dep for dep in stage["deps"] if is_code(dep)}
@@ -64,12 +70,11 @@ def faults_of_code(name: str, stage: dict[str, Any], root: Path) -> list[str]:
 
 def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     """(b) The paths in `cmd` are the data deps and outs, each behind an option of its kind."""
-    words = shlex.split(stage["cmd"])
-    if words[:3] != ["python", "-m", f"stages.{name}"]:
+    if shlex.split(stage["cmd"])[:3] != ["python", "-m", f"stages.{name}"]:
         return [f"cmd does not run stages.{name}"]
-    given = list(zip(words[3::2], words[4::2], strict=True))
+    given = given_options(stage)
     kinds = options(parse_main(name, root)[1])
-    read = {f"--{option}" for kind in ("Dep", "Deps") for option in kinds.get(kind, ())}
+    read = {f"--{option}" for option in kinds.get("Dep", ())}
     written = {f"--{option}" for option in kinds.get("Out", ())}
     data = [dep for dep in paths(stage["deps"]) if not is_code(dep)]
     found = [
@@ -80,19 +85,44 @@ def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
 
 
 def faults_of_params(name: str, stage: dict[str, Any], root: Path) -> list[str]:
-    """(c) The declared params are exactly the sections that the stage reads."""
+    """(c) The declared params are exactly the sections that the stage reads, and of a member's
+    section exactly the keys: `cfg.members[member].global_`, run with `--member ${item}`, is
+    `${item}.global`.
+    """
     tree, _ = parse_main(name, root)
-    read = {
-        node.attr.removesuffix("_")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "cfg"
-    }
-    declared = {str(entry).split(".")[0] for entry in stage.get("params", [])}
-    return [f"{section}: not declared" for section in read - declared] + [
-        f"{section}: not read" for section in declared - read
+    words = {option[2:]: word for option, word in given_options(stage)}
+    read = {declared_as(chain, words) for chain in chains_of_cfg(tree)}
+    declared = {str(entry) for entry in stage.get("params", [])}
+    return [f"{key}: not declared" for key in read - declared] + [
+        f"{key}: not read" for key in declared - read
     ]
+
+
+def chains_of_cfg(tree: ast.Module) -> list[list[str]]:
+    """What is read of `cfg`, as far as it is spelt: `cfg.members[member].global_` is
+    `["members", "[member]", "global"]`."""
+    links = [n for n in ast.walk(tree) if isinstance(n, ast.Attribute | ast.Subscript)]
+    inner = {id(link.value) for link in links}
+    chains = [chain_of(link) for link in links if id(link) not in inner]
+    bare = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "cfg"]
+    loads = [n for n in bare if isinstance(n.ctx, ast.Load) and id(n) not in inner]
+    return [chain[1:] for chain in chains if chain[0] == "cfg"] + [["cfg"] for _ in loads]
+
+
+def chain_of(node: ast.expr) -> list[str]:
+    if isinstance(node, ast.Attribute):
+        return [*chain_of(node.value), node.attr.removesuffix("_")]
+    if isinstance(node, ast.Subscript):
+        return [*chain_of(node.value), f"[{ast.unparse(node.slice)}]"]
+    return [node.id if isinstance(node, ast.Name) else "?"]
+
+
+def declared_as(chain: list[str], words: dict[str, str]) -> str:
+    """The entry of `params:` for what is read; a section counts as a whole."""
+    if chain[0] != "members":
+        return chain[0]
+    index, *keys = chain[1:] or ["[?]"]
+    return ".".join([words.get(index[1:-1], f"a member {index}"), *keys])
 
 
 def faults_of_logic(name: str, stage: dict[str, Any], root: Path) -> list[str]:
@@ -130,6 +160,21 @@ BROKEN = {
     "params": [
         ("stages/iou.py", "cfg.iou", "cfg.train"),
         ("dvc.yaml", "params: [split]", "params: [seed, split]"),
+        ("dvc.yaml", "params: [ensemble]", "params: [ensemble, iou]"),
+        # of a member: a key that is not declared, not read, another's, and all of them
+        ("dvc.yaml", '"${item}.global", ', ""),
+        ("dvc.yaml", '"${item}.weights.global", ', ""),
+        ("dvc.yaml", '"${item}.weights.global"', '"${item}.weights"'),
+        ("dvc.yaml", '"${item}.global"', '"${item}.global", "${item}.local"'),
+        ("dvc.yaml", '"${item}.global"', '"${item}"'),
+        ("dvc.yaml", '"${item}.local"', '"model.local"'),
+        ("stages/train_global.py", "cfg.members[member].global_", "cfg.members[member].local"),
+        ("stages/train_global.py", ".weights.global_", ".weights.local"),
+        ("stages/train_local.py", ".weights.local", ".weights"),
+        ("stages/train_local.py", "cfg.members[member].local", 'cfg.members["model"].local'),
+        ("stages/train_global.py", "cfg.members[member].global_", "cfg.members"),
+        ("stages/train_fusion.py", "cfg.seed", "cfg.members[member]"),
+        ("stages/train_fusion.py", "cfg.seed", "cfg"),
     ],
     "logic": [
         ("stages/split.py", "    cfg = ", "    if params:\n        pass\n    cfg = "),

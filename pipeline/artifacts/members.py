@@ -1,13 +1,55 @@
-"""Files of several members, by the member's name, which is the name of their folder."""
+"""Files of several members: what lies in a folder under the names of those that vote.
 
+Only the named are read: a member that votes no more leaves its files behind.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pipeline.artifacts.curves import read_curves
 from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_crop_boxes
+from pipeline.artifacts.tables import read_crop_boxes, read_predictions
 from pipeline.errors import ArtifactError
+
+BRANCHES = ("global", "local", "fusion")
+
+
+def read_member_predictions(
+    folder: Path, members: Sequence[str], *, branches: Sequence[str] = BRANCHES
+) -> dict[str, pd.DataFrame]:
+    """Probabilities by system: `<member>/<branch>.parquet` is `<member>.<branch>`.
+
+    Raises:
+        ArtifactError: a named member has no such table; this holds for all that follows.
+    """
+    return {
+        f"{member}.{branch}": read_predictions(_of(member, folder / member / f"{branch}.parquet"))
+        for member in members
+        for branch in branches
+    }
+
+
+def read_member_curves(folder: Path, members: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Learning curves by system: `<member>/<branch>.csv` is `<member>.<branch>`."""
+    return {
+        f"{member}.{branch}": read_curves(_of(member, folder / member / f"{branch}.csv"))
+        for member in members
+        for branch in BRANCHES
+    }
+
+
+def read_member_crops(folder: Path, members: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Where the crops of each were cut: `<member>.parquet`."""
+    return {
+        member: read_crop_boxes(_of(member, folder / f"{member}.parquet")) for member in members
+    }
+
+
+def read_member_heatmaps(folder: Path, members: Sequence[str]) -> dict[str, dict[str, Shards]]:
+    """The maps of each: `<member>/`."""
+    return {member: read_heatmaps(_of(member, folder / member)) for member in members}
 
 
 def read_heatmaps(folder: Path) -> dict[str, Shards]:
@@ -25,16 +67,11 @@ def read_heatmaps(folder: Path) -> dict[str, Shards]:
     return {method: Shards(folder, name=method) for method in methods}
 
 
-def read_member_heatmaps(folders: list[Path]) -> dict[str, dict[str, Shards]]:
-    """The maps of several members, by the names of their folders."""
-    return {folder.name: read_heatmaps(folder) for folder in folders}
-
-
-def read_member_crops(paths: list[Path]) -> dict[str, pd.DataFrame]:
-    """Where several members' crops were cut, by the names of the files."""
-    return {path.stem: read_crop_boxes(path) for path in paths}
-
-
-def read_member_curves(paths: list[Path]) -> dict[str, pd.DataFrame]:
-    """Learning curves by system: `.../<member>/<branch>.csv` is `<member>.<branch>`."""
-    return {f"{path.parent.name}.{path.stem}": read_curves(path) for path in paths}
+def _of(member: str, path: Path) -> Path:
+    """`path`, once it is sure that it is there."""
+    if not path.exists():
+        raise ArtifactError(
+            f"{path}: not there, though ensemble.members names {member}; `dvc repro` makes it, "
+            "`dvc pull` fetches it where it was pushed"
+        )
+    return path

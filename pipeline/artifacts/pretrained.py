@@ -11,35 +11,29 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from pipeline.errors import ArtifactError, ParamsError
+from pipeline.errors import ArtifactError
 
 log = logging.getLogger(__name__)
 
 
-def read_weights(sources: dict[str, str], backbone: str) -> dict[str, Tensor] | None:
-    """The pretrained state dict that params.yaml names for `backbone`, or None for "none".
+def read_weights(source: str, backbone: str) -> dict[str, Tensor] | None:
+    """The pretrained state dict that params.yaml names as `source`, or None for "none".
 
     "imagenet" is torchvision's own file, from its cache or downloaded; anything else is a path.
     Reads safetensors, and PyTorch files without running code that they hold.
 
     Raises:
-        ParamsError: params.yaml names no source for this backbone.
         ArtifactError: the file is missing, cannot be fetched or cannot be read safely.
     """
-    source = sources.get(backbone)
-    if source is None:
-        raise ParamsError(
-            f"weights.{backbone}: missing; say none, imagenet or the path of a state dict"
-        )
     if source == "none":
         return None
     if source == "imagenet":
         return _imagenet(backbone)
     path = Path(source)
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file (weights.{backbone} in params.yaml)")
+        raise ArtifactError(f"{path}: no such file (named in params.yaml for {backbone})")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    log.info("weights.%s: %s, sha256 %s", backbone, path, digest)
+    log.info("weights of %s: %s, sha256 %s", backbone, path, digest)
     return _state_dict(path)
 
 
@@ -65,6 +59,6 @@ def _imagenet(backbone: str) -> dict[str, Tensor]:
         return dict(weights.get_state_dict(progress=False, check_hash=True))
     except OSError as error:
         raise ArtifactError(
-            f"weights.{backbone}: imagenet could not be fetched ({error}); put {cache.name} into "
-            f"{cache.parent}, or name its path in params.yaml"
+            f"imagenet weights of {backbone} could not be fetched ({error}); put {cache.name} "
+            f"into {cache.parent}, or name its path in params.yaml"
         ) from None

@@ -125,19 +125,6 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return _read(path, PREDICTIONS)
 
 
-def read_systems(paths: list[Path]) -> dict[str, pd.DataFrame]:
-    """Several prediction files by the name of the system that made them.
-
-    `.../<member>/<branch>.parquet` is system `<member>.<branch>`; a file directly in
-    `predictions/` has its own name (`ensemble`).
-    """
-    return {_system(path): read_predictions(path) for path in paths}
-
-
-def _system(path: Path) -> str:
-    return path.stem if path.parent.name == "predictions" else f"{path.parent.name}.{path.stem}"
-
-
 def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     _check_columns(list(frame.columns), schema, path)
     frame = frame.sort_values("image_index", kind="stable")

@@ -36,7 +36,7 @@ def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str
 
 def merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     for key, value in changes.items():
-        values[key] = merge(values[key], value) if isinstance(value, dict) else value
+        values[key] = merge(values.get(key, {}), value) if isinstance(value, dict) else value
     return values
 
 

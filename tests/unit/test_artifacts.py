@@ -11,7 +11,7 @@ import pytest
 from pipeline.artifacts.curves import read_curves
 from pipeline.artifacts.files import read_json, replacing, write_json
 from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.artifacts.tables import read_splits, read_systems, write_predictions, write_splits
+from pipeline.artifacts.tables import read_splits, write_predictions, write_splits
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 
@@ -91,17 +91,6 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
         write_splits(pd.DataFrame({"image_index": [], "fold": []}), tmp_path / "s.parquet")
     with pytest.raises(ArtifactError, match="no such file"):
         read_splits(tmp_path / "s.parquet")
-
-
-def test_systems_are_named_by_member_and_branch(tmp_path):
-    frame = pd.DataFrame(
-        {"image_index": ["a.png"], "split": ["test"]}
-        | {finding: np.array([0.5], np.float32) for finding in FINDINGS}
-    )
-    paths = [tmp_path / f"predictions/{name}.parquet" for name in ("model/global", "ensemble")]
-    for path in paths:
-        write_predictions(frame, path)
-    assert list(read_systems(paths)) == ["model.global", "ensemble"]
 
 
 @pytest.mark.parametrize("value", [np.nan, -0.1, 1.5])

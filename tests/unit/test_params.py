@@ -1,5 +1,6 @@
 """params.yaml: every fault at once, by its dotted name."""
 
+import json
 from pathlib import Path
 from typing import get_args
 
@@ -50,14 +51,33 @@ def test_every_params_file_is_valid(path):
             {"train__input_size": 100},
             r"train.input_size: 100 is no multiple of global.output_stride \(16\); heatmap",
         ),
+        ({"second": {"global": "resnet18"}}, "yaml: second.local: missing\n"),
+        ({"second__weights": {"global": "none"}}, "yaml: second.weights.local: missing"),
+        ({"second__locale": "resnet18"}, r"second.locale: unknown key; did you mean local\?"),
+        ({"second": None}, "yaml: second: missing; ensemble.members names it"),
+        ({"second__local": None}, "yaml: second.local: input should be .*found None"),
+        ({"third__weights__local": 3}, "third.weights.local: input should be a valid string"),
         (
-            {"ensemble__members__second": {"global": "resnet18"}},
-            "ensemble.members.second.local: missing",
+            {"ensemble__members": ["model", "second", "third", "fourth"]},
+            "yaml: fourth: missing; ensemble.members names it",
         ),
         (
-            {"ensemble__members__fourth": {"global": "resnet18", "local": "resnet18"}},
-            "ensemble.members.fourth: unknown key; expected one of second, third",
+            {"ensemble__members": ["model", "second"]},
+            "third: unknown key; if it is a member, add it to ensemble.members",
         ),
+        ({"weights": {"resnet18": "none"}}, "weights: unknown key; expected one of seed, .*, mod"),
+        ({"trian": {"epochs": 3}}, r"trian: unknown key; did you mean train\?"),
+        ({"members": {}}, "members: unknown key"),
+        ({"ensemble__members": []}, "ensemble.members: must begin with model"),
+        ({"ensemble__members": ["second", "model", "third"]}, "ensemble.members: must begin with"),
+        ({"ensemble__members": ["second", "third"]}, "ensemble.members: must begin with model"),
+        (
+            {"ensemble__members": ["model", "second", "third", "second"]},
+            "ensemble.members: names one thing twice",
+        ),
+        ({"ensemble__members": {"second": {}}}, "ensemble.members: input should be a valid list"),
+        ({"ensemble__members": ["model", 2]}, "ensemble.members.1: input should be a valid str"),
+        ({"ensemble": None}, "ensemble: input should be a valid dict"),
         ({"model__global": "resnet81"}, "model.global: .* 'resnet18' .*found 'resnet81'"),
         ({"local__schedule": "onecycle"}, "local.schedule: .* 'one_cycle'"),
         ({"train__loss": "focal"}, "train.loss: .* 'bce'"),
@@ -66,7 +86,6 @@ def test_every_params_file_is_valid(path):
             {"heatmap__methods": ["cam"]},
             r"crop.method: attention is not among heatmap.methods \(cam\)",
         ),
-        ({"weights": {"resnet18": "none"}}, "weights.mobilenet_v2: missing; say none"),
         ({"train__batch_size": 1}, "train.batch_size: input should be greater than or equal to 2"),
         ({"global__learning_rate": float("inf")}, "global.learning_rate: input should be a fini"),
         ({"global__learning_rate": "1e-3"}, "global.learning_rate: .*write 0.001 or 1.0e-3"),
@@ -76,6 +95,57 @@ def test_every_params_file_is_valid(path):
 def test_a_fault_is_named_by_its_dotted_key(keys, message):
     with pytest.raises(ParamsError, match=message):
         parse_params(changed(**keys))
+
+
+MEMBER = {
+    "global": "resnet18", "local": "resnet18", "weights": {"global": "none", "local": "none"},
+}  # fmt: skip
+
+
+def with_members(*names):
+    """Params whose members are these and no others."""
+    values = changed(ensemble__members=list(names))
+    sections = {key: value for key, value in values.items() if key not in ("second", "third")}
+    return sections | {name: MEMBER for name in names if name not in sections}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["model"], ["model", "zoo", "a-2", "Dense_Net"], ["model", *(f"m{i}" for i in range(11))]],
+)
+def test_any_number_of_members_may_vote_in_the_order_in_which_they_are_named(names):
+    params = parse_params(with_members(*names))
+    assert list(params.members) == params.ensemble.members == names
+    assert params.members[names[-1]].weights.local == "none"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((name, "is another section") for name in ("train", "ensemble", "seed", "global")),
+        *((name, "means something else in metrics/") for name in params.NOT_MEMBERS),
+        *(
+            (name, "must be a letter, then")
+            for name in ("a.b", "a/b", "a b", "..", "2nd", "", "-a")
+        ),
+        *((name, "must be a letter, then") for name in ("é", "a\n", "${x}")),
+    ],
+)
+def test_a_name_that_means_something_else_or_is_no_folder_s_is_refused(name, message):
+    with pytest.raises(ParamsError, match=rf"ensemble\.members\.1: {message}") as error:
+        parse_params(with_members("model", name))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_name():
+    evaluate, iou, split = (
+        json.loads((REPO / f"metrics/{file}.json").read_text())
+        for file in ("evaluate", "iou", "split")
+    )
+    beside = {key for key in [*evaluate, *split] if "." not in key}
+    beside |= {key for key, methods in iou.items() if "crop" not in methods}
+    sections = yaml.safe_load(VALUES).keys()
+    assert beside - sections == set(params.NOT_MEMBERS)
 
 
 @pytest.mark.parametrize(
@@ -100,9 +170,9 @@ def test_all_faults_are_named_at_once():
 def sections(model):
     yield model
     for field in model.model_fields.values():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from sections(inner)
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from sections(inner)
 
 
 @pytest.mark.parametrize("model", list(sections(Params)))

@@ -52,7 +52,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 
     (tmp_path / "evil.pth").write_bytes(pickle.dumps({"conv1.weight": Evil()}))
     with pytest.raises(ArtifactError, match=r"evil\.pth: not a readable state dict"):
-        read_weights({"resnet18": str(tmp_path / "evil.pth")}, "resnet18")
+        read_weights(str(tmp_path / "evil.pth"), "resnet18")
     assert not (tmp_path / "ran").exists()
 
 
@@ -61,15 +61,13 @@ def test_a_file_without_a_state_dict_is_named(tmp_path, content):
     path = tmp_path / "w.pth"
     path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
     with pytest.raises(ArtifactError, match=r"w\.pth: (not a readable|holds a \w+, expected a)"):
-        read_weights({"resnet18": str(path)}, "resnet18")
+        read_weights(str(path), "resnet18")
 
 
-def test_a_missing_file_and_a_missing_entry_are_named(tmp_path):
-    with pytest.raises(ArtifactError, match="no such file"):
-        read_weights({"resnet18": str(tmp_path / "no.pth")}, "resnet18")
-    with pytest.raises(ParamsError, match=r"weights\.resnet18: missing"):
-        read_weights({}, "resnet18")
-    assert read_weights({"resnet18": "none"}, "resnet18") is None
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ArtifactError, match=r"no\.pth: no such file"):
+        read_weights(str(tmp_path / "no.pth"), "resnet18")
+    assert read_weights("none", "resnet18") is None
 
 
 def test_imagenet_is_torchvisions_own_file_in_its_own_cache(tmp_path, monkeypatch):
@@ -77,7 +75,7 @@ def test_imagenet_is_torchvisions_own_file_in_its_own_cache(tmp_path, monkeypatc
     cached = tmp_path / "checkpoints/resnet18-f37072fd.pth"
     cached.parent.mkdir()
     torch.save({"conv1.weight": torch.ones(1)}, cached)
-    assert read_weights({"resnet18": "imagenet"}, "resnet18") == {"conv1.weight": torch.ones(1)}
+    assert read_weights("imagenet", "resnet18") == {"conv1.weight": torch.ones(1)}
 
 
 def test_imagenet_without_a_network_names_the_file_and_where_to_put_it(tmp_path, monkeypatch):
@@ -87,21 +85,21 @@ def test_imagenet_without_a_network_names_the_file_and_where_to_put_it(tmp_path,
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(ArtifactError, match=r"put resnet18-f37072fd\.pth into"):
-        read_weights({"resnet18": "imagenet"}, "resnet18")
+        read_weights("imagenet", "resnet18")
 
 
 def test_a_foreign_safetensors_file_is_no_checkpoint(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(ArtifactError, match="not made by this project"):
         read_checkpoint(tmp_path / "a.safetensors")
-    assert read_weights({"x": str(tmp_path / "a.safetensors")}, "x").keys() == {"a"}
+    assert read_weights(str(tmp_path / "a.safetensors"), "x").keys() == {"a"}
 
 
 def test_the_real_imagenet_file_loads():
     path = SHARED / "weights/mobilenet_v2_imagenet.pth"
     if not path.is_file():
         pytest.skip("no real weights beside the checkout")
-    weights = read_weights({"mobilenet_v2": str(path)}, "mobilenet_v2")
+    weights = read_weights(str(path), "mobilenet_v2")
     branch = build_branch(
         BranchSpec("mobilenet_v2", FINDINGS, 16, 96, standardise=False), weights=weights, seed=0
     )

@@ -1,0 +1,66 @@
+"""Files of members: those that are named, and no others."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.artifacts.curves import COLUMNS
+from pipeline.artifacts.members import (
+    read_member_crops,
+    read_member_curves,
+    read_member_heatmaps,
+    read_member_predictions,
+)
+from pipeline.artifacts.tables import write_crop_boxes, write_predictions
+from pipeline.errors import ArtifactError
+from pipeline.findings import FINDINGS
+
+NAMES = ["model", "b", "a"]
+BRANCHES = ["global", "local", "fusion"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What members of three names have written, and a fourth that votes no more."""
+    prediction = {"image_index": ["a.png"], "split": ["test"]}
+    prediction |= {finding: np.array([0.5], np.float32) for finding in FINDINGS}
+    crop = {"image_index": ["a.png"], "x1": [0.0], "y1": [0.0], "x2": [1.0], "y2": [1.0]}
+    for name in [*NAMES, "left"]:
+        for branch in BRANCHES:
+            write_predictions(pd.DataFrame(prediction), tmp_path / name / f"{branch}.parquet")
+            curve = pd.DataFrame([[1.0] * len(COLUMNS)], columns=list(COLUMNS))
+            curve.to_csv(tmp_path / name / f"{branch}.csv", index=False)
+        write_crop_boxes(pd.DataFrame(crop | {"source": ["cam"]}), tmp_path / f"{name}.parquet")
+        np.save(tmp_path / name / "cam-00000.npy", np.zeros((1, 14, 2, 2), np.float16))
+    return tmp_path
+
+
+@pytest.mark.parametrize("read", [read_member_predictions, read_member_curves])
+def test_systems_are_the_named_members_branches_in_the_order_of_the_names(folder, read):
+    expected = [f"{name}.{branch}" for name in NAMES for branch in BRANCHES]
+    assert list(read(folder, NAMES)) == expected
+
+
+@pytest.mark.parametrize("read", [read_member_crops, read_member_heatmaps])
+def test_crops_and_heatmaps_are_those_of_the_named_members(folder, read):
+    assert list(read(folder, NAMES)) == NAMES
+
+
+def test_one_branch_can_be_asked_for(folder):
+    assert list(read_member_predictions(folder, ["b"], branches=["fusion"])) == ["b.fusion"]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [read_member_predictions, read_member_curves, read_member_crops, read_member_heatmaps],
+)
+def test_a_named_member_without_files_is_told_by_file_and_name(folder, read):
+    with pytest.raises(ArtifactError, match=r"fourth\S*: not there, though .* names fourth"):
+        read(folder, [*NAMES, "fourth"])
+
+
+def test_what_a_member_left_behind_is_not_even_opened(folder):
+    for path in [*(folder / "left").iterdir(), folder / "left.parquet"]:
+        path.write_bytes(b"no table")
+    for read in (read_member_predictions, read_member_curves, read_member_crops):
+        read(folder, NAMES)
