@@ -135,21 +135,29 @@ def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
     names = [name.partition(".") for name in curves]
     branches = list(dict.fromkeys(branch for _, _, branch in names))
     members = list(dict.fromkeys(member for member, _, _ in names))
+    colours = dict(zip(members, member_colours(len(members)), strict=True))
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.6, 4.6), layout="constrained")
         grid = figure.subplots(2, len(branches), sharex="col", sharey="row", squeeze=False)
         for member, _, branch in names:
             column = branches.index(branch)
-            colour = MEMBER_COLOURS[members.index(member) % len(MEMBER_COLOURS)]
-            _curve(grid[:, column], curves[f"{member}.{branch}"], colour, member)
+            _curve(grid[:, column], curves[f"{member}.{branch}"], colours[member], member)
         for column, branch in enumerate(branches):
             grid[0, column].set_title(branch, loc="left")
             grid[1, column].set_xlabel("epoch")
         grid[0, 0].set_ylabel("loss (dashed: training)")
         grid[1, 0].set_ylabel("validation AUROC")
         handles, labels = grid[1, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=len(members))
+        figure.legend(handles, labels, loc="outside upper right", ncols=min(len(members), 6))
         return _svg(figure)
+
+
+def member_colours(members: int) -> list[str]:
+    """A colour for each; beyond the few that anyone can tell apart, a rainbow of equal steps."""
+    if members <= len(MEMBER_COLOURS):
+        return list(MEMBER_COLOURS[:members])
+    steps = np.linspace(0.03, 0.97, members)  # the ends of the map are nearly black
+    return [mpl.colors.to_hex(colour) for colour in mpl.colormaps["turbo"](steps)]
 
 
 def _curve(column: np.ndarray, curve: pd.DataFrame, colour: str, member: str) -> None:

@@ -20,7 +20,7 @@ from made_results import (
 )
 
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
-from pipeline.results.charts import GREEN, GREY, differences_chart, label
+from pipeline.results.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.evaluation import evaluate
 from pipeline.results.localisation import localise
 from pipeline.results.pictures import Radiographs, draw_examples, overlay
@@ -248,3 +248,8 @@ def test_a_difference_without_an_interval_is_not_coloured_as_a_sure_one():
     without = differences_chart({"a - b": {"mean_auroc": 0.02}})
     assert GREEN.lower() not in without
     assert GREY.lower() in without
+
+
+@pytest.mark.parametrize("members", [1, 5, 6, 12])
+def test_every_member_has_a_learning_curve_of_its_own_colour(members):
+    assert len(set(member_colours(members))) == members
