@@ -22,14 +22,40 @@ Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
-Backbone = Literal["mobilenet_v2", "resnet18"]
-"""An entry of `pipeline.networks.backbone.BACKBONES`."""
+BACKBONES = (
+    "resnet18", "resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2",
+    "mobilenet_v3", "convnext_tiny", "efficientnet_v2_s", "capsnet",
+)  # fmt: skip
+"""The entries of `pipeline.networks.zoo.BACKBONES`."""
+
+
+def _backbone(name: str) -> str:
+    base = name.removesuffix("_capsnet")
+    if base in BACKBONES and name != "capsnet_capsnet":
+        return name
+    if base.startswith("timm:") and len(base) > len("timm:"):
+        return name
+    near = difflib.get_close_matches(name, [*BACKBONES, *(f"{b}_capsnet" for b in BACKBONES)], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise PydanticCustomError(
+        "backbone",
+        "unknown backbone; {hint}There are {names}, timm:<name>, and any of these with _capsnet "
+        "behind it",
+        {"hint": hint, "names": ", ".join(BACKBONES)},
+    )
+
+
+Backbone = Annotated[str, AfterValidator(_backbone)]
+"""An entry of `pipeline.networks.zoo.BACKBONES`, `timm:<name>`, or one of these as a cascade."""
 
 HeatmapMethod = Literal["attention", "cam"]
 """An entry of `pipeline.attention.heatmap.HEATMAPS`."""
 
-LossName = Literal["bce", "weighted_bce"]
+LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
 """An entry of `pipeline.training.losses.LOSSES`."""
+
+FusionHead = Literal["linear", "mlp"]
+"""An entry of `pipeline.networks.fusion.HEADS`."""
 
 ScheduleName = Literal["one_cycle", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
@@ -146,6 +172,17 @@ class EnsembleParams(Section):
     """The sections that are members; a stage of a member runs for each of them."""
 
 
+class LossParams(Section):
+    """Numbers of the losses that have some."""
+
+    focal_gamma: Annotated[float, Field(ge=0)]
+    """How little an image counts of which the network is sure already."""
+    asymmetric_gamma_positive: Annotated[float, Field(ge=0)]
+    asymmetric_gamma_negative: Annotated[float, Field(ge=1)]
+    asymmetric_shift: Annotated[float, Field(gt=0, lt=1)]
+    """Probability below which a negative costs nothing."""
+
+
 class TrainParams(Section):
     """What every training stage shares."""
 
@@ -154,6 +191,7 @@ class TrainParams(Section):
     batch_size: Annotated[int, Field(ge=2)]
     weight_decay: Annotated[float, Field(ge=0)]
     loss: LossName
+    losses: LossParams
     precision: Literal["auto", "fp32", "bf16"]
     """Of forward and backward passes; the loss is always fp32."""
     standardise: bool
@@ -208,9 +246,28 @@ class CropParams(Section):
     """Side of the written crops, in pixels: the local branch's input."""
 
 
+class CapsnetParams(Section):
+    """The cascades' CapsNet, before it is joined to a backbone."""
+
+    epochs: Positive
+    """At most so many."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: ScheduleName
+    reconstruction: Annotated[float, Field(ge=0)]
+    """Weight of the squared error, summed over pixels, beside the margin loss."""
+
+
 class FusionParams(Section):
     """The head that joins both branches."""
 
+    head: FusionHead
+    hidden: Positive
+    """Units of the mlp's hidden layer."""
+    dropout: Fraction
+    """Of the mlp's hidden layer."""
+    finetune: bool
+    """Whether the branches learn with the head, from the images; else they are frozen, and what
+    they pool is computed once per image."""
     features: Annotated[list[Literal["age", "gender", "view"]], AfterValidator(_distinct)]
     epochs: Positive
     """At most so many."""
@@ -247,11 +304,12 @@ class Params(Section):
     ingest: IngestParams
     split: SplitParams
     members: dict[str, Member] = Field(validation_alias=_MEMBERS)
-    """In the order of `ensemble.members`, so the one under study is first."""
+    """Those that `ensemble.members` names in its order, the one under study first; then others."""
     ensemble: EnsembleParams
     train: TrainParams
     global_: BranchParams = Field(alias="global")
     local: LocalParams
+    capsnet: CapsnetParams
     fusion: FusionParams
     heatmap: HeatmapParams
     crop: CropParams
@@ -301,7 +359,14 @@ def _named_members(values: dict[Any, Any]) -> list[str]:
     ensemble = values.get("ensemble")
     listed = ensemble.get("members") if isinstance(ensemble, dict) else None
     names = [STUDIED, *(listed if isinstance(listed, list) else [])]
-    return [name for name in names if isinstance(name, str) and name not in _sections()]
+    unlisted = [name for name, value in values.items() if _is_member(value)]
+    named = dict.fromkeys(name for name in [*names, *unlisted] if isinstance(name, str))
+    return [name for name in named if name not in _sections()]
+
+
+def _is_member(value: Any) -> bool:
+    """Whether a section is a member, though `ensemble.members` may not name it."""
+    return isinstance(value, dict) and {"global", "local", "weights"} <= value.keys()
 
 
 def _sections() -> list[str]:
@@ -342,7 +407,7 @@ def _fault(fault: Any) -> str:
     key = ".".join(str(part) for part in loc) or "the file"
     found = fault["input"]
     if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_hint(loc, found)}"
+        return f"{key}: unknown key{_hint(loc)}"
     if "." in fault["type"]:  # of a validator of the whole file, which names the key itself
         return f"{fault['type']}: {fault['msg']}"
     if fault["type"] == "missing":
@@ -363,9 +428,7 @@ def _is_yaml_1_1_text(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.I) is not None
 
 
-def _hint(loc: tuple[str | int, ...], found: Any) -> str:
-    if len(loc) == 1 and isinstance(found, dict) and {"global", "local"} <= found.keys():
-        return "; if it is a member, add it to ensemble.members"
+def _hint(loc: tuple[str | int, ...]) -> str:
     names = _names(Params, loc[:-1]) if len(loc) > 1 else [*_sections(), STUDIED]
     near = difflib.get_close_matches(str(loc[-1]), names, n=1)
     return f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(names)}"

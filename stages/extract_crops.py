@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.artifacts.checkpoints import read_checkpoint
+from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_index, write_crop_boxes
 from pipeline.attention.crop import cut_crops
@@ -31,8 +32,8 @@ def main(
     grids = seen_rows(branch, cached, cfg.heatmap.methods, size=branch.spec.input_size)
     label = f"{member} heatmaps"
     followed = tracking.progress(grids, total=len(cached), unit="images", label=label)
-    write_shards(followed, heatmaps, apart={"pooled": features})
-    placed = place_crops(read_index(index), Shards(heatmaps, cfg.crop.method), cfg.crop)
+    write_heatmaps(followed, heatmaps, grid=branch.grid, features=features)
+    placed = place_crops(read_index(index), read_heatmaps(heatmaps)[cfg.crop.method], cfg.crop)
     write_crop_boxes(placed, boxes)
     tracking.log_artifact(boxes)
     write_shards(cut_crops(cached, placed, size=cfg.crop.size), crops)

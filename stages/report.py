@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.artifacts import members, tables
 from pipeline.artifacts.files import write_text
+from pipeline.artifacts.heatmaps import read_heatmaps
 from pipeline.artifacts.metrics import read_metrics
 from pipeline.artifacts.shards import Shards
 from pipeline.params import load_params
@@ -26,6 +27,7 @@ def main(
     crops: Dep,
     splits: Dep,
     curves: Dep,
+    reconstructions: Dep,
     out: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
@@ -36,6 +38,7 @@ def main(
         iou=read_metrics(iou),
         split_counts=read_metrics(split_counts),
         curves=members.read_member_curves(curves, cfg.ensemble.members),
+        pretraining=members.read_member_pretraining(reconstructions, cfg.ensemble.members),
     )
     radiographs = Radiographs(
         images=Shards(images),
@@ -43,7 +46,7 @@ def main(
         predictions=tables.read_predictions(ensemble),
         boxes=tables.read_boxes(boxes),
         crops=tables.read_crop_boxes(crops),
-        heatmaps=members.read_heatmaps(heatmaps),
+        heatmaps=read_heatmaps(heatmaps),
     )
     page = render_report(
         figures,

@@ -8,17 +8,19 @@ from pipeline.artifacts.curves import write_curves
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.cohort.metadata import fit_metadata
-from pipeline.networks.fusion import build_fusion, restore_head
+from pipeline.networks.branch import restore_branch
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.examples import as_float, training_rows, vector_examples
-from pipeline.training.fusion import fit_fusion, join_features
+from pipeline.training.examples import training_rows
+from pipeline.training.fusion import BranchView, fit_fusion, fusion_task
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(
     member: Choice,
+    images: Dep,
+    crops: Dep,
     index: Dep,
     splits: Dep,
     global_model: Dep,
@@ -30,27 +32,36 @@ def main(
     curves: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
-    """Train the fusion head on what both branches, frozen, have pooled."""
+    """Train the fusion head on what both branches, frozen, have pooled, or through them."""
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "fusion")
     table, assigned = read_index(index), read_splits(splits)
-    global_state, about = read_checkpoint(global_model)
-    local_state, _ = read_checkpoint(local_model)
+    global_view = BranchView(
+        restore_branch(*read_checkpoint(global_model)),
+        Shards(images),
+        Shards(global_features, "pooled"),
+    )
+    local_view = BranchView(
+        restore_branch(*read_checkpoint(local_model)),
+        Shards(crops),
+        Shards(local_features, "pooled"),
+    )
     metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)
-    encoded = metadata.encode(table)
-    joined = join_features(
-        Shards(global_features, "pooled"), Shards(local_features, "pooled"), encoded
+    task = fusion_task(
+        global_view,
+        local_view,
+        metadata.encode(table),
+        table,
+        assigned,
+        cfg.fusion,
+        seed=seed,
     )
-    examples = vector_examples(joined, table, assigned)
-    fusion = build_fusion(
-        restore_head(global_state), restore_head(local_state), metadata=encoded.shape[1]
-    )
-    epochs = fit_fusion(fusion, examples, cfg.train, cfg.fusion, seed=seed)
+    epochs = fit_fusion(task, cfg.train, cfg.fusion, seed=seed)
     label = f"{member}.fusion"
     followed = list(tracking.follow(epochs, total=cfg.fusion.epochs, label=label))
-    known = {"findings": about["findings"], "metadata": metadata.about()}
-    write_checkpoint(fusion.state_dict(), known, model)
-    write_predictions(predict_table(fusion, examples, as_float), predictions)
+    about = task.about() | {"metadata": metadata.about()}
+    write_checkpoint(task.network.state_dict(), about, model)
+    write_predictions(predict_table(task.network, task.examples), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)

@@ -3,17 +3,16 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import write_checkpoint
+from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
-from pipeline.artifacts.pretrained import read_weights
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.pretrained import read_weights
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.augment import to_unit
 from pipeline.training.branches import fit_branch, start_at_prior
 from pipeline.training.examples import load_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
@@ -24,6 +23,7 @@ def main(
     images: Dep,
     index: Dep,
     splits: Dep,
+    capsnet: Dep,
     model: Out,
     predictions: Out,
     curves: Out,
@@ -41,16 +41,17 @@ def main(
         standardise=cfg.train.standardise,
     )
     weights = read_weights(cfg.members[member].weights.global_, backbone)
-    branch = build_branch(spec, weights=weights, seed=seed)
+    start, _ = read_checkpoint(capsnet)
+    branch = build_branch(spec, weights=weights, capsnet=start, seed=seed)
     examples = load_examples(
         Shards(images), read_index(index), read_splits(splits), size=spec.input_size
     )
-    start_at_prior(branch, examples["train"], loss=cfg.train.loss)
+    start_at_prior(branch, examples["train"], cfg.train)
     epochs = fit_branch(branch, examples, cfg.train, cfg.global_, seed=seed)
     label = f"{member}.global {backbone}"
     followed = list(tracking.follow(epochs, total=cfg.global_.epochs, label=label))
     write_checkpoint(branch.state_dict(), spec.about(), model)
-    write_predictions(predict_table(branch, examples, to_unit), predictions)
+    write_predictions(predict_table(branch, examples), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)

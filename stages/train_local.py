@@ -7,16 +7,16 @@ import numpy as np
 from pipeline import tracking
 from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
-from pipeline.artifacts.pretrained import read_weights
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, adopt, build_branch
+from pipeline.networks.pretrained import read_weights
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_branch, pooled_rows, start_at_prior
-from pipeline.training.examples import as_float, load_examples, vector_examples
+from pipeline.training.examples import load_examples, vector_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
@@ -26,6 +26,7 @@ def main(
     global_model: Dep,
     index: Dep,
     splits: Dep,
+    capsnet: Dep,
     model: Out,
     features: Out,
     predictions: Out,
@@ -45,10 +46,11 @@ def main(
         standardise=cfg.train.standardise,
     )
     weights = read_weights(cfg.members[member].weights.local, backbone)
-    branch = build_branch(spec, weights=weights, seed=seed)
+    start, _ = read_checkpoint(capsnet)
+    branch = build_branch(spec, weights=weights, capsnet=start, seed=seed)
     table, assigned = read_index(index), read_splits(splits)
     examples = load_examples(shards, table, assigned, size=spec.input_size)
-    start_at_prior(branch, examples["train"], loss=cfg.train.loss)
+    start_at_prior(branch, examples["train"], cfg.train)
     adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
     epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=seed)
     label = f"{member}.local {backbone}"
@@ -57,7 +59,7 @@ def main(
     write_shards(pooled_rows(branch, shards), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
     judged = vector_examples(pooled, table, assigned)
-    write_predictions(predict_table(branch.head, judged, as_float), predictions)
+    write_predictions(predict_table(branch.head, judged), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)

@@ -165,7 +165,7 @@ BROKEN = {
         ("dvc.yaml", '"${item}.global", ', ""),
         ("dvc.yaml", '"${item}.weights.global", ', ""),
         ("dvc.yaml", '"${item}.weights.global"', '"${item}.weights"'),
-        ("dvc.yaml", '"${item}.global"', '"${item}.global", "${item}.local"'),
+        ("dvc.yaml", '"${item}.weights.global"', '"${item}.weights.global", "${item}.local"'),
         ("dvc.yaml", '"${item}.global"', '"${item}"'),
         ("dvc.yaml", '"${item}.local"', '"model.local"'),
         ("stages/train_global.py", "cfg.members[member].global_", "cfg.members[member].local"),

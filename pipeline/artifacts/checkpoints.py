@@ -36,8 +36,13 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ArtifactError(f"{path}: no such file") from None
     except SafetensorError as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error})") from None
-    if _KEY not in header:
+    if not is_checkpoint(header):
         raise ArtifactError(
             f"{path}: has no {_KEY!r} entry in its header; not made by this project"
         )
     return weights, json.loads(header[_KEY])
+
+
+def is_checkpoint(header: dict[str, str] | None) -> bool:
+    """Whether a safetensors file with this header is one of this project's."""
+    return _KEY in (header or {})

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts.curves import read_curves
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.heatmaps import Maps, read_heatmaps
+from pipeline.artifacts.reconstructions import Pretraining, read_reconstructions
 from pipeline.artifacts.tables import read_crop_boxes, read_predictions
 from pipeline.errors import ArtifactError
 
@@ -47,24 +48,15 @@ def read_member_crops(folder: Path, members: Sequence[str]) -> dict[str, pd.Data
     }
 
 
-def read_member_heatmaps(folder: Path, members: Sequence[str]) -> dict[str, dict[str, Shards]]:
+def read_member_heatmaps(folder: Path, members: Sequence[str]) -> dict[str, dict[str, Maps]]:
     """The maps of each: `<member>/`."""
     return {member: read_heatmaps(_of(member, folder / member)) for member in members}
 
 
-def read_heatmaps(folder: Path) -> dict[str, Shards]:
-    """Every method's float16 maps in `folder`, by the method's name; rows in index order.
-
-    `maps[method][row]` is `(findings, h, w)`; one finding deep where the method is
-    class-agnostic.
-
-    Raises:
-        ArtifactError: the folder holds no shards.
-    """
-    methods = sorted({path.name.rpartition("-")[0] for path in folder.glob("*-*.npy")})
-    if not methods:
-        raise ArtifactError(f"{folder}: holds no heatmaps (<method>-*.npy)")
-    return {method: Shards(folder, name=method) for method in methods}
+def read_member_pretraining(folder: Path, members: Sequence[str]) -> dict[str, Pretraining]:
+    """How the CapsNets of those that have a cascade were pretrained: `<member>/`."""
+    found = {member: read_reconstructions(_of(member, folder / member)) for member in members}
+    return {member: one for member, one in found.items() if one is not None}
 
 
 def _of(member: str, path: Path) -> Path:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.files import replacing
+from pipeline.artifacts.files import replacing, write_json
 from pipeline.errors import ArtifactError
 
 SHARD_ROWS = 2048
@@ -21,6 +22,7 @@ def write_shards(
     folder: Path,
     *,
     apart: Mapping[str, Path] | None = None,
+    notes: Mapping[str, Any] | None = None,
     shard_rows: int = SHARD_ROWS,
 ) -> int:
     """Write each key of the rows as `folder/<key>-00000.npy`, ...; the number of rows written.
@@ -32,6 +34,7 @@ def write_shards(
         rows: key to array.
         folder: of all keys but those that are named in `apart`.
         apart: keys that go to a folder of their own.
+        notes: JSON that is written into `folder`, by file name.
         shard_rows: rows of a shard.
     """
     apart = apart or {}
@@ -41,6 +44,8 @@ def write_shards(
         fresh = {path: stack.enter_context(replacing(path)) for path in (folder, *apart.values())}
         for path in fresh.values():
             path.mkdir()
+        for name, note in (notes or {}).items():
+            write_json(note, fresh[folder] / name)
         for shard in count():
             block = list(islice(rows, shard_rows))
             if not block:

@@ -11,6 +11,7 @@ from scipy import ndimage
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.boxes import enclosing_box, grow_box, pixel_box
 from pipeline.attention.grid import draw_on_image
+from pipeline.grid import Grid
 
 FINE_GRID = 112
 """Cells per side to which a heatmap is interpolated before it is cut at the threshold: on a
@@ -20,18 +21,19 @@ WHOLE_IMAGE = np.array([0.0, 0.0, 1.0, 1.0])
 
 
 def heatmap_box(
-    heatmap: Float[np.ndarray, "h w"], *, threshold: float
+    heatmap: Float[np.ndarray, "h w"], grid: Grid, *, threshold: float
 ) -> Float[np.ndarray, "4"] | None:
     """The box of the largest connected region above the threshold.
 
     Args:
         heatmap: any scale; negative values count as none.
+        grid: where its cells look.
         threshold: tau of AG-CNN, of the heatmap divided by its maximum.
 
     Returns:
         xyxy fractions of the image, or None if no value is positive: such a map says nothing.
     """
-    fine = draw_on_image(np.maximum(heatmap, 0), height=FINE_GRID, width=FINE_GRID)
+    fine = draw_on_image(np.maximum(heatmap, 0), grid, height=FINE_GRID, width=FINE_GRID)
     peak = fine.max()
     if peak <= 0:
         return None
@@ -54,10 +56,15 @@ def fills_image(box: Float[np.ndarray, "4"]) -> bool:
 
 
 def crop_box(
-    heatmap: Float[np.ndarray, "h w"], *, threshold: float, margin: float, min_side: float
+    heatmap: Float[np.ndarray, "h w"],
+    grid: Grid,
+    *,
+    threshold: float,
+    margin: float,
+    min_side: float,
 ) -> Float[np.ndarray, "4"] | None:
     """Where to cut: the heatmap's box, grown; None where the heatmap is empty."""
-    box = heatmap_box(heatmap, threshold=threshold)
+    box = heatmap_box(heatmap, grid, threshold=threshold)
     return None if box is None else grow_box(box, margin=margin, min_side=min_side)
 
 

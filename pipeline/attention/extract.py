@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards, expect_rows
 from pipeline.attention.crop import WHOLE_IMAGE, crop_box, fills_image
 from pipeline.attention.heatmap import HEATMAPS
@@ -51,7 +52,7 @@ def _seen(
     branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: Sequence[str]
 ) -> dict[str, Float[np.ndarray, "b ..."]]:
     feature_map = branch.feature_map(to_unit(images))
-    maps = {name: HEATMAPS[name](feature_map, branch.head.weight) for name in methods}
+    maps = {name: HEATMAPS[name](branch, feature_map) for name in methods}
     seen = {name: grids.half().cpu().numpy() for name, grids in maps.items()}
     for name, grids in seen.items():
         if not np.isfinite(grids).all():
@@ -59,10 +60,10 @@ def _seen(
                 f"{name} heatmaps exceed float16, in which they are written; were the branch's "
                 "weights trained to an end?"
             )
-    return seen | {"pooled": feature_map.mean(dim=(2, 3)).cpu().numpy()}
+    return seen | {"pooled": branch.readout(feature_map).cpu().numpy()}
 
 
-def place_crops(index: pd.DataFrame, heatmaps: Shards, crop: CropParams) -> pd.DataFrame:
+def place_crops(index: pd.DataFrame, heatmaps: Maps, crop: CropParams) -> pd.DataFrame:
     """Where each image's crop is cut (schema CROPS).
 
     A method with a map per finding is reduced to its maximum over findings. A map that is empty,
@@ -72,8 +73,13 @@ def place_crops(index: pd.DataFrame, heatmaps: Shards, crop: CropParams) -> pd.D
     expect_rows(len(heatmaps), index, of="heatmaps")
     boxes, sources = [], []
     for row in range(len(heatmaps)):
-        grid = heatmaps[row].astype(np.float32).max(axis=0)
-        box = crop_box(grid, threshold=crop.threshold, margin=crop.margin, min_side=crop.min_side)
+        box = crop_box(
+            heatmaps[row].max(axis=0),
+            heatmaps.grid,
+            threshold=crop.threshold,
+            margin=crop.margin,
+            min_side=crop.min_side,
+        )
         boxes.append(WHOLE_IMAGE if box is None else box)
         sources.append("whole image" if fills_image(boxes[-1]) else crop.method)
     placed = pd.DataFrame(np.stack(boxes), columns=["x1", "y1", "x2", "y2"])

@@ -1,35 +1,35 @@
-"""Where the cells of a heatmap lie in the image.
-
-A convolution of stride s with padding centres cell i at pixel s * i, the first pixel of the i-th
-of n equal tiles and not its middle; so do the networks that are built of them. Drawn by tiles, as
-is usual, a map sits half a cell too far right and too low: 16 of 224 pixels at stride 32.
-"""
+"""Heatmaps in the frame of the image."""
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int
 
+from pipeline.grid import Grid
 
-def cell_centre(cell: Int[np.ndarray, "2"], shape: tuple[int, int]) -> Float[np.ndarray, "2"]:
+
+def cell_centre(cell: Int[np.ndarray, "2"], grid: Grid) -> Float[np.ndarray, "2"]:
     """Where cell (row, column) of a grid looks: (x, y) as fractions of the image."""
-    return np.asarray(cell[::-1] / np.asarray(shape[::-1]), float)
+    return np.asarray(grid.first + grid.step * cell[::-1], float)
 
 
 def draw_on_image(
-    heatmap: Float[np.ndarray, "h w"], *, height: int, width: int
+    heatmap: Float[np.ndarray, "h w"], grid: Grid, *, height: int, width: int
 ) -> Float32[np.ndarray, "{height} {width}"]:
     """The heatmap at every pixel of an image: bilinear between the cells' centres.
 
-    True to half a pixel of the network's input. Beyond the last centres it stays as it is there.
+    Beyond the outer centres it stays as it is there.
     """
-    rows, columns = heatmap.shape
-    y = (np.arange(height, dtype=np.float32) + 0.5) * np.float32(rows / height)
-    x = (np.arange(width, dtype=np.float32) + 0.5) * np.float32(columns / width)
     fine = cv2.remap(
         heatmap.astype(np.float32),
-        np.broadcast_to(x[None], (height, width)).copy(),
-        np.broadcast_to(y[:, None], (height, width)).copy(),
+        np.broadcast_to(_cells(width, grid)[None], (height, width)).copy(),
+        np.broadcast_to(_cells(height, grid)[:, None], (height, width)).copy(),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(fine, np.float32)
+
+
+def _cells(length: int, grid: Grid) -> Float32[np.ndarray, " {length}"]:
+    """Which cell each pixel's centre lies in, as a fraction between the cells' centres."""
+    centres = (np.arange(length) + 0.5) / length
+    return np.asarray((centres - grid.first) / grid.step, np.float32)

@@ -1,4 +1,4 @@
-"""A branch: normalise -> features -> explicit ReLU -> global average pooling -> linear head."""
+"""A branch: normalise -> features -> explicit ReLU -> readout -> linear head."""
 
 import logging
 from dataclasses import asdict, dataclass, fields
@@ -9,15 +9,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import ArtifactError
-from pipeline.networks.backbone import build_backbone
-from pipeline.networks.weights import load_weights
+from pipeline.grid import Grid
+from pipeline.networks.backbone import Backbone
+from pipeline.networks.device import full_precision
+from pipeline.networks.readout import CapsuleCascade, Capsules, GlobalAverage, Lengths, Readout
+from pipeline.networks.receptive_field import measure_grid
+from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
+from pipeline.networks.zoo import CASCADE, build_backbone
 
 log = logging.getLogger(__name__)
-
-# ImageNet statistics of RGB in [0, 1] (torchvision), kept for grey images broadcast to three
-# channels so that pretrained weights see the inputs that they were trained on.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class BranchSpec:
     """All that is needed, beside weights, to build a branch again and to feed it."""
 
     backbone: str
-    """An entry of `BACKBONES`."""
+    """An entry of `BACKBONES`, `timm:<name>`, or one of these with `_capsnet` behind it."""
     findings: tuple[str, ...]
     """The names of the logits, in order."""
     output_stride: int
-    """Input pixels per cell of the feature maps."""
+    """Most input pixels per cell of the feature maps."""
     input_size: int
     """Side of the images it is trained on, in pixels."""
     standardise: bool
@@ -44,20 +44,25 @@ class BranchSpec:
 class Branch(nn.Module):
     """The global or the local branch of AG-CNN (arXiv:1801.09927, Sec. 3.1)."""
 
-    def __init__(self, features: nn.Sequential, channels: int, spec: BranchSpec) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        readout: Readout,
+        head: nn.Linear | Lengths,
+        grid: Grid,
+        spec: BranchSpec,
+    ) -> None:
         super().__init__()
         self.spec = spec
-        self.features = features
-        self.head = nn.Linear(channels, len(spec.findings))
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(_STD).view(1, 3, 1, 1))
+        self.grid = grid
+        self.blocks = backbone.blocks
+        self.features = backbone.features
+        self.readout = readout
+        self.head = head
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, -1, 1, 1))
         self.mean: Tensor
         self.std: Tensor
-
-    @property
-    def blocks(self) -> list[nn.Module]:
-        """The parts of `features`, first to last, as unfreezing releases them from the end."""
-        return list(self.features.children())
 
     def feature_map(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k h w"]:
         """Non-negative feature maps of grey images in [0, 1].
@@ -67,18 +72,39 @@ class Branch(nn.Module):
         """
         return torch.relu(self.features(self._normalised(images)))
 
-    def _normalised(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b 3 s t"]:
-        """To zero mean and unit spread: of ImageNet, or of each image itself."""
+    def _normalised(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b c s t"]:
+        """Broadcast to the network's channels, to zero mean and unit spread.
+
+        Those are of the images that it was pretrained on, or of each image itself.
+        """
         if not self.spec.standardise:
-            return (images.expand(-1, 3, -1, -1) - self.mean) / self.std
+            return (images - self.mean) / self.std
         images = images.float()
         mean = images.mean(dim=(2, 3), keepdim=True)
         std = images.std(dim=(2, 3), keepdim=True, correction=0).clamp(min=1 / 255)
-        return ((images - mean) / std).expand(-1, 3, -1, -1)
+        return ((images - mean) / std).expand(-1, self.mean.shape[1], -1, -1)
 
-    def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k"]:
-        """Globally averaged feature maps: what the fusion head joins."""
-        return self.feature_map(images).mean(dim=(2, 3))
+    def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b d"]:
+        """What the readout makes of the feature maps, and what the fusion head joins."""
+        pooled: Tensor = self.readout(self.feature_map(images))
+        return pooled
+
+    def evidence(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b f h w"]:
+        """Which cells speak for each finding, and against it; what they say adds up to its logit.
+
+        `sum_k A_k * dy/dA_k` times the number of cells. Behind global average pooling that is the
+        class activation map, `sum_k w_k A_k`, and costs no backward pass.
+        """
+        return self.readout.evidence(feature_map, self.head)
+
+    def start_at(self, logits: Float[Tensor, " f"]) -> None:
+        """Let the head give these logits before it has learnt anything else.
+
+        A capsule's logit is its length, which no bias shifts: nothing is done then.
+        """
+        if isinstance(self.head, nn.Linear):
+            with torch.no_grad():
+                self.head.bias.copy_(logits)
 
     def forward(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b f"]:
         """Logits of grey images in [0, 1].
@@ -87,29 +113,60 @@ class Branch(nn.Module):
         bf16 are as large as the differences between images in a rare finding's logit.
         """
         pooled = self.pooled(images).to(self.head.weight.dtype)
-        with torch.autocast(pooled.device.type, enabled=False):
+        with full_precision(pooled):
             logits: Tensor = self.head(pooled)
         return logits
 
 
-def build_branch(spec: BranchSpec, *, weights: dict[str, Tensor] | None, seed: int) -> Branch:
+def build_branch(
+    spec: BranchSpec,
+    *,
+    weights: Weights | None,
+    seed: int,
+    capsnet: dict[str, Tensor] | None = None,
+) -> Branch:
     """A branch that is ready to be trained.
 
     Args:
         spec: what to build.
-        weights: a state dict in torchvision's layout, or None for a random initialisation.
+        weights: where its backbone starts, or None for a random initialisation.
         seed: of the random initialisation; the global generator is left as it was.
+        capsnet: a pretrained `CapsNet`'s weights, where a cascade's starts; else at random.
 
     Raises:
         ParamsError: unknown backbone, or weights that do not fit it.
     """
+    base = spec.backbone.removesuffix(CASCADE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        built = build_backbone(spec.backbone, output_stride=spec.output_stride)
-        branch = Branch(built.features, built.channels, spec)
-    if weights is not None:
-        load_weights(built, weights)
+        backbone = build_backbone(
+            base, output_stride=spec.output_stride, input_size=spec.input_size
+        )
+        channels = len(backbone.mean)
+        image = torch.zeros(1, channels, spec.input_size, spec.input_size)
+        maps, grid = measure_grid(backbone.features, image)
+        readout = _readout(spec, backbone.channels)
+        with torch.no_grad():
+            pooled = readout(torch.relu(maps)).shape[1]
+        findings = len(spec.findings)
+        linear = isinstance(readout, GlobalAverage)
+        head = nn.Linear(pooled, findings) if linear else Lengths(pooled, findings)
+        branch = Branch(backbone, readout, head, grid, spec)
+    if weights is not None and weights.about is None:
+        load_published(backbone, weights.state, name=spec.backbone)
+    elif weights is not None:
+        load_branch(branch, spec.backbone, spec.findings, weights)
+    if capsnet:
+        load_capsnet(readout, capsnet)
     return branch
+
+
+def _readout(spec: BranchSpec, channels: int) -> Readout:
+    if spec.backbone == "capsnet":
+        return Capsules(len(spec.findings))
+    if spec.backbone.endswith(CASCADE):
+        return CapsuleCascade(channels, len(spec.findings))
+    return GlobalAverage()
 
 
 def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, start: str) -> None:
@@ -129,7 +186,8 @@ def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, st
     if about["backbone"] != branch.spec.backbone:
         log.info("starts anew: the global branch is a %s", about["backbone"])
         return
-    branch.load_state_dict(state)
+    spec = branch.spec
+    load_branch(branch, spec.backbone, spec.findings, Weights(state, about))
     log.info("starts with the weights of the global branch")
 
 
@@ -139,6 +197,17 @@ def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
     Raises:
         ArtifactError: the checkpoint is of another kind of network.
     """
+    branch = unfold_branch(about)
+    branch.load_state_dict(state)
+    return branch.eval()
+
+
+def unfold_branch(about: dict[str, Any]) -> Branch:
+    """The branch that a checkpoint describes, without its weights.
+
+    Raises:
+        ArtifactError: it describes another kind of network.
+    """
     expected = {field.name for field in fields(BranchSpec)}
     if about.keys() != expected:
         raise ArtifactError(
@@ -146,6 +215,4 @@ def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
             f"{sorted(expected)}"
         )
     spec = BranchSpec(**{**about, "findings": tuple(about["findings"])})
-    branch = build_branch(spec, weights=None, seed=0)
-    branch.load_state_dict(state)
-    return branch.eval()
+    return build_branch(spec, weights=None, seed=0)

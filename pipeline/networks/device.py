@@ -1,10 +1,11 @@
 """Where networks run."""
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def default_device() -> torch.device:
@@ -34,6 +35,12 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a forward pass computes with `precision`, or what it means here."""
     is_bf16 = resolve_precision(device, precision) == "bf16"
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
+
+
+def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
+    """The context in which no operation on `tensor`'s device is autocast."""
+    kind = tensor.device.type
+    return nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
 
 
 def _computes_in_bf16(device: torch.device) -> bool:

@@ -1,39 +1,125 @@
-"""Pretrained weights into a backbone: all of them, or an error that says what did not fit."""
+"""Pretrained weights into a branch: all that it keeps, or an error that says what did not fit."""
 
 import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
 from pipeline.networks.backbone import Backbone
+from pipeline.networks.readout import CapsuleCascade
 
 log = logging.getLogger(__name__)
 
+State = dict[str, Tensor]
 
-def load_weights(backbone: Backbone, weights: dict[str, Tensor]) -> None:
-    """Load a state dict in torchvision's layout, strictly apart from the classifier.
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
+"""Torchvision's own DenseNet files still name layers as PyTorch 0.3 did: `norm.1` for `norm1`."""
+
+_COUNTER = "num_batches_tracked"
+"""BatchNorm's step counter, which evaluation never reads; older files lack it."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a branch starts."""
+
+    state: State
+    about: Mapping[str, Any] | None
+    """The description of the branch of this project that they are of; None for a published
+    network's, whose state dict has its publisher's names."""
+
+
+def load_published(backbone: Backbone, state: State, *, name: str) -> None:
+    """Load a published network's weights strictly, apart from its classifier.
+
+    What was loaded, what was left out and why is logged.
+
+    Args:
+        backbone: whose features are to be loaded.
+        state: with the publisher's names, those of a wrapped network included.
+        name: the backbone's name in params.yaml.
 
     Raises:
         ParamsError: names missing, unexpected or of another shape; nothing is loaded then.
     """
-    wanted = _without(backbone.network.state_dict(), backbone.classifier)
-    given = _without(weights, backbone.classifier)
-    # Files from before PyTorch 0.4.1 lack BatchNorm's step counter, which evaluation never reads.
-    missing = sorted(k for k in wanted.keys() - given.keys() if "num_batches_tracked" not in k)
-    unexpected = sorted(given.keys() - wanted.keys())
+    modern = {_modern(key): value for key, value in state.items()}
+    _load(backbone.network, modern, left_out=backbone.classifier, name=name)
+
+
+def load_branch(branch: nn.Module, name: str, findings: tuple[str, ...], weights: Weights) -> None:
+    """Load the weights of another branch of this project, head included if it fits.
+
+    The features of a plain backbone can be the start of its cascade.
+
+    Args:
+        branch: to be loaded.
+        name: its backbone.
+        findings: its logits, in order.
+        weights: of the other branch.
+
+    Raises:
+        ParamsError: it has another backbone, or another shape; nothing is loaded then.
+    """
+    about = weights.about or {}
+    theirs = about["backbone"]
+    if theirs not in {name, name.removesuffix("_capsnet")}:
+        raise ParamsError(f"these weights are of a branch with {theirs}, expected {name}")
+    same = theirs == name and tuple(about["findings"]) == findings
+    _load(branch, weights.state, left_out=_STATISTICS if same else _PARTS, name=name)
+
+
+def load_capsnet(readout: nn.Module, state: State) -> None:
+    """Let a cascade start with a pretrained CapsNet.
+
+    Raises:
+        ParamsError: the branch is no cascade, or the weights are of another CapsNet.
+    """
+    if not isinstance(readout, CapsuleCascade):
+        raise ParamsError("a pretrained CapsNet is for cascades, `<backbone>_capsnet`, alone")
+    _load(readout.capsnet, state, left_out=(), name="capsnet")
+
+
+_STATISTICS = ("mean", "std")
+"""Of the input: the backbone's own, and never another's."""
+
+_PARTS = (*_STATISTICS, "readout.", "head.")
+"""What a branch with other findings, or without the capsules of a cascade, cannot give."""
+
+
+def _load(network: nn.Module, given: State, *, left_out: tuple[str, ...], name: str) -> None:
+    wanted = _without(network.state_dict(), left_out)
+    kept = _without(given, left_out)
+    absent = wanted.keys() - kept.keys()
+    missing = sorted(key for key in absent if not key.endswith(_COUNTER))
+    unexpected = sorted(kept.keys() - wanted.keys())
     shapes = [
-        f"{name} {tuple(given[name].shape)} for {tuple(wanted[name].shape)}"
-        for name in sorted(wanted.keys() & given.keys())
-        if given[name].shape != wanted[name].shape
+        f"{key} {tuple(kept[key].shape)} for {tuple(wanted[key].shape)}"
+        for key in sorted(wanted.keys() & kept.keys())
+        if kept[key].shape != wanted[key].shape
     ]
     if missing or unexpected or shapes:
         raise ParamsError(
-            f"weights do not fit the backbone: {len(missing)} missing {missing[:3]}, "
+            f"weights do not fit {name}: {len(wanted) - len(absent) - len(shapes)} of "
+            f"{len(wanted)} tensors match; {len(missing)} missing {missing[:3]}, "
             f"{len(unexpected)} unexpected {unexpected[:3]}, {len(shapes)} misshapen {shapes[:3]}"
         )
-    backbone.network.load_state_dict(given, strict=False)
-    log.info("weights: all %d tensors of the backbone loaded, classifier left out", len(given))
+    network.load_state_dict(kept, strict=False)
+    log.info("weights: %d of %d tensors of %s loaded", len(kept), len(wanted), name)
+    if absent:
+        log.info("  not in the file: %d step counters, which start at 0", len(absent))
+    others = sorted(given.keys() - kept.keys())
+    if others:
+        log.info("  left out, being of another classifier or input: %s", ", ".join(others[:6]))
 
 
-def _without(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name: value for name, value in state.items() if not name.startswith(prefix)}
+def _without(state: State, prefixes: tuple[str, ...]) -> State:
+    return {key: value for key, value in state.items() if not key.startswith(prefixes)}
+
+
+def _modern(key: str) -> str:
+    """A name as torchvision writes it today, whoever wrapped the network for training."""
+    return _OLD_DENSENET.sub(r"\1\2", key.removeprefix("module."))

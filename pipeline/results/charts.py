@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline.artifacts.reconstructions import Reconstruction
 from pipeline.findings import FINDINGS
 from pipeline.results.metrics import auroc_of, roc_curve
 
@@ -149,6 +150,20 @@ def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
         grid[1, 0].set_ylabel("validation AUROC")
         handles, labels = grid[1, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=min(len(members), 6))
+        return _svg(figure)
+
+
+def reconstructions_chart(examples: Sequence[Reconstruction]) -> str:
+    """Radiographs of 28 x 28 pixels in the first row, what their capsules drew in the second."""
+    with mpl.rc_context(_STYLE | {"font.size": 7}):
+        figure = Figure(figsize=(8.6, 1.75), layout="constrained")
+        grid = figure.subplots(2, max(len(examples), 1), squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for (above, below), one in zip(grid.T, examples, strict=False):
+            above.set_title(label(one.finding).replace(" ", "\n"), fontsize=6)
+            for axes, image in ((above, one.image), (below, one.decoded)):
+                axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         return _svg(figure)
 
 

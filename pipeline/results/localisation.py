@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.shards import Shards, expect_rows
+from pipeline.artifacts.heatmaps import Maps
+from pipeline.artifacts.shards import expect_rows
 from pipeline.attention.crop import fills_image, heatmap_box
 from pipeline.attention.grid import cell_centre
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
+from pipeline.grid import Grid
 from pipeline.results.box_baselines import BOX_BASELINES
 from pipeline.results.cases import CORNERS, Case, boxed_cases
 from pipeline.results.overlap import Detection, Overlap, overlap, summary
@@ -21,7 +23,7 @@ log = logging.getLogger(__name__)
 Table = dict[str, dict[str, dict[str, Any]]]
 """Member, method, finding (or "mean") to measures."""
 
-Heatmaps = Mapping[str, Shards]
+Heatmaps = Mapping[str, Maps]
 """Maps by method, `(findings or 1, h, w)` per image, rows in index order."""
 
 
@@ -79,23 +81,26 @@ def _detections(
     return found
 
 
-def detect_in_maps(maps: Shards, cases: Sequence[Case], *, threshold: float) -> list[Detection]:
+def detect_in_maps(maps: Maps, cases: Sequence[Case], *, threshold: float) -> list[Detection]:
     """Box and maximum of each case's heatmap."""
-    return [_detection(finding_map(maps, case.row, case.finding), threshold) for case in cases]
+    return [
+        _detection(finding_map(maps, case.row, case.finding), maps.grid, threshold)
+        for case in cases
+    ]
 
 
-def finding_map(maps: Shards, row: int, finding: str) -> np.ndarray:
+def finding_map(maps: Maps, row: int, finding: str) -> np.ndarray:
     """One image's float32 map of one finding; the only map where the method is class-agnostic."""
     stack = maps[row]
-    return np.asarray(stack[0 if len(stack) == 1 else FINDINGS.index(finding)], np.float32)
+    return np.asarray(stack[0 if len(stack) == 1 else FINDINGS.index(finding)])
 
 
-def _detection(heatmap: np.ndarray, threshold: float) -> Detection:
-    box = heatmap_box(heatmap, threshold=threshold)
+def _detection(heatmap: np.ndarray, grid: Grid, threshold: float) -> Detection:
+    box = heatmap_box(heatmap, grid, threshold=threshold)
     if box is None:
         return Detection(None, None, empty=True)
     peak = np.array(np.unravel_index(int(np.argmax(heatmap)), heatmap.shape))  # first of equals
-    return Detection(box, cell_centre(peak, heatmap.shape), empty=fills_image(box))
+    return Detection(box, cell_centre(peak, grid), empty=fills_image(box))
 
 
 def detect_crops(

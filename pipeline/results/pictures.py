@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, UInt8
 
+from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.crop import heatmap_box
 from pipeline.attention.grid import draw_on_image
 from pipeline.findings import FINDINGS
+from pipeline.grid import Grid
 from pipeline.results.cases import CORNERS
 from pipeline.results.localisation import finding_map
 from pipeline.results.overlap import box_iou
@@ -41,7 +43,7 @@ class Radiographs:
     """Of the ensemble (schema PREDICTIONS)."""
     boxes: pd.DataFrame
     crops: pd.DataFrame
-    heatmaps: Mapping[str, Shards]
+    heatmaps: Mapping[str, Maps]
 
 
 class Picture(NamedTuple):
@@ -92,7 +94,7 @@ def draw_examples(
     }
 
 
-def heatmap_method(heatmaps: Mapping[str, Shards]) -> str:
+def heatmap_method(heatmaps: Mapping[str, Maps]) -> str:
     """The maps to show: of the finding where there are any, else the attention map."""
     return "cam" if "cam" in heatmaps else next(iter(heatmaps))
 
@@ -122,9 +124,10 @@ def _picture(
     row = int(np.flatnonzero(radiographs.index["image_index"] == image_index)[0])
     image = _fit(radiographs.images[row])
     method = heatmap_method(radiographs.heatmaps)
-    heatmap = finding_map(radiographs.heatmaps[method], row, finding)
+    maps = radiographs.heatmaps[method]
+    heatmap = finding_map(maps, row, finding)
     truths = _boxes(radiographs.boxes[radiographs.boxes["finding"] == finding], image_index)
-    predicted = heatmap_box(heatmap, threshold=threshold)
+    predicted = heatmap_box(heatmap, maps.grid, threshold=threshold)
     about = radiographs.index.iloc[row]
     probs = radiographs.predictions.set_index("image_index")[finding]
     return Picture(
@@ -137,7 +140,7 @@ def _picture(
         labels=[name for name in FINDINGS if about[name]],
         about=_about(about),
         plain=_jpeg(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
-        overlay=_jpeg(overlay(image, heatmap)[:, :, ::-1]),
+        overlay=_jpeg(overlay(image, heatmap, maps.grid)[:, :, ::-1]),
         truths=truths,
         predicted=predicted,
         crop=_boxes(radiographs.crops, image_index)[0],
@@ -146,11 +149,11 @@ def _picture(
 
 
 def overlay(
-    image: UInt8[np.ndarray, "h w"], heatmap: Float[np.ndarray, "a b"]
+    image: UInt8[np.ndarray, "h w"], heatmap: Float[np.ndarray, "a b"], grid: Grid
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The radiograph under its heatmap: RGB, the map scaled by its maximum and interpolated."""
     height, width = image.shape
-    fine = draw_on_image(np.maximum(heatmap, 0), height=height, width=width)
+    fine = draw_on_image(np.maximum(heatmap, 0), grid, height=height, width=width)
     fine = fine / max(float(fine.max()), np.finfo(np.float32).tiny)
     colour = mpl.colormaps[COLOUR_MAP](fine)[:, :, :3]
     alpha = OPACITY * fine[:, :, None]

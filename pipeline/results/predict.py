@@ -6,21 +6,19 @@ from torch import nn
 
 from pipeline.findings import FINDINGS
 from pipeline.training.examples import Examples
-from pipeline.training.fit import Prepare, predict_logits
+from pipeline.training.fit import predict_logits
 
 
-def predict_table(
-    network: nn.Module, examples: dict[str, Examples], prepare: Prepare
-) -> pd.DataFrame:
+def predict_table(network: nn.Module, examples: dict[str, Examples]) -> pd.DataFrame:
     """Probabilities on the validation and test images (schema PREDICTIONS)."""
     return pd.concat(
-        [_predict(network, examples[split], prepare) for split in ("val", "test")],
+        [_predict(network, examples[split]) for split in ("val", "test")],
         ignore_index=True,
     )
 
 
-def _predict(network: nn.Module, examples: Examples, prepare: Prepare) -> pd.DataFrame:
-    probs = predict_logits(network, examples.inputs, prepare, precision="fp32").sigmoid().numpy()
+def _predict(network: nn.Module, examples: Examples) -> pd.DataFrame:
+    probs = predict_logits(network, examples.inputs, precision="fp32").sigmoid().numpy()
     frame = pd.DataFrame(probs.astype(np.float32), columns=list(FINDINGS))
     frame.insert(0, "split", examples.split)
     frame.insert(0, "image_index", examples.image_index)

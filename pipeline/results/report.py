@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.artifacts.reconstructions import Pretraining
 from pipeline.artifacts.shards import expect_rows
 from pipeline.findings import FINDINGS
 from pipeline.results.charts import (
@@ -16,6 +17,7 @@ from pipeline.results.charts import (
     differences_chart,
     findings_chart,
     label,
+    reconstructions_chart,
     roc_chart,
 )
 from pipeline.results.pictures import (
@@ -45,6 +47,8 @@ class Figures(NamedTuple):
     """metrics/split.json: split to counts"""
     curves: Mapping[str, pd.DataFrame]
     """Of systems `<member>.<branch>`."""
+    pretraining: Mapping[str, Pretraining]
+    """Of members with a cascade."""
 
 
 def render_report(
@@ -85,6 +89,7 @@ def render_report(
         split_names=split_order(figures.split_counts),
         counts=split_rows(figures.split_counts),
         charts=_charts(figures, radiographs, member),
+        pretraining=figures.pretraining,
         iou=figures.iou,
         iou_names=iou_order(figures.iou, member),
         bar=best_baseline(figures.iou),
@@ -175,6 +180,8 @@ def _charts(figures: Figures, radiographs: Radiographs, member: str) -> dict[str
         charts["differences"] = differences_chart(figures.evaluate["delta"])
     if figures.curves:
         charts["curves"] = curves_chart(figures.curves)
+    for name, one in figures.pretraining.items():
+        charts[f"reconstructions of {name}"] = reconstructions_chart(one.examples)
     return {name: _data_uri(svg) for name, svg in charts.items()}
 
 

@@ -1,14 +1,24 @@
 """Augmentation on the device: one resampling for a batch, its own parameters per sample."""
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
+
+Tensors = tuple[Float[Tensor, "b ..."], ...]
+"""A batch of what a network takes."""
 
 
 def to_unit(images: UInt8[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
     """Bytes to [0, 1]."""
     return images.float() / 255
+
+
+def prepare(inputs: tuple[Shaped[Tensor, "b ..."], ...]) -> Tensors:
+    """Stored inputs to what networks take: bytes are images, all else are numbers as they are."""
+    return tuple(to_unit(one) if one.dtype == torch.uint8 else one.float() for one in inputs)
 
 
 def random_flip_rotation(
@@ -35,3 +45,24 @@ def random_flip_rotation(
     )
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+
+def augmentation(*, flip: float, rotation_degrees: float) -> Callable[..., Tensors]:
+    """`random_flip_rotation` of those inputs that are images; each input draws its own."""
+
+    def augment(inputs: Tensors, generator: torch.Generator) -> Tensors:
+        return tuple(
+            random_flip_rotation(
+                one, flip=flip, rotation_degrees=rotation_degrees, generator=generator
+            )
+            if one.ndim == 4
+            else one
+            for one in inputs
+        )
+
+    return augment
+
+
+def as_they_are(inputs: Tensors, generator: torch.Generator) -> Tensors:  # noqa: ARG001
+    """No augmentation."""
+    return inputs

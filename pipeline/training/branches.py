@@ -5,22 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import settle
 from pipeline.params import BranchParams, TrainParams
-from pipeline.training.augment import random_flip_rotation, to_unit
+from pipeline.training.augment import augmentation, to_unit
 from pipeline.training.examples import Examples, image_batches
 from pipeline.training.fit import Epoch, Recipe, Task, fit
 from pipeline.training.losses import build_loss
-
-
-def start_at_prior(branch: Branch, train: Examples, *, loss: str) -> None:
-    """Let the head say how frequent each finding is before it has learnt anything else."""
-    with torch.no_grad():
-        branch.head.bias.copy_(build_loss(loss, train.targets).prior_logits)
 
 
 def fit_branch(
@@ -32,7 +25,7 @@ def fit_branch(
     seed: int,
 ) -> Iterator[Epoch]:
     """Train a branch on its images; see `fit`."""
-    fitted = build_loss(train.loss, examples["train"].targets)
+    fitted = build_loss(train.loss, examples["train"].targets, train.losses)
     recipe = Recipe(
         epochs=params.epochs,
         batch_size=train.batch_size,
@@ -44,17 +37,14 @@ def fit_branch(
         precision=train.precision,
         seed=seed,
     )
-
-    def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-        return random_flip_rotation(
-            images,
-            flip=train.flip,
-            rotation_degrees=train.rotation_degrees,
-            generator=generator,
-        )
-
-    task = Task(examples["train"], examples["val"], to_unit, augment, fitted.loss)
+    augment = augmentation(flip=train.flip, rotation_degrees=train.rotation_degrees)
+    task = Task(examples["train"], examples["val"], fitted.loss, augment)
     return fit(branch, task, recipe)
+
+
+def start_at_prior(branch: Branch, train: Examples, params: TrainParams) -> None:
+    """Let the head say how frequent each finding is before it has learnt anything else."""
+    branch.start_at(build_loss(params.loss, train.targets, params.losses).prior_logits)
 
 
 def pooled_rows(branch: Branch, shards: Shards) -> Iterator[dict[str, Float[np.ndarray, " k"]]]:

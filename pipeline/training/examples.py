@@ -1,7 +1,7 @@
 """What a network is trained and judged on: inputs and targets of one split, in memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,17 @@ _CHUNK = 256  # images resized at a time: bounds memory
 _FORWARD = 128  # images per forward pass without gradients
 
 
+Inputs = tuple[Shaped[Tensor, "n ..."], ...]
+"""What a network's `forward` takes, as it is stored: images are bytes."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """Row i of every field is the same image."""
 
     image_index: list[str]
     split: str
-    inputs: Shaped[Tensor, "n ..."]
+    inputs: Inputs
     targets: Float[Tensor, "n f"]
 
     def __len__(self) -> int:
@@ -59,13 +63,16 @@ def vector_examples(
     for split in SPLIT_NAMES:
         rows = _rows_of(split, index, splits)
         inputs = torch.from_numpy(vectors[rows.index.to_numpy()]).float()
-        joined[split] = Examples(list(rows["image_index"]), split, inputs, _targets(rows))
+        joined[split] = Examples(list(rows["image_index"]), split, (inputs,), _targets(rows))
     return joined
 
 
-def as_float(vectors: Shaped[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-    """What a fusion head takes: the vectors as they are."""
-    return vectors.float()
+def beside(examples: dict[str, Examples], others: dict[str, Examples]) -> dict[str, Examples]:
+    """The same images with the inputs of both, for a network that takes several."""
+    return {
+        split: replace(one, inputs=(*one.inputs, *others[split].inputs))
+        for split, one in examples.items()
+    }
 
 
 def training_rows(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +106,7 @@ def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s
 
 def _examples(split: str, shards: Shards, rows: pd.DataFrame, size: int) -> Examples:
     images = load_images(shards, rows.index.to_numpy(), size=size)
-    return Examples(list(rows["image_index"]), split, images, _targets(rows))
+    return Examples(list(rows["image_index"]), split, (images,), _targets(rows))
 
 
 def _rows_of(split: str, index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:

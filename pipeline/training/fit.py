@@ -5,15 +5,17 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.networks.device import autocast, resolve_precision, settle
-from pipeline.training.examples import Examples
+from pipeline.training.augment import prepare
+from pipeline.training.examples import Examples, Inputs
 from pipeline.training.losses import Loss
 from pipeline.training.schedule import (
     RELEASE_FACTOR,
@@ -26,10 +28,7 @@ from pipeline.training.score import mean_auroc
 
 log = logging.getLogger(__name__)
 
-Prepare = Callable[[Shaped[Tensor, "b ..."]], Float[Tensor, "b ..."]]
-"""Stored inputs to what the network takes."""
-
-Augment = Callable[[Float[Tensor, "b ..."], torch.Generator], Float[Tensor, "b ..."]]
+Augment = Callable[[Inputs, torch.Generator], Inputs]
 
 _EVAL_BATCH = 256
 _MEND = "a lower learning rate or precision fp32 usually helps"
@@ -74,9 +73,10 @@ class Task:
 
     train: Examples
     val: Examples
-    prepare: Prepare
-    augment: Augment
     loss: Loss
+    """May take more columns than there are findings; the first ones are the logits."""
+    augment: Augment
+    """Of prepared inputs."""
 
 
 def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
@@ -104,7 +104,8 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
         started = time.monotonic()
         blocks = _release(network, optimizer, epoch, recipe)
         learning_rate = optimizer.param_groups[0]["lr"]
-        train_loss = _train_epoch(network, task, recipe, optimizer, schedule, generator)
+        with _seeded(generator, device):
+            train_loss = _train_epoch(network, task, recipe, optimizer, schedule, generator)
         seconds = time.monotonic() - started
         _check_finite(train_loss, epoch)
         val_loss, val_auroc = _validate(network, task, recipe.precision, epoch)
@@ -126,9 +127,7 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
     network.cpu().eval()
 
 
-def predict_logits(
-    network: nn.Module, inputs: Shaped[Tensor, "n ..."], prepare: Prepare, *, precision: str
-) -> Float[Tensor, "n f"]:
+def predict_logits(network: nn.Module, inputs: Inputs, *, precision: str) -> Float[Tensor, "n f"]:
     """Logits of all inputs, on the CPU, without gradients.
 
     The network moves to the default device and is put in eval mode.
@@ -137,10 +136,19 @@ def predict_logits(
     network.eval()
     logits = []
     with torch.inference_mode():
-        for batch in inputs.split(_EVAL_BATCH):
+        for start in range(0, len(inputs[0]), _EVAL_BATCH):
+            batch = tuple(one[start : start + _EVAL_BATCH].to(device) for one in inputs)
             with autocast(device, precision):
-                logits.append(network(prepare(batch.to(device))).float().cpu())
+                logits.append(network(*prepare(batch)).float().cpu())
     return torch.cat(logits)
+
+
+@contextmanager
+def _seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
+    """PyTorch's own generators at a state that `generator` decides, and then as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        yield
 
 
 def _release(
@@ -164,16 +172,20 @@ def _train_epoch(
     schedule: Schedule,
     generator: torch.Generator,
 ) -> Float[Tensor, " steps"]:
-    """One pass over shuffled, whole batches; the loss of every step."""
+    """One pass over shuffled, whole batches; the loss of every step.
+
+    Dropout and stochastic depth draw from PyTorch's own generator: `fit` seeds it for an epoch.
+    """
     device = next(network.parameters()).device
     order = torch.randperm(len(task.train), generator=generator)
     batches = [b for b in order.split(recipe.batch_size) if len(b) == recipe.batch_size] or [order]
     losses = []
     for rows in batches:
-        inputs = task.augment(task.prepare(task.train.inputs[rows].to(device)), generator)
+        stored = tuple(one[rows].to(device) for one in task.train.inputs)
+        inputs = task.augment(prepare(stored), generator)
         targets = task.train.targets[rows].to(device)
         with autocast(device, recipe.precision):
-            logits = network(inputs)
+            logits = network(*inputs)
         value = task.loss(logits.float(), targets)
         optimizer.zero_grad()
         value.backward()
@@ -186,11 +198,12 @@ def _train_epoch(
 def _validate(network: nn.Module, task: Task, precision: str, epoch: int) -> tuple[float, float]:
     """Loss and mean AUROC on the validation images, never augmented."""
     val = task.val
-    logits = predict_logits(network, val.inputs, task.prepare, precision=precision)
+    logits = predict_logits(network, val.inputs, precision=precision)
     value = float(task.loss(logits, val.targets))
     if not math.isfinite(value):
         raise TrainingError(f"the validation loss is not finite after epoch {epoch}; {_MEND}")
-    return value, mean_auroc(val.targets.numpy().astype(bool), logits.numpy())
+    scores = logits[:, : val.targets.shape[1]]
+    return value, mean_auroc(val.targets.numpy().astype(bool), scores.numpy())
 
 
 def _check_finite(losses: Float[Tensor, " steps"], epoch: int) -> None:

@@ -80,12 +80,13 @@ def released_blocks(epoch: int, *, head_epochs: int, blocks: int) -> int:
 def release(network: nn.Module, count: int) -> None:
     """Let the head and the last `count` blocks learn; put the rest in eval mode.
 
-    A frozen block's BatchNorm then uses its running statistics and leaves them alone. Networks
-    without blocks (the fusion head) learn as a whole.
+    A frozen block's BatchNorm then uses its running statistics and leaves them alone, and it
+    drops nothing out. Networks without blocks (the fusion head) learn as a whole.
     """
     network.train()
-    blocks = list(getattr(network, "blocks", []))
-    for position, block in enumerate(blocks):
-        learns = position >= len(blocks) - count
-        block.train(learns)
-        block.requires_grad_(learns)
+    blocks: tuple[nn.Module, ...] = getattr(network, "blocks", ())
+    if count < len(blocks):
+        features: nn.Module = getattr(network, "features", network)
+        features.eval().requires_grad_(requires_grad=False)
+    for block in blocks[len(blocks) - count :]:
+        block.train().requires_grad_()

@@ -12,10 +12,12 @@ import torch
 import yaml
 
 from pipeline.artifacts.checkpoints import read_checkpoint
+from pipeline.artifacts.reconstructions import read_reconstructions
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_crop_boxes, read_index, read_predictions, read_splits
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import restore_branch
+from pipeline.networks.fusion import JointFusion, restore_fusion
 from pipeline.training.augment import to_unit
 from pipeline.training.examples import load_images
 from tests.stages.conftest import REPO, merge, run
@@ -23,7 +25,7 @@ from tests.stages.conftest import REPO, merge, run
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 MEMBERS = ("model", "second", "third")
-CHAIN = ("train_global", "extract_crops", "train_local", "train_fusion")
+CHAIN = ("pretrain_capsnet", "train_global", "extract_crops", "train_local", "train_fusion")
 VOTE = {"ensemble", "evaluate", "iou", "report"}
 
 
@@ -49,11 +51,14 @@ def restore(folder: Path) -> None:
 
 
 def changed_stages(folder: Path) -> set[str]:
-    """Stages that DVC would run: those it calls changed, and all that DVC puts after them."""
+    """Stages that DVC would run: those it calls changed, and all that DVC puts after them.
+
+    Of these, members being without a cascade, `pretrain_capsnet` writes what it wrote before.
+    """
     status = json.loads(run("dvc", "status", "--json", cwd=folder).stdout)
     direct = {stage.split(":")[-1] for stage in status}
     dot = run("dvc", "dag", "--dot", cwd=folder).stdout
-    edges = re.findall(r'"([^"]+)" -> "([^"]+)"', dot)
+    edges = re.findall(r'"((?!pretrain)[^"]+)" -> "([^"]+)"', dot)
     reached = set(direct)
     while more := {end for start, end in edges if start in reached} - reached:
         reached |= more
@@ -132,6 +137,38 @@ def test_an_iou_param_reruns_iou_and_report_and_nothing_else(finished, with_para
     restore(finished)
 
 
+def test_a_cascade_with_capsules_beside_it_and_an_open_fusion_run_to_the_report(
+    finished, with_params
+):
+    with_params(
+        model={"global": "mobilenet_v2_capsnet", "local": "capsnet"},
+        fusion={"finetune": True, "head": "mlp"},
+        heatmap={"methods": ["attention"]},
+        ensemble={"members": ["model"]},
+    )
+    done = run("dvc", "repro", cwd=finished)
+    ran = re.findall(r"Running stage '([^']+)'", done.stdout)
+    assert set(ran) == {f"{stage}@model" for stage in CHAIN} | VOTE
+    assert "nothing to pretrain" not in done.stdout + done.stderr
+    start, _ = read_checkpoint(finished / "data/capsnet/model/global.safetensors")
+    assert "capsules.transform" in start
+    assert read_checkpoint(finished / "data/capsnet/model/local.safetensors")[0] == {}
+    assert read_reconstructions(finished / "data/reconstructions/model").examples
+    assert "CapsNet pretraining" in (finished / "report/index.html").read_text()
+    network = restore_fusion(*read_checkpoint(finished / "data/models/model/fusion.safetensors"))
+    assert isinstance(network, JointFusion)
+    run("git", "checkout", "-q", ".", cwd=finished)
+    run("dvc", "checkout", "-q", cwd=finished)
+
+
+def test_members_without_a_cascade_pretrain_nothing(finished):
+    for member in MEMBERS:
+        assert read_reconstructions(finished / f"data/reconstructions/{member}") is None
+        for branch in ("global", "local"):
+            path = finished / f"data/capsnet/{member}/{branch}.safetensors"
+            assert read_checkpoint(path) == ({}, {"network": "none"})
+
+
 def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
     with_params(split={"val_fraction": 0.25})
     chains = {f"{stage}@{member}" for stage in CHAIN for member in MEMBERS}
@@ -142,7 +179,7 @@ def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
     ("branch", "backbone", "stages"),
     [
         ("global", "resnet18", set(CHAIN)),
-        ("local", "mobilenet_v2", {"train_local", "train_fusion"}),
+        ("local", "mobilenet_v2", {"pretrain_capsnet", "train_local", "train_fusion"}),
     ],
 )
 def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
@@ -176,7 +213,7 @@ def test_one_member_less_reruns_the_vote_alone(finished, with_params):
 def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with_params):
     with_params(without=("second", "third"), ensemble={"members": ["model"]})
     left = [file for name in ("second", "third") for file in files_of(name, finished)]
-    assert len(left) == 2 * (3 + 3 + 2 + 1)
+    assert len(left) == 2 * (3 + 3 + 3 + 1 + 1)
     for file in left:
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")
@@ -192,7 +229,7 @@ def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with
 
 def files_of(member: str, folder: Path) -> list[Path]:
     """What stages that are for all members would read of one."""
-    globs = ["predictions/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet"]
+    globs = ["predictions/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet", "reconstructions/{}/*"]
     made = [f for glob in globs for f in (folder / "data").glob(glob.format(member))]
     return made + list((folder / "plots/curves" / member).iterdir())
 

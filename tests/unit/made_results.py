@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.crop import WHOLE_IMAGE
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.grid import tiles
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -86,8 +88,9 @@ def made_heatmaps(index, boxes, folder):
                 cam[FINDINGS.index(box.finding), y1:y2, x1:x2] = 2.0
             yield {"cam": cam, "attention": np.zeros((1, 8, 8), np.float16)}
 
-    write_shards(rows(), folder)
-    return {method: Shards(folder, method) for method in ("attention", "cam")}
+    # attention's grid is coarser, but says nothing: one note serves both
+    write_heatmaps(rows(), folder, grid=tiles(64), features=folder.parent / "features")
+    return read_heatmaps(folder)
 
 
 def made_crops(index):

@@ -2,53 +2,68 @@
 
 import pytest
 import torch
+from branches import ALL, CAPSULES, LINEAR, make_branch, some_images
 
 from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.attention.heatmap import HEATMAPS, cam
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, ParamsError
 from pipeline.findings import FINDINGS
-from pipeline.networks.backbone import BACKBONES
-from pipeline.networks.branch import BranchSpec, adopt, build_branch, restore_branch
+from pipeline.networks.branch import adopt, restore_branch
 
 
-def make_branch(name="mobilenet_v2", seed=0):
-    return build_branch(
-        BranchSpec(name, FINDINGS, 16, 64, standardise=False), weights=None, seed=seed
-    ).eval()
+@pytest.mark.parametrize("name", ALL)
+def test_a_branch_gives_maps_a_vector_and_a_logit_per_finding(name):
+    branch, images = make_branch(name), some_images(3)
+    with torch.inference_mode():
+        maps, pooled, logits = branch.feature_map(images), branch.pooled(images), branch(images)
+        torch.testing.assert_close(branch.head(pooled), logits)
+        torch.testing.assert_close(branch.readout(maps), pooled)
+    assert maps.ndim == 4
+    assert len(maps) == 3
+    assert maps.min() >= 0
+    assert pooled.shape == (3, branch.head.weight.shape[1])
+    assert logits.shape == (3, len(FINDINGS))
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_feature_maps_are_not_negative(name):
-    assert make_branch(name).feature_map(torch.rand(2, 1, 64, 64)).min() >= 0
-
-
-@pytest.mark.parametrize("name", BACKBONES)
+@pytest.mark.parametrize("name", LINEAR)
 def test_feature_maps_have_no_upper_bound_that_would_flatten_their_maximum(name):
     branch = make_branch(name)
-    norms = [m for m in branch.features.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    with torch.no_grad():
-        norms[-1].weight.mul_(1e12)  # an untrained network whispers
-    feature_map = branch.feature_map(torch.rand(1, 1, 64, 64))
-    attention = HEATMAPS["attention"](feature_map, branch.head.weight)
+    norms = (torch.nn.BatchNorm2d, torch.nn.LayerNorm)
+    last = [m for m in branch.blocks[-1].modules() if isinstance(m, norms)][-1]
+    last.weight.data.fill_(1e12)  # an untrained network whispers
+    feature_map = branch.feature_map(some_images(1))
+    attention = HEATMAPS["attention"](branch, feature_map)
     assert attention.max() > 100
     assert attention.unique().numel() == attention.numel()
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_the_mean_of_the_unclipped_cam_and_the_bias_are_the_logit(name):
-    branch = make_branch(name)
-    images = torch.rand(2, 1, 64, 64)
-    maps = torch.einsum("bkhw,fk->bfhw", branch.feature_map(images), branch.head.weight)
-    logits = maps.mean(dim=(2, 3)) + branch.head.bias
+@pytest.mark.parametrize("name", LINEAR)
+def test_the_mean_of_the_evidence_and_the_bias_are_the_logit(name):
+    branch, images = make_branch(name), some_images()
+    evidence = branch.evidence(branch.feature_map(images))
+    logits = evidence.mean(dim=(2, 3)) + branch.head.bias
     torch.testing.assert_close(logits, branch(images), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(cam(branch.feature_map(images), branch.head.weight), maps.relu())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_evidence_is_the_gradient_times_the_map_by_autograd(name):
+    branch, images = make_branch(name), some_images(1)
+    with torch.no_grad():
+        maps = branch.feature_map(images)
+    evidence = branch.evidence(maps)[0]
+    maps.requires_grad_()
+    logits = branch.head(branch.readout(maps))[0]
+    cells = maps.shape[2] * maps.shape[3]
+    for finding in (0, 7, 13):
+        (gradient,) = torch.autograd.grad(logits[finding], maps, retain_graph=True)
+        expected = (gradient * maps).sum(dim=1)[0] * cells
+        torch.testing.assert_close(evidence[finding], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_cam_is_grad_cam_by_autograd():
     branch = make_branch("resnet18").double()
-    images = torch.rand(1, 1, 64, 64, dtype=torch.float64)
-    maps = branch.feature_map(images).detach().requires_grad_()
-    closed = cam(maps, branch.head.weight)[0].detach()
+    maps = branch.feature_map(some_images(1).double()).detach().requires_grad_()
+    closed = cam(branch, maps)[0].detach()
     logits = branch.head(maps.mean(dim=(2, 3)))[0]
     for finding in range(len(FINDINGS)):
         (gradient,) = torch.autograd.grad(logits[finding], maps, retain_graph=True)
@@ -57,48 +72,93 @@ def test_cam_is_grad_cam_by_autograd():
         torch.testing.assert_close(grad_cam * cells, closed[finding])
 
 
+@pytest.mark.parametrize("name", ["resnet18", *CAPSULES])
 @pytest.mark.parametrize("method", HEATMAPS)
-def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method):
-    maps = HEATMAPS[method](torch.rand(2, 8, 4, 5), torch.randn(14, 8))
-    assert maps.shape in {(2, 14, 4, 5), (2, 1, 4, 5)}
+def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
+    branch = make_branch(name)
+    with torch.inference_mode():
+        feature_map = branch.feature_map(some_images())
+        maps = HEATMAPS[method](branch, feature_map)
+    height, width = feature_map.shape[2:]
+    assert maps.shape in {(2, 14, height, width), (2, 1, height, width)}
     assert maps.min() >= 0
+    assert torch.isfinite(maps).all()
 
 
-def test_the_head_computes_in_fp32_behind_features_in_bf16():
-    branch, images = make_branch(), torch.rand(3, 1, 64, 64)
+@pytest.mark.parametrize("name", ["mobilenet_v2", *CAPSULES])
+def test_logits_are_computed_in_fp32_behind_features_in_bf16(name):
+    branch, images = make_branch(name), some_images(3)
     with torch.autocast("cpu", torch.bfloat16):
         pooled, logits = branch.pooled(images), branch(images)
-    assert pooled.dtype == torch.bfloat16
+    assert branch.feature_map(images).dtype == torch.float32
+    assert logits.dtype == torch.float32
     torch.testing.assert_close(logits, branch.head(pooled.float()), rtol=1e-6, atol=1e-6)
 
 
-def test_an_image_is_judged_alike_in_any_company():
-    branch = make_branch()
-    images = torch.rand(4, 1, 64, 64)
-    alone = torch.cat([branch(image[None]) for image in images])
-    torch.testing.assert_close(branch(images), alone, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("name", ALL)
+def test_an_image_is_judged_alike_in_any_company(name):
+    branch, images = make_branch(name), some_images(4)
+    with torch.inference_mode():
+        alone = torch.cat([branch(image[None]) for image in images])
+        torch.testing.assert_close(branch(images), alone, rtol=1e-3, atol=1e-4)
 
 
-def test_a_standardised_branch_does_not_see_exposure():
-    spec = BranchSpec("resnet18", FINDINGS, 16, 64, standardise=True)
-    branch = build_branch(spec, weights=None, seed=0).eval()
-    images = torch.rand(3, 1, 64, 64)
+@pytest.mark.parametrize("name", ["resnet18", "capsnet", "densenet121_capsnet"])
+def test_a_standardised_branch_does_not_see_exposure(name):
+    branch = make_branch(name, standardise=True)
+    images = some_images(3)
     exposure = torch.tensor([0.3, 0.6, 0.9]).view(3, 1, 1, 1)
     torch.testing.assert_close(
-        branch(images * exposure + 0.1), branch(images), rtol=1e-3, atol=1e-4
+        branch(images * exposure + 0.1), branch(images), rtol=1e-3, atol=1e-3
     )
     assert torch.isfinite(branch(torch.full((1, 1, 64, 64), 0.5))).all()
 
 
-def started(name, start):
-    branch, other = make_branch("resnet18", seed=1), make_branch(name, seed=2)
+@pytest.mark.parametrize("name", CAPSULES)
+def test_a_capsules_logit_is_the_logit_of_its_length(name):
+    branch, images = make_branch(name), some_images()
+    with torch.inference_mode():
+        pooled, logits = branch.pooled(images), branch(images)
+    capsules = pooled[:, :-14].unflatten(1, (14, 16))
+    lengths = capsules.norm(dim=2)
+    torch.testing.assert_close(logits.sigmoid(), lengths, rtol=1e-3, atol=1e-5)
+
+
+def test_no_prior_shifts_a_capsules_length():
+    branch, images = make_branch("capsnet"), some_images()
+    before = branch(images)
+    branch.start_at(torch.full((14,), -3.0))
+    assert torch.equal(branch(images), before)
+    plain = make_branch("resnet18")
+    plain.start_at(torch.full((14,), -3.0))
+    assert (plain.head.bias == -3).all()
+
+
+def test_a_cascades_mask_lays_its_cells_out_by_place():
+    """A cell of the 7 x 7 grid is a 4 x 4 square of the mask, where the cell is."""
+    branch = make_branch("resnet50_capsnet", size=224)
+    maps = torch.zeros(2, 2048, 7, 7)
+    maps[1, :, 2, 5] = 1.0
+    with torch.inference_mode():
+        masks = branch.readout.mask(maps)
+    assert masks.shape == (2, 1, 28, 28)
+    assert masks.min() > 0
+    assert masks.max() < 1
+    rows, columns = (masks[0, 0] != masks[1, 0]).nonzero(as_tuple=True)
+    assert (int(rows.min()), int(rows.max())) == (8, 11)
+    assert (int(columns.min()), int(columns.max())) == (20, 23)
+
+
+def started(name, start, mine="resnet18"):
+    branch, other = make_branch(mine, seed=1), make_branch(name, seed=2)
     adopt(branch, other.state_dict(), other.spec.about(), start=start)
     return branch, other
 
 
-def test_a_local_branch_may_start_as_the_global_one():
-    branch, other = started("resnet18", "global")
-    images = torch.rand(2, 1, 64, 64)
+@pytest.mark.parametrize("name", ["resnet18", *CAPSULES])
+def test_a_local_branch_may_start_as_the_global_one(name):
+    branch, other = started(name, "global", mine=name)
+    images = some_images()
     assert torch.equal(branch(images), other(images))
 
 
@@ -106,15 +166,25 @@ def test_a_local_branch_may_start_as_the_global_one():
 def test_a_branch_that_adopts_nothing_stays_as_it_was(name, start):
     branch, _ = started(name, start)
     before = make_branch("resnet18", seed=1)
-    images = torch.rand(2, 1, 64, 64)
+    images = some_images()
     assert torch.equal(branch(images), before(images))
 
 
-def test_a_checkpoint_brings_back_the_same_branch(tmp_path):
-    branch = make_branch(seed=3)
+def test_a_local_branch_that_the_global_one_does_not_fit_says_so():
+    branch, other = (
+        make_branch("timm:vit_tiny_patch16_224", size=32),
+        make_branch("timm:vit_tiny_patch16_224", size=64),
+    )
+    with pytest.raises(ParamsError, match=r"1 misshapen \['features.network.pos_embed"):
+        adopt(branch, other.state_dict(), other.spec.about(), start="global")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_checkpoint_brings_back_the_same_branch(tmp_path, name):
+    branch = make_branch(name, seed=3)
     write_checkpoint(branch.state_dict(), branch.spec.about(), tmp_path / "b.safetensors")
     again = restore_branch(*read_checkpoint(tmp_path / "b.safetensors"))
-    images = torch.rand(2, 1, 64, 64)
+    images = some_images()
     assert again.spec == branch.spec
     assert torch.equal(again(images), branch(images))
 

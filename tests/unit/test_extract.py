@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.extract import place_crops, seen_rows
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
+from pipeline.grid import tiles
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.params import CropParams
 
@@ -20,7 +22,8 @@ CROP = CropParams(method="attention", threshold=0.7, margin=0.1, min_side=0.3, s
 def placed(tmp_path, *grids):
     write_shards(({"attention": grid[None].astype(np.float16)} for grid in grids), tmp_path / "h")
     index = pd.DataFrame({"image_index": [f"{n}.png" for n in range(len(grids))]})
-    return place_crops(index, Shards(tmp_path / "h", "attention"), CROP)
+    maps = Maps(Shards(tmp_path / "h", "attention"), tiles(7))
+    return place_crops(index, maps, CROP)
 
 
 def test_a_map_that_points_nowhere_leaves_the_whole_image_and_says_so(tmp_path, caplog):

@@ -4,15 +4,24 @@ import dataclasses
 
 import pytest
 import torch
+from branches import ALL, make_branch, some_images
 from torch import nn
 
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.training.augment import to_unit
-from pipeline.training.examples import Examples, as_float
+from pipeline.params import LossParams
+from pipeline.training.augment import as_they_are
+from pipeline.training.examples import Examples
 from pipeline.training.fit import Recipe, Task, TrainingError, fit, predict_logits
-from pipeline.training.losses import build_loss
+from pipeline.training.losses import LOSSES, build_loss
 from pipeline.training.schedule import SCHEDULES, release, released_blocks
+
+NUMBERS = LossParams(
+    focal_gamma=2.0,
+    asymmetric_gamma_positive=1.0,
+    asymmetric_gamma_negative=4.0,
+    asymmetric_shift=0.05,
+)
 
 RECIPE = Recipe(
     epochs=3,
@@ -31,19 +40,20 @@ def vectors(rows, seed, split="train"):
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(rows, 20, generator=generator)
     targets = (inputs[:, :14] + 0.3 * torch.randn(rows, 14, generator=generator) > 0).float()
-    return Examples([f"{i}" for i in range(rows)], split, inputs, targets)
+    return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
 
 
 def images(rows, seed, split="train"):
     generator = torch.Generator().manual_seed(seed)
     inputs = torch.randint(0, 256, (rows, 1, 32, 32), generator=generator, dtype=torch.uint8)
     targets = (torch.rand(rows, 14, generator=generator) < 0.5).float()
-    return Examples([f"{i}" for i in range(rows)], split, inputs, targets)
+    return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
 
 
-def task(make, rows=64, prepare=as_float, augment=lambda inputs, _: inputs):
+def task(make, rows=64, augment=as_they_are, loss="bce"):
     train = make(rows, 0)
-    return Task(train, make(32, 1, "val"), prepare, augment, build_loss("bce", train.targets).loss)
+    fitted = build_loss(loss, train.targets, NUMBERS)
+    return Task(train, make(32, 1, "val"), fitted.loss, augment)
 
 
 def linear():
@@ -71,7 +81,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit():
     trained = []
     for _ in range(2):
         network = branch()
-        list(fit(network, task(images, rows=16, prepare=to_unit), RECIPE))
+        list(fit(network, task(images, rows=16), RECIPE))
         trained.append(network.state_dict())
     for name, value in trained[0].items():
         assert torch.equal(value, trained[1][name]), name
@@ -81,7 +91,7 @@ def test_the_weights_of_the_best_epoch_are_kept():
     network, what = linear(), task(vectors)
     recipe = dataclasses.replace(RECIPE, epochs=40, learning_rate=0.1, patience=40)
     epochs = list(fit(network, what, recipe))
-    logits = predict_logits(network, what.val.inputs, as_float, precision="fp32")
+    logits = predict_logits(network, what.val.inputs, precision="fp32")
     best = min(epoch.val_loss for epoch in epochs)
     assert float(what.loss(logits, what.val.targets)) == pytest.approx(best)
     assert best < epochs[-1].val_loss
@@ -95,14 +105,14 @@ def test_training_stops_when_patience_ends():
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_place():
-    poison = task(vectors, augment=lambda inputs, _: inputs * float("nan"))
+    poison = task(vectors, augment=lambda inputs, _: (inputs[0] * float("nan"),))
     with pytest.raises(TrainingError, match="step 1 of epoch 1"):
         list(fit(linear(), poison, RECIPE))
 
 
 def test_a_validation_loss_that_is_not_finite_stops_too():
     what = task(vectors)
-    poisoned = dataclasses.replace(what.val, inputs=what.val.inputs * float("inf"))
+    poisoned = dataclasses.replace(what.val, inputs=(what.val.inputs[0] * float("inf"),))
     with pytest.raises(TrainingError, match="validation loss is not finite after epoch 1"):
         list(fit(linear(), dataclasses.replace(what, val=poisoned), RECIPE))
 
@@ -113,22 +123,95 @@ def test_blocks_are_released_one_an_epoch_last_first():
     assert released_blocks(1, head_epochs=0, blocks=3) == 3
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
+def layers(block):
+    """Its modules, but for the lists in which those of timm's are kept."""
+    lists = (nn.ModuleList, nn.ParameterList)
+    return [module for module in block.modules() if not isinstance(module, lists)]
+
+
+def parameters_of(blocks):
+    return {id(p) for block in blocks for p in block.parameters()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_gradients_are_where_and_only_where_blocks_are_released(name):
+    network, images_ = make_branch(name), some_images(4)
+    total = len(network.blocks)
+    head = {id(p) for part in (network.readout, network.head) for p in part.parameters()}
+    for count in sorted({0, 1, total // 2, total}):
+        network.zero_grad()
+        release(network, count)
+        network(images_).square().sum().backward()
+        expected = head | parameters_of(network.blocks[total - count :])
+        found = {id(p) for p in network.parameters() if p.grad is not None}
+        assert found == expected
+        frozen, released = network.blocks[: total - count], network.blocks[total - count :]
+        assert not any(m.training for block in frozen for m in layers(block))
+        assert all(m.training for block in released for m in layers(block))
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_frozen_blocks_keep_weights_and_batchnorm_statistics(name):
-    network = branch(name)
+    """One epoch of the head alone, then one with the last block."""
+    network = make_branch(name, size=32)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    recipe = dataclasses.replace(RECIPE, head_epochs=2, epochs=3, patience=3)
-    epochs = fit(network, task(images, rows=16, prepare=to_unit), recipe)
-    [next(epochs) for _ in range(3)]
-    last = f"features.{list(network.features._modules)[-1]}."
-    moved = {k for k, v in network.state_dict().items() if not torch.equal(v.cpu(), before[k])}
-    assert all(key.startswith(("head.", last)) for key in moved)
-    assert {"head.weight"} < moved
+    recipe = dataclasses.replace(RECIPE, head_epochs=1, epochs=2, patience=3, learning_rate=0.001)
+    epochs = fit(network, task(images, rows=8), recipe)
+    movable = {id(v) for part in (network.readout, network.head) for v in part.parameters()}
+    for released in (0, 1):
+        assert next(epochs).released_blocks == released
+        state = network.state_dict(keep_vars=True)
+        moved = {key: id(v) for key, v in state.items() if not torch.equal(v.cpu(), before[key])}
+        assert set(moved.values()) <= movable
+        assert moved
+        last = network.blocks[-1]
+        movable |= {id(v) for v in (*last.parameters(), *last.buffers())}
+
+
+def test_optimiser_and_scheduler_keep_their_state_when_blocks_are_released(monkeypatch):
+    """Every parameter has one optimiser for good: what has been learnt of it is not forgotten."""
+    seen = []
+    step = torch.optim.AdamW.step
+
+    def watched(self, *args, **kwargs):
+        done = step(self, *args, **kwargs)
+        head = next(p for p in self.param_groups[0]["params"] if p.shape == (14, 1280))
+        seen.append((id(self), float(self.state[head]["step"]), len(self.state)))
+        return done
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    recipe = dataclasses.replace(RECIPE, head_epochs=1, epochs=3)
+    list(fit(branch(), task(images, rows=16), recipe))
+    optimizers, steps, known = zip(*seen, strict=True)
+    assert len(set(optimizers)) == 1
+    assert list(steps) == [1, 2, 3, 4, 5, 6]
+    assert known[0] == known[1] == 2  # weight and bias of the head
+    assert known[1] < known[2] < known[4]
+
+
+def test_dropout_and_stochastic_depth_follow_the_seed():
+    trained = []
+    for _ in range(2):
+        torch.manual_seed(len(trained))  # whatever else has drawn numbers before
+        network = make_branch("convnext_tiny", size=32)
+        list(fit(network, task(images, rows=8), dataclasses.replace(RECIPE, epochs=1)))
+        trained.append(network.state_dict())
+    assert all(torch.equal(value, trained[1][key]) for key, value in trained[0].items())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", ["mobilenet_v2", "capsnet", "mobilenet_v2_capsnet"])
+def test_every_loss_falls_on_every_kind_of_branch(loss, name):
+    network, what = make_branch(name, size=32), task(images, rows=16, loss=loss)
+    network.start_at(torch.zeros(14))
+    recipe = dataclasses.replace(RECIPE, epochs=4, batch_size=16, learning_rate=0.001)
+    epochs = list(fit(network, what, recipe))
+    assert epochs[-1].train_loss < epochs[0].train_loss
 
 
 def test_the_learning_rate_falls_once_when_the_first_block_is_released():
     recipe = dataclasses.replace(RECIPE, head_epochs=2, epochs=4)
-    epochs = list(fit(branch(), task(images, rows=16, prepare=to_unit), recipe))
+    epochs = list(fit(branch(), task(images, rows=16), recipe))
     rates = [epoch.learning_rate for epoch in epochs]
     assert rates == pytest.approx([0.01, 0.01, 0.002, 0.002])
     assert [epoch.released_blocks for epoch in epochs] == [0, 0, 1, 2]

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 from made_results import made_boxes, made_crops, made_heatmaps, made_index, made_splits
 
+from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.grid import tiles
 from pipeline.results.cases import boxed_cases
 from pipeline.results.localisation import finding_map, iou_rows, localise
 
@@ -79,7 +81,7 @@ def test_a_constant_place_per_finding_is_found_without_looking(table):
 def test_a_map_per_finding_is_read_by_the_findings_name(tmp_path):
     rows = [{"cam": np.arange(14, dtype=np.float16).reshape(14, 1, 1)}]
     write_shards(rows, tmp_path / "m")
-    maps = Shards(tmp_path / "m", "cam")
+    maps = Maps(Shards(tmp_path / "m", "cam"), tiles(1))
     assert [finding_map(maps, 0, finding)[0, 0] for finding in FINDINGS] == list(range(14))
 
 

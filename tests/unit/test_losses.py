@@ -2,9 +2,18 @@
 
 import pytest
 import torch
+from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.errors import CohortError, ParamsError
+from pipeline.params import LossParams
 from pipeline.training.losses import LOSSES, build_loss
+
+NUMBERS = LossParams(
+    focal_gamma=2.0,
+    asymmetric_gamma_positive=1.0,
+    asymmetric_gamma_negative=4.0,
+    asymmetric_shift=0.05,
+)
 
 
 def targets(seed=0, rows=200):
@@ -17,7 +26,7 @@ def targets(seed=0, rows=200):
 @pytest.mark.parametrize("name", LOSSES)
 def test_no_constant_has_less_loss_than_the_prior(name):
     truth = targets()
-    fitted = build_loss(name, truth)
+    fitted = build_loss(name, truth, NUMBERS)
     at_prior = fitted.loss(fitted.prior_logits.expand_as(truth), truth)
     for step in (-0.1, 0.1):
         moved = (fitted.prior_logits + step).expand_as(truth)
@@ -27,7 +36,7 @@ def test_no_constant_has_less_loss_than_the_prior(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_the_mean_over_a_batch(name):
     truth, logits = targets(), torch.randn(200, 14)
-    loss = build_loss(name, truth).loss
+    loss = build_loss(name, truth, NUMBERS).loss
     halves = (loss(logits[:100], truth[:100]) + loss(logits[100:], truth[100:])) / 2
     torch.testing.assert_close(loss(logits, truth), halves)
 
@@ -35,7 +44,7 @@ def test_a_loss_is_the_mean_over_a_batch(name):
 def test_positives_weigh_the_inverse_of_their_prevalence():
     truth = torch.zeros(10, 14)
     truth[0] = 1
-    loss = build_loss("weighted_bce", truth).loss
+    loss = build_loss("weighted_bce", truth, NUMBERS).loss
     at_zero = torch.zeros(1, 14)
     ratio = loss(at_zero, torch.ones(1, 14)) / loss(at_zero, torch.zeros(1, 14))
     torch.testing.assert_close(ratio, torch.tensor(10.0))
@@ -46,9 +55,77 @@ def test_a_finding_that_never_varies_is_named(name):
     truth = targets()
     truth[:, 13] = 0
     with pytest.raises(CohortError, match="no network can learn Hernia"):
-        build_loss(name, truth)
+        build_loss(name, truth, NUMBERS)
 
 
 def test_an_unknown_loss_is_refused():
     with pytest.raises(ParamsError, match=r"train\.loss: unknown 'mse'; expected one of bce"):
-        build_loss("mse", targets())
+        build_loss("mse", targets(), NUMBERS)
+
+
+@pytest.mark.parametrize("name", ["bce", "weighted_bce"])
+def test_the_prior_of_a_cross_entropy_is_known_in_closed_form(name):
+    truth = targets()
+    share = truth.mean(dim=0)
+    expected = {"bce": torch.logit(share), "weighted_bce": -torch.log(1 - share)}[name]
+    found = build_loss(name, truth, NUMBERS).prior_logits
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_and_gradients_are_finite_at_any_logit(name):
+    logits = torch.tensor([-1e4, -100.0, -17.0, 0.0, 17.0, 100.0, 1e4]).repeat(14, 1).T
+    for truth in (torch.zeros(7, 14), torch.ones(7, 14)):
+        asked = logits.clone().requires_grad_()
+        value = build_loss(name, targets(), NUMBERS).loss(asked, truth)
+        value.backward()
+        assert torch.isfinite(value)
+        assert torch.isfinite(asked.grad).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_better_logit_never_costs_more(name):
+    loss = build_loss(name, targets(), NUMBERS).loss
+    steps = torch.linspace(-6, 6, 60)
+    for sign, truth in ((1, torch.ones(1, 14)), (-1, torch.zeros(1, 14))):
+        costs = torch.stack([loss((sign * z).expand(1, 14), truth) for z in steps])
+        assert (costs.diff() <= 1e-6).all()
+        assert costs[-1] < costs[0]
+
+
+def without(**numbers):
+    return NUMBERS.model_copy(update=numbers)
+
+
+def test_focal_loss_without_its_gamma_is_cross_entropy():
+    truth, logits = targets(), torch.randn(200, 14)
+    focal = build_loss("focal", truth, without(focal_gamma=0.0)).loss
+    torch.testing.assert_close(
+        focal(logits, truth), build_loss("bce", truth, NUMBERS).loss(logits, truth)
+    )
+
+
+def test_focal_loss_is_torchvisions():
+    truth, logits = targets(), torch.randn(200, 14)
+    expected = sigmoid_focal_loss(logits, truth, alpha=-1, gamma=2.0, reduction="mean")
+    torch.testing.assert_close(build_loss("focal", truth, NUMBERS).loss(logits, truth), expected)
+
+
+def test_asymmetric_loss_is_its_papers_equations():
+    truth, logits = targets(), torch.randn(200, 14)
+    p = logits.sigmoid()
+    shifted = (p - 0.05).clamp(min=0)
+    positive = (1 - p) * p.log()
+    negative = shifted**4 * (1 - shifted).log()
+    expected = -(truth * positive + (1 - truth) * negative).mean()
+    found = build_loss("asymmetric", truth, NUMBERS).loss(logits, truth)
+    torch.testing.assert_close(found, expected)
+
+
+def test_margin_loss_is_nothing_for_lengths_beyond_its_margins():
+    loss = build_loss("margin", targets(), NUMBERS).loss
+    truth = torch.tensor([[1.0, 0.0] * 7])
+    length = torch.tensor([[0.91, 0.09] * 7])
+    assert loss(torch.logit(length), truth) == 0
+    half = loss(torch.zeros(1, 14), truth)
+    torch.testing.assert_close(half, torch.tensor((0.4**2 + 0.5 * 0.4**2) / 2))

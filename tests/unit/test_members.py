@@ -5,15 +5,23 @@ import pandas as pd
 import pytest
 
 from pipeline.artifacts.curves import COLUMNS
+from pipeline.artifacts.files import write_json
 from pipeline.artifacts.members import (
     read_member_crops,
     read_member_curves,
     read_member_heatmaps,
     read_member_predictions,
+    read_member_pretraining,
+)
+from pipeline.artifacts.reconstructions import (
+    Pretraining,
+    Reconstruction,
+    write_reconstructions,
 )
 from pipeline.artifacts.tables import write_crop_boxes, write_predictions
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
+from pipeline.grid import tiles
 
 NAMES = ["model", "b", "a"]
 BRANCHES = ["global", "local", "fusion"]
@@ -32,6 +40,8 @@ def folder(tmp_path):
             curve.to_csv(tmp_path / name / f"{branch}.csv", index=False)
         write_crop_boxes(pd.DataFrame(crop | {"source": ["cam"]}), tmp_path / f"{name}.parquet")
         np.save(tmp_path / name / "cam-00000.npy", np.zeros((1, 14, 2, 2), np.float16))
+        write_json(tiles(2).about(), tmp_path / name / "grid.json")
+        write_reconstructions(None, tmp_path / "capsnets" / name)
     return tmp_path
 
 
@@ -44,6 +54,20 @@ def test_systems_are_the_named_members_branches_in_the_order_of_the_names(folder
 @pytest.mark.parametrize("read", [read_member_crops, read_member_heatmaps])
 def test_crops_and_heatmaps_are_those_of_the_named_members(folder, read):
     assert list(read(folder, NAMES)) == NAMES
+
+
+def test_only_members_with_a_cascade_have_been_pretrained(folder):
+    assert read_member_pretraining(folder / "capsnets", NAMES) == {}
+    picture = np.arange(784, dtype=np.uint8).reshape(28, 28)
+    drawn = Reconstruction("a.png", "Mass", picture, picture.T.copy())
+    write_reconstructions(Pretraining(3, 0.7, [drawn, drawn]), folder / "capsnets/b")
+    (name, found), *others = read_member_pretraining(folder / "capsnets", NAMES).items()
+    assert (name, others) == ("b", [])
+    assert (found.epochs, found.val_auroc, len(found.examples)) == (3, 0.7, 2)
+    one = found.examples[1]
+    assert (one.image_index, one.finding) == ("a.png", "Mass")
+    np.testing.assert_array_equal(one.image, picture)
+    np.testing.assert_array_equal(one.decoded, picture.T)
 
 
 def test_one_branch_can_be_asked_for(folder):

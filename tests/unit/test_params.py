@@ -11,7 +11,8 @@ from pydantic import BaseModel
 from pipeline import params
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
-from pipeline.networks.backbone import BACKBONES
+from pipeline.networks.fusion import HEADS
+from pipeline.networks.zoo import BACKBONES, CASCADES
 from pipeline.params import Params, load_params, parse_params
 from pipeline.training.losses import LOSSES
 from pipeline.training.schedule import SCHEDULES
@@ -61,10 +62,6 @@ def test_every_params_file_is_valid(path):
             {"ensemble__members": ["model", "second", "third", "fourth"]},
             "yaml: fourth: missing; ensemble.members names it",
         ),
-        (
-            {"ensemble__members": ["model", "second"]},
-            "third: unknown key; if it is a member, add it to ensemble.members",
-        ),
         ({"weights": {"resnet18": "none"}}, "weights: unknown key; expected one of seed, .*, mod"),
         ({"trian": {"epochs": 3}}, r"trian: unknown key; did you mean train\?"),
         ({"members": {}}, "members: unknown key"),
@@ -78,9 +75,12 @@ def test_every_params_file_is_valid(path):
         ({"ensemble__members": {"second": {}}}, "ensemble.members: input should be a valid list"),
         ({"ensemble__members": ["model", 2]}, "ensemble.members.1: input should be a valid str"),
         ({"ensemble": None}, "ensemble: input should be a valid dict"),
-        ({"model__global": "resnet81"}, "model.global: .* 'resnet18' .*found 'resnet81'"),
+        ({"model__global": "resnet81"}, r"model.global: .* did you mean resnet18\?.*'resnet81'"),
+        ({"model__local": "densenet121_capsent"}, r"did you mean densenet121_capsnet\?"),
+        ({"model__local": "capsnet_capsnet"}, "model.local: unknown backbone"),
+        ({"model__local": "timm:"}, "model.local: unknown backbone"),
         ({"local__schedule": "onecycle"}, "local.schedule: .* 'one_cycle'"),
-        ({"train__loss": "focal"}, "train.loss: .* 'bce'"),
+        ({"train__loss": "focalloss"}, "train.loss: .* 'bce'"),
         ({"heatmap__methods": ["attention", "gradcam"]}, r"heatmap.methods.1: .* 'cam'"),
         (
             {"heatmap__methods": ["cam"]},
@@ -151,7 +151,7 @@ def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_nam
 @pytest.mark.parametrize(
     ("names", "entries"),
     [
-        (params.Backbone, BACKBONES),
+        (params.FusionHead, HEADS),
         (params.HeatmapMethod, HEATMAPS),
         (params.LossName, LOSSES),
         (params.ScheduleName, SCHEDULES),
@@ -159,6 +159,18 @@ def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_nam
 )
 def test_the_names_that_params_admit_are_the_entries_that_there_are(names, entries):
     assert get_args(names) == tuple(entries)
+
+
+def test_the_backbones_that_params_admit_are_the_entries_that_there_are():
+    assert tuple(BACKBONES) == params.BACKBONES
+    for name in (*BACKBONES, *CASCADES, "timm:resnet34", "timm:resnet34_capsnet"):
+        assert parse_params(changed(model__global=name)).members["model"].global_ == name
+
+
+def test_a_member_that_does_not_vote_may_stay_in_the_file():
+    cfg = parse_params(changed(ensemble__members=["model", "second"]))
+    assert cfg.ensemble.members == ["model", "second"]
+    assert list(cfg.members) == ["model", "second", "third"]
 
 
 def test_all_faults_are_named_at_once():

@@ -20,6 +20,7 @@ from made_results import (
 )
 
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.grid import tiles
 from pipeline.results.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.evaluation import evaluate
 from pipeline.results.localisation import localise
@@ -79,7 +80,7 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
         for i, name in enumerate(["test", "train", "val"])
     }
     curves = {"model.global": curve, "model.fusion": curve}
-    return Figures(evaluation.metrics, iou, counts, curves)
+    return Figures(evaluation.metrics, iou, counts, curves, pretraining={})
 
 
 def render(cohort, figures, *, examples=2):
@@ -223,13 +224,13 @@ def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
 
 def test_an_empty_heatmap_leaves_the_radiograph_as_it_is():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
-    assert (overlay(image, np.zeros((2, 2), np.float32)) == image[:, :, None]).all()
+    assert (overlay(image, np.zeros((2, 2), np.float32), tiles(2)) == image[:, :, None]).all()
 
 
 def test_the_overlay_is_where_the_heatmap_is():
     heatmap = np.zeros((4, 4), np.float32)
     heatmap[0, 3] = 7
-    coloured = (overlay(np.zeros((64, 64), np.uint8), heatmap) > 0).any(axis=2)
+    coloured = (overlay(np.zeros((64, 64), np.uint8), heatmap, tiles(4)) > 0).any(axis=2)
     assert coloured[:10, 54:].all()
     assert not coloured[32:, :].any()
 

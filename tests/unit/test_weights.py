@@ -1,48 +1,146 @@
-"""Pretrained weights: all of them or none."""
+"""Pretrained weights: all that a branch keeps, or none."""
 
+import hashlib
+import logging
 import pickle
 import urllib.error
 from pathlib import Path
 
 import pytest
 import torch
+from branches import ALL, CAPSULES, CASCADES, LINEAR, make_branch, some_images
 from safetensors.torch import save_file
 
-from pipeline.artifacts.checkpoints import read_checkpoint
-from pipeline.artifacts.pretrained import read_weights
+from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.findings import FINDINGS
-from pipeline.networks.backbone import BACKBONES, build_backbone
+from pipeline.networks.autoencoder import build_autoencoder
 from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.pretrained import read_weights
+from pipeline.networks.weights import Weights
+from pipeline.networks.zoo import build_backbone
 
 SHARED = Path(__file__).parents[2] / "../shared"
 
 
-@pytest.mark.parametrize("name", BACKBONES)
-def test_weights_arrive_and_the_classifier_does_not(name):
-    source = build_backbone(name, output_stride=32)
-    spec = BranchSpec(name, FINDINGS, 32, 64, standardise=False)
-    branch = build_branch(spec, weights=source.network.state_dict(), seed=9)
-    for ours, theirs in zip(
-        branch.features.parameters(), source.features.parameters(), strict=True
-    ):
-        assert torch.equal(ours, theirs)
-    assert branch.head.out_features == len(FINDINGS)
+def spec_of(name, findings=FINDINGS, size=64):
+    return BranchSpec(name, findings, 32, size, standardise=False)
+
+
+def published(name):
+    """A state dict as its publisher would give it away, with statistics that are not 0 and 1."""
+    network = build_backbone(
+        name.removesuffix("_capsnet"), output_stride=32, input_size=64
+    ).network
+    generator = torch.Generator().manual_seed(5)
+    return {
+        key: torch.rand(value.shape, generator=generator) if value.is_floating_point() else value
+        for key, value in network.state_dict().items()
+    }
+
+
+@pytest.mark.parametrize("name", [*LINEAR, *CASCADES])
+def test_published_weights_arrive_and_the_classifier_does_not(name):
+    weights = published(name)
+    branch = build_branch(spec_of(name), weights=Weights(weights, None), seed=9)
+    given = {hash(value.numpy().tobytes()) for value in weights.values()}
+    for key, value in branch.features.state_dict().items():
+        assert hash(value.numpy().tobytes()) in given, key
+    assert branch.head.weight.shape[0] == len(FINDINGS)
 
 
 @pytest.mark.parametrize("fault", ["missing", "unexpected", "misshapen"])
 def test_weights_that_do_not_fit_are_refused_and_nothing_is_loaded(fault):
-    weights = dict(build_backbone("resnet18", output_stride=32).network.state_dict())
+    weights = published("resnet18")
     if fault == "missing":
         del weights["layer1.0.conv1.weight"]
     elif fault == "unexpected":
         weights["layer9.weight"] = torch.zeros(1)
     else:
         weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
-    with pytest.raises(ParamsError, match=f"1 {fault}"):
-        build_branch(
-            BranchSpec("resnet18", FINDINGS, 32, 64, standardise=False), weights=weights, seed=0
-        )
+    with pytest.raises(ParamsError, match=rf"do not fit resnet18: 1\d\d of 120.*1 {fault}"):
+        build_branch(spec_of("resnet18"), weights=Weights(weights, None), seed=0)
+
+
+def test_what_was_loaded_and_what_was_left_out_is_said(caplog):
+    weights = published("resnet18")
+    del weights["bn1.num_batches_tracked"]
+    with caplog.at_level(logging.INFO):
+        build_branch(spec_of("resnet18"), weights=Weights(weights, None), seed=0)
+    assert "119 of 120 tensors of resnet18 loaded" in caplog.text
+    assert "not in the file: 1 step counters" in caplog.text
+    assert "left out, being of another classifier or input: fc.bias, fc.weight" in caplog.text
+
+
+def test_weights_of_a_wrapped_network_and_of_old_densenets_are_recognised():
+    weights = published("densenet121")
+    old = {
+        "module." + key.replace(".norm1.", ".norm.1.").replace(".conv2.", ".conv.2."): value
+        for key, value in weights.items()
+    }
+    assert any(".norm.1." in key for key in old)
+    branches = [
+        build_branch(spec_of("densenet121"), weights=Weights(one, None), seed=9)
+        for one in (weights, old)
+    ]
+    images = some_images()
+    assert torch.equal(branches[0].feature_map(images), branches[1].feature_map(images))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_branch_of_this_project_can_be_the_start_of_another(tmp_path, name):
+    first = make_branch(name, seed=3)
+    write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")
+    weights = read_weights(str(tmp_path / "b.safetensors"), name)
+    second = build_branch(first.spec, weights=weights, seed=9).eval()
+    images = some_images()
+    assert torch.equal(first(images), second(images))
+
+
+def test_a_branch_with_other_findings_gives_its_features_alone(tmp_path, caplog):
+    first = make_branch("resnet18", seed=3, findings=("Cat", "Dog"))
+    write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")
+    weights = read_weights(str(tmp_path / "b.safetensors"), "resnet18")
+    with caplog.at_level(logging.INFO):
+        second = build_branch(spec_of("resnet18"), weights=weights, seed=9).eval()
+    images = some_images()
+    assert torch.equal(first.feature_map(images), second.feature_map(images))
+    assert "head.bias, head.weight" in caplog.text
+
+
+def test_a_plain_branch_can_be_the_start_of_its_cascade(tmp_path):
+    first = make_branch("resnet18", seed=3)
+    write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")
+    weights = read_weights(str(tmp_path / "b.safetensors"), "resnet18_capsnet")
+    second = build_branch(spec_of("resnet18_capsnet"), weights=weights, seed=9).eval()
+    images = some_images()
+    assert torch.equal(first.feature_map(images), second.feature_map(images))
+
+
+def test_a_branch_with_another_backbone_is_refused(tmp_path):
+    first = make_branch("resnet18")
+    write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")
+    weights = read_weights(str(tmp_path / "b.safetensors"), "mobilenet_v2")
+    with pytest.raises(ParamsError, match="of a branch with resnet18, expected mobilenet_v2"):
+        build_branch(spec_of("mobilenet_v2"), weights=weights, seed=0)
+
+
+def test_a_fusion_head_is_no_start_for_a_branch(tmp_path):
+    write_checkpoint({"head.bias": torch.zeros(1)}, {"head": "linear"}, tmp_path / "f.safetensors")
+    with pytest.raises(ArtifactError, match="is of this project, but not of a branch"):
+        read_weights(str(tmp_path / "f.safetensors"), "resnet18")
+
+
+def test_a_cascade_starts_with_the_pretrained_capsnet_and_no_other_branch_does():
+    state = build_autoencoder(14, seed=4).capsnet.state_dict()
+    branch = build_branch(spec_of("resnet18_capsnet"), weights=None, capsnet=state, seed=0)
+    for key, value in branch.readout.capsnet.state_dict().items():
+        assert torch.equal(value, state[key]), key
+    for name in ("resnet18", "capsnet"):
+        with pytest.raises(ParamsError, match="is for cascades"):
+            build_branch(spec_of(name), weights=None, capsnet=state, seed=0)
+    for name in ("resnet18", *CAPSULES):
+        build_branch(spec_of(name), weights=None, capsnet={}, seed=0)
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
@@ -64,18 +162,41 @@ def test_a_file_without_a_state_dict_is_named(tmp_path, content):
         read_weights(str(path), "resnet18")
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ArtifactError, match=r"no\.pth: no such file"):
+def test_a_state_dict_may_lie_in_a_training_checkpoint(tmp_path):
+    torch.save({"epoch": 3, "state_dict": {"a": torch.ones(1)}}, tmp_path / "w.pth")
+    assert read_weights(str(tmp_path / "w.pth"), "resnet18").state.keys() == {"a"}
+
+
+def test_a_missing_file_is_named_and_none_is_none(tmp_path):
+    with pytest.raises(ArtifactError, match=r"no\.pth: no such file; params.yaml names"):
         read_weights(str(tmp_path / "no.pth"), "resnet18")
     assert read_weights("none", "resnet18") is None
 
 
-def test_imagenet_is_torchvisions_own_file_in_its_own_cache(tmp_path, monkeypatch):
+def test_a_digest_behind_the_path_says_which_file_is_meant(tmp_path):
+    path = tmp_path / "w.pth"
+    torch.save({"a": torch.ones(1)}, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for said in (digest, digest[:12], digest.upper()):
+        assert read_weights(f"{path}@sha256:{said}", "resnet18") is not None
+    with pytest.raises(ArtifactError, match=rf"another file.*is {digest}, expected 0123"):
+        read_weights(f"{path}@sha256:0123", "resnet18")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("resnet18", "resnet18-f37072fd.pth"),
+        ("resnext101_capsnet", "resnext101_32x8d-8ba56ff5.pth"),
+        ("mobilenet_v3", "mobilenet_v3_large-8738ca79.pth"),
+    ],
+)
+def test_imagenet_is_torchvisions_own_file_in_its_own_cache(tmp_path, monkeypatch, name, file):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    cached = tmp_path / "checkpoints/resnet18-f37072fd.pth"
+    cached = tmp_path / "checkpoints" / file
     cached.parent.mkdir()
     torch.save({"conv1.weight": torch.ones(1)}, cached)
-    assert read_weights("imagenet", "resnet18") == {"conv1.weight": torch.ones(1)}
+    assert read_weights("imagenet", name).state == {"conv1.weight": torch.ones(1)}
 
 
 def test_imagenet_without_a_network_names_the_file_and_where_to_put_it(tmp_path, monkeypatch):
@@ -84,15 +205,35 @@ def test_imagenet_without_a_network_names_the_file_and_where_to_put_it(tmp_path,
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(ArtifactError, match=r"put resnet18-f37072fd\.pth into"):
-        read_weights("imagenet", "resnet18")
+    for name in LINEAR:
+        if not name.startswith("timm:"):
+            with pytest.raises(
+                ArtifactError, match=r"put \w+-[0-9a-f]{8}\.pth into .*checkpoints"
+            ):
+                read_weights("imagenet", name)
+
+
+def test_timms_weights_without_a_network_say_how_to_bring_them(monkeypatch):
+    def offline(*_args, **_kwargs):
+        raise OSError("no route to the hub")
+
+    monkeypatch.setattr("timm.create_model", offline)
+    with pytest.raises(
+        ArtifactError, match=r"no route.*create_model\('resnet18', pretrained=True"
+    ):
+        read_weights("imagenet", "timm:resnet18")
+
+
+def test_a_capsnet_has_no_imagenet_weights():
+    with pytest.raises(ArtifactError, match="no ImageNet weights for capsnet; say none"):
+        read_weights("imagenet", "capsnet")
 
 
 def test_a_foreign_safetensors_file_is_no_checkpoint(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(ArtifactError, match="not made by this project"):
         read_checkpoint(tmp_path / "a.safetensors")
-    assert read_weights(str(tmp_path / "a.safetensors"), "x").keys() == {"a"}
+    assert read_weights(str(tmp_path / "a.safetensors"), "resnet18").state.keys() == {"a"}
 
 
 def test_the_real_imagenet_file_loads():
@@ -100,7 +241,6 @@ def test_the_real_imagenet_file_loads():
     if not path.is_file():
         pytest.skip("no real weights beside the checkout")
     weights = read_weights(str(path), "mobilenet_v2")
-    branch = build_branch(
-        BranchSpec("mobilenet_v2", FINDINGS, 16, 96, standardise=False), weights=weights, seed=0
-    )
-    assert torch.equal(branch.features[0][0].weight, weights["features.0.0.weight"])
+    for name in ("mobilenet_v2", "mobilenet_v2_capsnet"):
+        branch = build_branch(spec_of(name, size=96), weights=weights, seed=0)
+        assert torch.equal(branch.features[0][0].weight, weights.state["features.0.0.weight"])

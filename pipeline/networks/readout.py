@@ -1,0 +1,119 @@
+"""From feature maps to the vector that is classified, and back to where its evidence lies."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline.networks.capsule import SIDE, CapsNet, ClassCapsules, length_logits, squash
+
+_MASK_SCALE = 4  # 7 x 7 cells, of 224 pixels at stride 32, become 28 x 28
+
+
+class Lengths(nn.Module):
+    """The head of a capsule branch: picks the logits. Linear, and nothing in it is learnt."""
+
+    def __init__(self, pooled: int, findings: int) -> None:
+        super().__init__()
+        picks = torch.cat([torch.zeros(findings, pooled - findings), torch.eye(findings)], dim=1)
+        self.register_buffer("weight", picks)
+        self.register_buffer("bias", torch.zeros(findings))
+        self.weight: Tensor
+        self.bias: Tensor
+
+    def forward(self, pooled: Float[Tensor, "b d"]) -> Float[Tensor, "b f"]:
+        """Logits."""
+        return functional.linear(pooled, self.weight, self.bias)
+
+
+class GlobalAverage(nn.Module):
+    """The mean of each feature map over its cells."""
+
+    def forward(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k"]:
+        """One value per channel."""
+        return feature_map.mean(dim=(2, 3))
+
+    def evidence(
+        self, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
+    ) -> Float[Tensor, "b f h w"]:
+        """What each cell adds to each logit: `sum_k w_k A_k`, whose mean is logit - bias."""
+        return torch.einsum("bkhw,fk->bfhw", feature_map, head.weight)
+
+
+class Capsules(nn.Module):
+    """A capsule per finding, read from the first layer's maps; its logit is its own length.
+
+    The vector is `[squashed capsules (f x 16), their length logits (f)]`: all that routing has
+    found goes to the fusion head, and the head of the branch (`Lengths`) picks the logits.
+    """
+
+    def __init__(self, findings: int) -> None:
+        super().__init__()
+        self.classes = ClassCapsules(findings)
+
+    def forward(self, feature_map: Float[Tensor, "b k 20 20"]) -> Float[Tensor, "b d"]:
+        """Capsules and logits, in fp32."""
+        return _capsule_vector(self.classes(feature_map))
+
+    def evidence(
+        self, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
+    ) -> Float[Tensor, "b f h w"]:
+        """`sum_k A_k * dy/dA_k` per cell, times the number of cells; see `_by_gradient`."""
+        return _by_gradient(self, feature_map, head)
+
+
+class CapsuleCascade(nn.Module):
+    """A backbone's feature maps as a 28 x 28 mask, and a CapsNet on that (the cascades).
+
+    16 channels of a 7 x 7 grid are as many numbers as a 28 x 28 mask has, and laid out by place
+    (pixel shuffle) they are one, on which a cell still means the part of the radiograph that it
+    meant before. Another grid's mask is resized to 28 x 28. The sigmoid gives the CapsNet, which
+    was pretrained on radiographs, the grey levels in [0, 1] that it knows.
+    """
+
+    def __init__(self, channels: int, findings: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(channels, _MASK_SCALE**2, kernel_size=1)
+        self.capsnet = CapsNet(findings)
+
+    def mask(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b 1 28 28"]:
+        """What the CapsNet sees."""
+        mask = functional.pixel_shuffle(self.project(feature_map), _MASK_SCALE).sigmoid().float()
+        if mask.shape[-2:] == (SIDE, SIDE):
+            return mask
+        return functional.interpolate(mask, (SIDE, SIDE), mode="bilinear", antialias=True)
+
+    def forward(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b d"]:
+        """Capsules and logits, in fp32, as those of `Capsules`."""
+        return _capsule_vector(self.capsnet(self.mask(feature_map)))
+
+    def evidence(
+        self, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
+    ) -> Float[Tensor, "b f h w"]:
+        """`sum_k A_k * dy/dA_k` per cell, times the number of cells; see `_by_gradient`."""
+        return _by_gradient(self, feature_map, head)
+
+
+Readout = GlobalAverage | Capsules | CapsuleCascade
+
+
+def _capsule_vector(capsules: Float[Tensor, "b j e"]) -> Float[Tensor, "b d"]:
+    capsules = capsules.float()
+    return torch.cat([squash(capsules).flatten(1), length_logits(capsules)], dim=1)
+
+
+def _by_gradient(
+    readout: nn.Module, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
+) -> Float[Tensor, "b f h w"]:
+    """Evidence of a readout that is not linear (HiResCAM, arXiv:2011.08891).
+
+    For global average pooling and a linear head it is `GlobalAverage.evidence` exactly.
+    """
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        maps = feature_map.detach().clone().requires_grad_()
+        logits = head(readout(maps))
+        found = [
+            torch.autograd.grad(one.sum(), maps, retain_graph=True)[0] for one in logits.unbind(1)
+        ]
+    cells = maps.shape[2] * maps.shape[3]
+    return torch.stack([(maps.detach() * one).sum(dim=1) * cells for one in found], dim=1)

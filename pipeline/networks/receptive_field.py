@@ -1,0 +1,82 @@
+"""Where the cells of a network's feature maps look, from its layers."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.grid import Grid, tiles
+from pipeline.networks.dilation import DilatedAverage
+
+
+@dataclass
+class _Walk:
+    """Receptive-field arithmetic along the layers as they are executed."""
+
+    size: int
+    """Side of the maps that the next layer must take; others lie beside the main path."""
+    step: float = 1.0
+    """Pixels of the input between neighbouring cells."""
+    centre: float = 0.0
+    """Pixel of the input at the centre of the first cell."""
+    hooks: list[Any] = field(default_factory=list)
+
+    def see(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        taken = inputs[0].shape[-1] - getattr(layer, "widened", 0)
+        given = output.shape[-1]
+        if taken != self.size:
+            return
+        shift, factor = _geometry(layer, taken, given)
+        self.centre += shift * self.step
+        self.step *= factor
+        self.size = given
+
+
+_LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, DilatedAverage)
+
+
+def measure_grid(features: nn.Module, images: Tensor) -> tuple[Tensor, Grid]:
+    """Feature maps of square `images`, and where their cells look.
+
+    By the arithmetic of receptive fields (Araujo et al., Distill 2019) along the layers that run;
+    where those do not add up to the maps' size (a transformer's, which have one layer and then
+    tokens), cells are taken for equal tiles.
+    """
+    walk = _Walk(images.shape[-1])
+    for layer in features.modules():
+        if isinstance(layer, _LAYERS) and not _squeezes(layer):
+            walk.hooks.append(layer.register_forward_hook(walk.see))
+    was_training = features.training
+    with torch.no_grad():
+        maps: Tensor = features.eval()(images)
+    features.train(was_training)
+    for hook in walk.hooks:
+        hook.remove()
+    side = images.shape[-1]
+    if walk.size != maps.shape[-1]:
+        return maps, tiles(maps.shape[-1])
+    return maps, Grid(first=(walk.centre + 0.5) / side, step=walk.step / side)
+
+
+def _squeezes(layer: nn.Module) -> bool:
+    """Whether a pooling takes the mean of the whole map, as squeeze-and-excitation does."""
+    return isinstance(layer, nn.AdaptiveAvgPool2d) and layer.output_size in {1, (1, 1)}
+
+
+def _geometry(layer: nn.Module, taken: int, given: int) -> tuple[float, float]:
+    """Centre of a layer's first output in cells of its input, and its stride."""
+    if isinstance(layer, nn.AdaptiveAvgPool2d):
+        factor = taken / given
+        return (factor - 1) / 2, factor
+    if isinstance(layer, DilatedAverage):
+        return layer.dilation / 2, 1.0
+    kernel, stride, padding, dilation = (
+        _first(getattr(layer, name, 1))
+        for name in ("kernel_size", "stride", "padding", "dilation")
+    )
+    return (kernel - 1) / 2 * dilation - padding, float(stride)
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, tuple) else value

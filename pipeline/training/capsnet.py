@@ -1,0 +1,125 @@
+"""Pretraining the CapsNet of a cascade, with reconstruction, on radiographs of 28 x 28 pixels."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.artifacts.reconstructions import Pretraining, Reconstruction
+from pipeline.artifacts.shards import Shards
+from pipeline.findings import FINDINGS
+from pipeline.networks.autoencoder import CapsuleAutoencoder
+from pipeline.networks.capsule import SIDE
+from pipeline.networks.device import settle
+from pipeline.params import CapsnetParams, TrainParams
+from pipeline.training.augment import as_they_are, prepare
+from pipeline.training.examples import Examples, load_examples
+from pipeline.training.fit import Epoch, Recipe, Task, fit
+from pipeline.training.losses import Loss, build_loss
+
+log = logging.getLogger(__name__)
+
+
+def thumbnails(
+    shards: Shards, index: pd.DataFrame, splits: pd.DataFrame, *, needed: bool
+) -> dict[str, Examples]:
+    """Images at 28 x 28 pixels with their labels beside them, by split; none if not needed."""
+    if not needed:
+        return {}
+    loaded = load_examples(shards, index, splits, size=SIDE)
+    return {split: with_labels(one) for split, one in loaded.items()}
+
+
+def with_labels(examples: Examples) -> Examples:
+    """The same, their targets being inputs too: the decoder is shown the true labels."""
+    inputs = (*examples.inputs, examples.targets)
+    return Examples(examples.image_index, examples.split, inputs, examples.targets)
+
+
+def fit_capsnet(
+    network: CapsuleAutoencoder,
+    examples: dict[str, Examples],
+    train: TrainParams,
+    params: CapsnetParams,
+    *,
+    seed: int,
+) -> Iterator[Epoch]:
+    """Margin loss and reconstruction; see `fit`. Nothing is done without examples."""
+    if not examples:
+        log.info("no branch of this member is a cascade: nothing to pretrain")
+        return
+    recipe = Recipe(
+        epochs=params.epochs,
+        batch_size=train.batch_size,
+        learning_rate=params.learning_rate,
+        weight_decay=train.weight_decay,
+        schedule=params.schedule,
+        head_epochs=0,
+        patience=train.patience,
+        precision="fp32",
+        seed=seed,
+    )
+    margin = build_loss("margin", examples["train"].targets, train.losses).loss
+    loss = with_reconstruction(margin, weight=params.reconstruction)
+    yield from fit(network, Task(examples["train"], examples["val"], loss, as_they_are), recipe)
+
+
+def with_reconstruction(loss: Loss, *, weight: float) -> Loss:
+    """`loss` of the logits, a sum over findings, and `weight` times the reconstruction's error.
+
+    Sabour et al. (arXiv:1710.09829, Sec. 4.1) add 0.0005 times the squared error summed over the
+    pixels to a margin loss summed over the capsules.
+    """
+
+    def total(outputs: Float[Tensor, "b d"], targets: Float[Tensor, "b f"]) -> Float[Tensor, ""]:
+        logits, error = outputs[:, :-1], outputs[:, -1]
+        return loss(logits, targets) * targets.shape[1] + weight * error.mean()
+
+    return total
+
+
+def describe_pretraining(
+    network: CapsuleAutoencoder, examples: dict[str, Examples], epochs: list[Epoch]
+) -> Pretraining | None:
+    """For the report: a test image of each finding, drawn again from its true labels' capsules."""
+    if not epochs:
+        return None
+    kept = min(epochs, key=lambda epoch: epoch.val_loss)
+    return Pretraining(len(epochs), kept.val_auroc, _reconstruct(network, examples["test"]))
+
+
+def _reconstruct(network: CapsuleAutoencoder, test: Examples) -> list[Reconstruction]:
+    first = {
+        finding: int(column.argmax())
+        for finding, column in zip(FINDINGS, test.targets.unbind(1), strict=True)
+        if column.any()
+    }
+    rows = torch.tensor(list(first.values()))
+    device = settle(network)
+    images, targets = prepare(tuple(one[rows].to(device) for one in test.inputs))
+    with torch.inference_mode():
+        decoded = network.eval().reconstruct(images, targets)
+    pairs = zip(first.items(), _bytes(images), _bytes(decoded), strict=True)
+    return [
+        Reconstruction(test.image_index[row], finding, image, copy)
+        for (finding, row), image, copy in pairs
+    ]
+
+
+def capsnet_state(
+    network: CapsuleAutoencoder, *, needed: bool
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What a branch starts with, as a checkpoint: the CapsNet without its decoder, or nothing."""
+    if not needed:
+        return {}, {"network": "none"}
+    about = {"network": "capsnet", "findings": list(FINDINGS)}
+    return dict(network.capsnet.state_dict()), about
+
+
+def _bytes(images: Float[Tensor, "b 1 h w"]) -> np.ndarray:
+    return np.asarray((images[:, 0] * 255).round().to(torch.uint8).cpu())

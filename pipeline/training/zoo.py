@@ -1,0 +1,67 @@
+"""Every backbone side by side: what it costs, and what an epoch of it reaches."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pipeline.findings import FINDINGS
+from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.describe import Description, describe
+from pipeline.params import Params
+from pipeline.training.branches import fit_branch, start_at_prior
+from pipeline.training.examples import Examples
+from pipeline.training.fit import Epoch
+
+SIZE = 224
+"""Side of the images for which costs are told, in pixels: the field's usual one."""
+
+HEAD = f"""\
+| backbone | parameters | GFLOPs at {SIZE} | feature maps | stride | val AUROC | images/s |
+|---|---|---|---|---|---|---|"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A backbone's row."""
+
+    cost: Description
+    epoch: Epoch
+
+
+def train_zoo(
+    names: Iterable[str], examples: dict[str, Examples], params: Params
+) -> Iterator[Entry]:
+    """Each backbone trained for one epoch as a global branch, from random weights.
+
+    Args:
+        names: of the backbones, in the order in which they are trained.
+        examples: images at `train.input_size`.
+        params: for `train` and `global`, of which only one epoch is run.
+    """
+    one_epoch = params.global_.model_copy(update={"epochs": 1, "head_epochs": 0})
+    for name in names:
+        spec = BranchSpec(
+            name,
+            FINDINGS,
+            output_stride=one_epoch.output_stride,
+            input_size=params.train.input_size,
+            standardise=params.train.standardise,
+        )
+        branch = build_branch(spec, weights=None, seed=params.seed)
+        start_at_prior(branch, examples["train"], params.train)
+        (epoch,) = fit_branch(branch, examples, params.train, one_epoch, seed=params.seed)
+        yield Entry(describe(name, size=SIZE), epoch)
+
+
+def row(entry: Entry) -> str:
+    """A line of the table under `HEAD`."""
+    cost, epoch = entry.cost, entry.epoch
+    cells = [
+        f"`{cost.backbone}`",
+        f"{cost.parameters / 1e6:.1f} M",
+        f"{cost.multiply_adds / 1e9:.2f}",
+        f"{cost.channels:,} x {cost.cells} x {cost.cells}",
+        f"{cost.stride:.0f} px",
+        f"{epoch.val_auroc:.3f}",
+        f"{epoch.images_per_second:,.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,52 @@
+"""Stage `pretrain_capsnet`: where the CapsNet of a cascade starts; nothing for other branches."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.artifacts.checkpoints import write_checkpoint
+from pipeline.artifacts.reconstructions import write_reconstructions
+from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.tables import read_index, read_splits
+from pipeline.findings import FINDINGS
+from pipeline.networks.autoencoder import build_autoencoder
+from pipeline.networks.zoo import is_cascade
+from pipeline.params import load_params
+from pipeline.seeds import derive_seed
+from pipeline.training.capsnet import (
+    capsnet_state,
+    describe_pretraining,
+    fit_capsnet,
+    thumbnails,
+)
+from stages.options import Choice, Dep, Out, ParamsFile, run
+
+
+def main(
+    member: Choice,
+    images: Dep,
+    index: Dep,
+    splits: Dep,
+    global_start: Out,
+    local_start: Out,
+    reconstructions: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Pretrain a CapsNet with reconstruction, if a branch of this member is a cascade."""
+    cfg = load_params(params)
+    seed = derive_seed(cfg.seed, member, "capsnet")
+    for_global = is_cascade(cfg.members[member].global_)
+    for_local = is_cascade(cfg.members[member].local)
+    network = build_autoencoder(len(FINDINGS), seed=seed)
+    examples = thumbnails(
+        Shards(images), read_index(index), read_splits(splits), needed=for_global or for_local
+    )
+    epochs = fit_capsnet(network, examples, cfg.train, cfg.capsnet, seed=seed)
+    label = f"{member}.capsnet"
+    followed = list(tracking.follow(epochs, total=cfg.capsnet.epochs, label=label))
+    write_checkpoint(*capsnet_state(network, needed=for_global), global_start)
+    write_checkpoint(*capsnet_state(network, needed=for_local), local_start)
+    write_reconstructions(describe_pretraining(network, examples, followed), reconstructions)
+
+
+if __name__ == "__main__":
+    run(main)

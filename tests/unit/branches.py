@@ -1,0 +1,24 @@
+"""Branches to test with: every backbone, with capsules and without."""
+
+import torch
+
+from pipeline.findings import FINDINGS
+from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.zoo import BACKBONES
+
+CASCADES = ("densenet121_capsnet", "resnet50_capsnet", "mobilenet_v2_capsnet")
+OF_TIMM = ("timm:resnet18", "timm:convnext_atto", "timm:vit_tiny_patch16_224")
+LINEAR = [name for name in BACKBONES if name != "capsnet"] + list(OF_TIMM)
+CAPSULES = ["capsnet", *CASCADES]
+ALL = [*LINEAR, *CAPSULES]
+
+
+def make_branch(
+    name="mobilenet_v2", *, seed=0, output_stride=32, size=64, standardise=False, findings=FINDINGS
+):
+    spec = BranchSpec(name, findings, output_stride, size, standardise=standardise)
+    return build_branch(spec, weights=None, seed=seed).eval()
+
+
+def some_images(rows=2, *, size=64, seed=0):
+    return torch.rand(rows, 1, size, size, generator=torch.Generator().manual_seed(seed))

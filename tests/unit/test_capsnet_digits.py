@@ -1,0 +1,86 @@
+"""The CapsNet learns what a CapsNet must learn: handwritten digits, as in its paper."""
+
+import logging
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
+
+from pipeline.networks.autoencoder import build_autoencoder
+from pipeline.params import LossParams
+from pipeline.training.augment import as_they_are
+from pipeline.training.capsnet import with_labels, with_reconstruction
+from pipeline.training.examples import Examples
+from pipeline.training.fit import Recipe, Task, fit, predict_logits
+from pipeline.training.losses import LOSSES
+
+log = logging.getLogger(__name__)
+
+LOSS_PARAMS = LossParams(
+    focal_gamma=2.0,
+    asymmetric_gamma_positive=1.0,
+    asymmetric_gamma_negative=4.0,
+    asymmetric_shift=0.05,
+)
+
+RECIPE = Recipe(
+    epochs=3,
+    batch_size=32,
+    learning_rate=0.001,
+    weight_decay=0.0,
+    schedule="one_cycle",
+    head_epochs=0,
+    patience=3,
+    precision="fp32",
+    seed=1,
+)
+
+
+def digits() -> dict[str, Examples]:
+    """1,797 digits of 8 x 8 pixels, upsampled to 28 x 28; two thirds to train."""
+    loaded = load_digits()
+    big = [cv2.resize(image / 16, (28, 28)) for image in loaded.images]
+    images = torch.from_numpy(np.stack(big) * 255).to(torch.uint8).unsqueeze(1)
+    targets = torch.nn.functional.one_hot(torch.from_numpy(loaded.target), 10).float()
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    parts = {"train": order[:1200], "val": order[1200:1400], "test": order[1400:]}
+    return {
+        name: with_labels(Examples([str(i) for i in rows], name, (images[rows],), targets[rows]))
+        for name, rows in parts.items()
+    }
+
+
+def margin(logits, targets):
+    return LOSSES["margin"](logits, targets, torch.full((10,), 0.1), LOSS_PARAMS).mean()
+
+
+@pytest.mark.slow
+def test_digits_are_told_apart_and_drawn_again_within_a_minute():
+    torch.set_num_threads(2)
+    examples, network = digits(), build_autoencoder(10, seed=0)
+    loss = with_reconstruction(margin, weight=0.0005)
+    started = time.monotonic()
+    epochs = list(
+        fit(network, Task(examples["train"], examples["val"], loss, as_they_are), RECIPE)
+    )
+    seconds = time.monotonic() - started
+    test = examples["test"]
+    logits = predict_logits(network, test.inputs, precision="fp32")[:, :10]
+    auroc = roc_auc_score(test.targets.numpy(), logits.sigmoid().numpy(), average="macro")
+    right = float((logits.argmax(1) == test.targets.argmax(1)).float().mean())
+    images = test.inputs[0] / 255
+    with torch.inference_mode():
+        decoded = network.reconstruct(images, test.targets)
+        others = network.reconstruct(images, test.targets.roll(1, dims=1))
+    blank = float((images.mean(dim=0) - images).square().mean())
+    drawn, wrong = (float((one - images).square().mean()) for one in (decoded, others))
+    log.info("macro AUROC %.4f, accuracy %.3f, %.0f s", auroc, right, seconds)
+    log.info("squared error per pixel: %.4f; another digit's capsule %.4f", drawn, wrong)
+    log.info("the mean digit %.4f; %s", blank, [round(e.val_loss, 3) for e in epochs])
+    assert auroc > 0.99
+    assert drawn < 0.8 * blank < wrong
+    assert seconds < 60
