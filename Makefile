@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare test test-slow check graph lock
+.PHONY: help setup demo recipe compare tables zoo test test-slow check graph lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -34,6 +34,13 @@ DETAIL := .*(\.auroc\.|_low$$|_high$$|mean_auprc$$|val_mean_auroc$$|share_of_cei
 
 compare: setup  ## the experiments side by side: mean AUROCs and params, where they differ
 	@$(BIN)/dvc exp show --only-changed --md --drop '$(DETAIL)'
+
+tables: setup  ## the last run's AUROCs as the paper's two tables
+	@$(BIN)/python -m stages.tables
+
+zoo: setup  ## each backbone trained for one epoch on the cohort of params.yaml, and what it costs
+	@$(BIN)/dvc repro --quiet split
+	@$(BIN)/python -m stages.zoo
 
 test: setup  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"

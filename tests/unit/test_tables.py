@@ -1,0 +1,90 @@
+"""The paper's two tables: by name, from the metrics of this very run."""
+
+import pytest
+
+from pipeline.errors import ArtifactError
+from pipeline.findings import FINDINGS
+from pipeline.params import Member, WeightSources, load_params
+from pipeline.results.tables import SHORT, paper_tables
+from tests.stages.conftest import REPO
+
+NONE = WeightSources.model_validate({"global": "none", "local": "none"})
+
+
+def member(global_, local):
+    return Member.model_validate({"global": global_, "local": local, "weights": NONE})
+
+
+def system(shift):
+    auroc = {name: 0.5 + place / 100 + shift for place, name in enumerate(FINDINGS)}
+    return {"auroc": auroc, "mean_auroc": sum(auroc.values()) / len(auroc)}
+
+
+def evaluation(*names):
+    systems = {
+        f"{name}.{branch}": system(0.01 * (place + step))
+        for place, name in enumerate(names)
+        for step, branch in enumerate(("global", "local", "fusion"))
+    }
+    beside = {"ensemble": system(0.3), "metadata_only": system(0.0)}
+    return systems | beside | {"test": {"images": 1234, "patients": 56}}
+
+
+PAIRS = {"model": member("densenet121", "densenet121"), "b": member("resnet50", "capsnet")}
+
+
+def rows_of(text):
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_one_table_has_equal_backbones_and_the_other_different_ones():
+    text = paper_tables(evaluation("model", "b"), PAIRS)
+    first, rest = text.split("**Different backbones**")
+    second, caption = rest.split("\n\nAUROC")
+    assert [row[:2] for row in rows_of(first)[1:]] == [
+        ["densenet121", "global"],
+        ["densenet121", "local"],
+        ["densenet121", "fusion"],
+    ]
+    assert {row[0] for row in rows_of(second)[1:]} == {"resnet50 + capsnet"}
+    assert "1,234 test images of 56 patients" in caption
+
+
+def test_columns_are_found_by_the_findings_names():
+    """The order in which the metrics hold the findings is of no account."""
+    metrics = evaluation("model", "b")
+    turned = {
+        name: one | {"auroc": dict(reversed(one["auroc"].items()))} if "auroc" in one else one
+        for name, one in metrics.items()
+    }
+    assert paper_tables(turned, PAIRS) == paper_tables(metrics, PAIRS)
+    head, row, *_ = rows_of(paper_tables(metrics, PAIRS))
+    assert head[2:-1] == [SHORT[name] for name in FINDINGS]
+    for name, value in zip(FINDINGS, row[2:-1], strict=True):
+        assert float(value) == pytest.approx(metrics["model.global"]["auroc"][name], abs=5e-4)
+
+
+def test_the_best_of_a_column_is_bold_and_a_finding_of_one_class_has_no_value():
+    metrics = evaluation("model")
+    for branch in ("global", "local", "fusion"):
+        del metrics[f"model.{branch}"]["auroc"]["Hernia"]
+    text = paper_tables(metrics, {"model": PAIRS["model"]})
+    last = text.split("\n\nAUROC")[0].splitlines()[-1]
+    assert last.startswith("| densenet121 | fusion | **0.520** |")
+    assert "| – |" in last
+    assert "Different" not in text
+
+
+def test_metrics_of_another_run_are_refused():
+    with pytest.raises(ArtifactError, match=r"has no b; it is of another params\.yaml"):
+        paper_tables(evaluation("model"), PAIRS)
+
+
+def test_the_recipe_has_the_twelve_configurations():
+    cfg = load_params(REPO / "recipes/nih-paper-tables.yaml")
+    pairs = [(cfg.members[name].global_, cfg.members[name].local) for name in cfg.ensemble.members]
+    assert len(set(pairs)) == 12
+    backbones = {"resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2", "capsnet"}
+    alike = {one for one, other in pairs if one == other}
+    assert alike == backbones | {"densenet121_capsnet", "resnet50_capsnet"}
