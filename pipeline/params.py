@@ -337,6 +337,20 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _a_transformer_starts_at_its_own_size(self) -> "Params":
+        sizes = {self.train.input_size, self.crop.size}
+        for name, member in self.members.items():
+            alike = member.global_ == member.local and member.local.startswith("timm:")
+            if self.local.start == "global" and alike and len(sizes) > 1:
+                raise PydanticCustomError(
+                    "crop.size",
+                    "{crop} is not train.input_size ({size}): with local.start: global, timm's "
+                    "networks, many of which are built for one size, need both alike ({member})",
+                    {"crop": self.crop.size, "size": self.train.input_size, "member": name},
+                )
+        return self
+
+    @model_validator(mode="after")
     def _cells_tile_the_input(self) -> "Params":
         size, stride = self.train.input_size, self.global_.output_stride
         if size % stride:

@@ -13,7 +13,7 @@ from pipeline.networks.pretrained import read_weights
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.branches import fit_branch, start_at_prior
+from pipeline.training.branches import fit_branch, prior_logits
 from pipeline.training.examples import load_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
@@ -40,13 +40,13 @@ def main(
         input_size=cfg.train.input_size,
         standardise=cfg.train.standardise,
     )
-    weights = read_weights(cfg.members[member].weights.global_, backbone)
+    weights = read_weights(cfg.members[member].weights.global_, spec)
     start, _ = read_checkpoint(capsnet)
-    branch = build_branch(spec, weights=weights, capsnet=start, seed=seed)
     examples = load_examples(
         Shards(images), read_index(index), read_splits(splits), size=spec.input_size
     )
-    start_at_prior(branch, examples["train"], cfg.train)
+    prior = prior_logits(examples["train"], cfg.train)
+    branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
     epochs = fit_branch(branch, examples, cfg.train, cfg.global_, seed=seed)
     label = f"{member}.global {backbone}"
     followed = list(tracking.follow(epochs, total=cfg.global_.epochs, label=label))

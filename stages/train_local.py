@@ -15,7 +15,7 @@ from pipeline.networks.pretrained import read_weights
 from pipeline.params import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.branches import fit_branch, pooled_rows, start_at_prior
+from pipeline.training.branches import fit_branch, pooled_rows, prior_logits
 from pipeline.training.examples import load_examples, vector_examples
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
@@ -45,12 +45,12 @@ def main(
         input_size=shards.shape[-1],
         standardise=cfg.train.standardise,
     )
-    weights = read_weights(cfg.members[member].weights.local, backbone)
+    weights = read_weights(cfg.members[member].weights.local, spec)
     start, _ = read_checkpoint(capsnet)
-    branch = build_branch(spec, weights=weights, capsnet=start, seed=seed)
     table, assigned = read_index(index), read_splits(splits)
     examples = load_examples(shards, table, assigned, size=spec.input_size)
-    start_at_prior(branch, examples["train"], cfg.train)
+    prior = prior_logits(examples["train"], cfg.train)
+    branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
     adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
     epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=seed)
     label = f"{member}.local {backbone}"

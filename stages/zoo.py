@@ -9,7 +9,7 @@ from pipeline.artifacts.tables import read_index, read_splits
 from pipeline.networks.zoo import BACKBONES, CASCADES
 from pipeline.params import load_params
 from pipeline.training.examples import load_examples
-from pipeline.training.zoo import HEAD, row, train_zoo
+from pipeline.training.zoo import table, train_zoo
 from stages.options import ParamsFile, run
 
 
@@ -24,9 +24,7 @@ def main(
     examples = load_examples(
         Shards(images), read_index(index), read_splits(splits), size=cfg.train.input_size
     )
-    typer.echo(HEAD)
-    for entry in train_zoo([*BACKBONES, *CASCADES], examples, cfg):
-        typer.echo(row(entry))
+    typer.echo(table(train_zoo([*BACKBONES, *CASCADES], examples, cfg)))
 
 
 if __name__ == "__main__":

@@ -90,10 +90,11 @@ class Branch(nn.Module):
         return pooled
 
     def evidence(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b f h w"]:
-        """Which cells speak for each finding, and against it; what they say adds up to its logit.
+        """Which cells speak for each finding, and which against it.
 
-        `sum_k A_k * dy/dA_k` times the number of cells. Behind global average pooling that is the
-        class activation map, `sum_k w_k A_k`, and costs no backward pass.
+        `sum_k A_k * dy/dA_k` times the number of cells (HiResCAM). Behind global average pooling
+        that is the class activation map, `sum_k w_k A_k`: its mean is the logit less its bias,
+        and it costs no backward pass. Capsules need one per finding.
         """
         return self.readout.evidence(feature_map, self.head)
 
@@ -123,6 +124,7 @@ def build_branch(
     *,
     weights: Weights | None,
     seed: int,
+    prior_logits: Float[Tensor, " f"] | None = None,
     capsnet: dict[str, Tensor] | None = None,
 ) -> Branch:
     """A branch that is ready to be trained.
@@ -131,6 +133,7 @@ def build_branch(
         spec: what to build.
         weights: where its backbone starts, or None for a random initialisation.
         seed: of the random initialisation; the global generator is left as it was.
+        prior_logits: what a head gives before it has learnt anything, unless `weights` bring one.
         capsnet: a pretrained `CapsNet`'s weights, where a cascade's starts; else at random.
 
     Raises:
@@ -152,10 +155,12 @@ def build_branch(
         linear = isinstance(readout, GlobalAverage)
         head = nn.Linear(pooled, findings) if linear else Lengths(pooled, findings)
         branch = Branch(backbone, readout, head, grid, spec)
+    if prior_logits is not None:
+        branch.start_at(prior_logits)
     if weights is not None and weights.about is None:
         load_published(backbone, weights.state, name=spec.backbone)
     elif weights is not None:
-        load_branch(branch, spec.backbone, spec.findings, weights)
+        load_branch(branch, spec.about(), weights)
     if capsnet:
         load_capsnet(readout, capsnet)
     return branch
@@ -186,8 +191,7 @@ def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, st
     if about["backbone"] != branch.spec.backbone:
         log.info("starts anew: the global branch is a %s", about["backbone"])
         return
-    spec = branch.spec
-    load_branch(branch, spec.backbone, spec.findings, Weights(state, about))
+    load_branch(branch, branch.spec.about(), Weights(state, about))
     log.info("starts with the weights of the global branch")
 
 

@@ -142,7 +142,8 @@ def restore_fusion(state: dict[str, Tensor], about: dict[str, Any]) -> Fusion | 
         described = ", ".join(sorted(about))
         raise ArtifactError(f"the checkpoint is not of a fusion head: it describes {described}")
     spec = about["fusion"]
-    fusion = HEADS[spec["head"]](FusionSpec(**{**spec, "findings": tuple(spec["findings"])}))
+    with torch.random.fork_rng(devices=[]):
+        fusion = HEADS[spec["head"]](FusionSpec(**{**spec, "findings": tuple(spec["findings"])}))
     network: Fusion | JointFusion = fusion
     if any(name.startswith("global_.") for name in state):
         global_, local = (unfold_branch(about[name]) for name in ("global", "local"))

@@ -7,6 +7,7 @@ import torchvision
 
 from pipeline.artifacts.weight_files import State, read_state
 from pipeline.errors import ArtifactError
+from pipeline.networks.branch import BranchSpec
 from pipeline.networks.timm_backbone import TIMM, timm_weights
 from pipeline.networks.torchvision_backbone import TORCHVISION
 from pipeline.networks.weights import Weights
@@ -15,14 +16,14 @@ from pipeline.networks.zoo import CASCADE
 _DIGEST = "@sha256:"
 
 
-def read_weights(source: str, backbone: str) -> Weights | None:
-    """The pretrained weights that params.yaml names for a branch with `backbone`.
+def read_weights(source: str, spec: BranchSpec) -> Weights | None:
+    """The pretrained weights that params.yaml names for a branch.
 
     Args:
         source: "none"; "imagenet", what the backbone's publisher offers (torchvision's or timm's
             own file, from its cache or downloaded); or a path, behind which `@sha256:<digest>`
             may say what the file must be.
-        backbone: name of the branch's backbone; of a cascade the weights are the backbone's.
+        spec: of the branch; of a cascade the weights are the backbone's.
 
     Raises:
         ArtifactError: the file is missing, is another one, cannot be fetched or read safely, or
@@ -30,10 +31,11 @@ def read_weights(source: str, backbone: str) -> Weights | None:
     """
     if source == "none":
         return None
-    base = backbone.removesuffix(CASCADE)
     if source == "imagenet":
-        return Weights(_timm(base) if base.startswith(TIMM) else _torchvision(base), about=None)
-    path, _, digest = source.partition(_DIGEST)
+        return Weights(_published(spec), about=None)
+    path, named, digest = source.partition(_DIGEST)
+    if named and not digest:
+        raise ArtifactError(f"{source}: has no digest behind {_DIGEST}")
     state, about = read_state(Path(path), digest=digest)
     if about is not None and "backbone" not in about:
         raise ArtifactError(
@@ -43,6 +45,13 @@ def read_weights(source: str, backbone: str) -> Weights | None:
     return Weights(state, about)
 
 
+def _published(spec: BranchSpec) -> State:
+    name = spec.backbone.removesuffix(CASCADE)
+    if name.startswith(TIMM):
+        return timm_weights(name.removeprefix(TIMM), input_size=spec.input_size)
+    return _torchvision(name)
+
+
 def _torchvision(backbone: str) -> State:
     try:
         found = torchvision.models.get_model_weights(TORCHVISION.get(backbone, backbone))
@@ -50,28 +59,16 @@ def _torchvision(backbone: str) -> State:
         raise ArtifactError(
             f"there are no ImageNet weights for {backbone}; say none, or the path of a file"
         ) from None
-    weights = found["IMAGENET1K_V1"]
-    cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    try:
-        return dict(weights.get_state_dict(progress=False, check_hash=True))
-    except OSError as error:
-        raise ArtifactError(
-            f"ImageNet weights of {backbone} could not be fetched ({error}); put {cache.name} "
-            f"into {cache.parent}, or name its path in params.yaml"
-        ) from None
-
-
-def _timm(backbone: str) -> State:
-    name = backbone.removeprefix(TIMM)
-    try:
-        return timm_weights(name)
-    except (OSError, RuntimeError) as error:
-        raise ArtifactError(
-            f"the weights of {backbone} could not be fetched ({_first_line(error)}); save "
-            f"`timm.create_model({name!r}, pretrained=True).state_dict()` where there is a "
-            "network, and name the file's path in params.yaml"
-        ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    address = found["IMAGENET1K_V1"].url
+    cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(address).name
+    digest = cache.stem.rpartition("-")[2]  # torchvision's names end in their file's SHA-256
+    if not cache.is_file():
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(address, str(cache), digest, progress=False)
+        except (OSError, RuntimeError) as error:
+            raise ArtifactError(
+                f"ImageNet weights of {backbone} could not be fetched ({error}); put {cache.name} "
+                f"into {cache.parent}, or name its path in params.yaml"
+            ) from None
+    return read_state(cache, digest=digest)[0]

@@ -39,9 +39,9 @@ _LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, DilatedA
 def measure_grid(features: nn.Module, images: Tensor) -> tuple[Tensor, Grid]:
     """Feature maps of square `images`, and where their cells look.
 
-    By the arithmetic of receptive fields (Araujo et al., Distill 2019) along the layers that run;
-    where those do not add up to the maps' size (a transformer's, which have one layer and then
-    tokens), cells are taken for equal tiles.
+    By the arithmetic of receptive fields (Araujo et al., Distill 2019) along the layers that run.
+    Where those do not explain the maps (a transformer's, which have one layer and then tokens;
+    padding that a layer works out for itself), cells are taken for equal tiles.
     """
     walk = _Walk(images.shape[-1])
     for layer in features.modules():
@@ -53,10 +53,15 @@ def measure_grid(features: nn.Module, images: Tensor) -> tuple[Tensor, Grid]:
     features.train(was_training)
     for hook in walk.hooks:
         hook.remove()
-    side = images.shape[-1]
-    if walk.size != maps.shape[-1]:
-        return maps, tiles(maps.shape[-1])
-    return maps, Grid(first=(walk.centre + 0.5) / side, step=walk.step / side)
+    side, cells = images.shape[-1], maps.shape[-1]
+    grid = Grid(first=(walk.centre + 0.5) / side, step=walk.step / side)
+    return maps, grid if walk.size == cells and _is_plausible(grid, cells) else tiles(cells)
+
+
+def _is_plausible(grid: Grid, cells: int) -> bool:
+    """Whether the middle of all cells is, to half a cell, that of the image."""
+    middle = grid.first + grid.step * (cells - 1) / 2
+    return abs(middle - 0.5) <= grid.step / 2
 
 
 def _squeezes(layer: nn.Module) -> bool:

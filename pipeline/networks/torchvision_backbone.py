@@ -113,7 +113,8 @@ def capsnet() -> Backbone:
     """The first layer of a CapsNet (arXiv:1710.09829, Sec. 4), on the image at 28 x 28 pixels.
 
     The rest, primary capsules and routing, takes the place of pooling and head (`capsule.py`).
-    Grey levels enter in [0, 1], as its authors'.
+    Grey levels enter in [0, 1], as its authors', unless images are standardised. Its grid is its
+    own, whatever the output stride.
     """
     features = nn.Sequential(
         OrderedDict(shrink=nn.AdaptiveAvgPool2d(28), conv1=nn.Conv2d(1, 256, kernel_size=9))

@@ -50,26 +50,37 @@ def load_published(backbone: Backbone, state: State, *, name: str) -> None:
     _load(backbone.network, modern, left_out=backbone.classifier, name=name)
 
 
-def load_branch(branch: nn.Module, name: str, findings: tuple[str, ...], weights: Weights) -> None:
+def load_branch(branch: nn.Module, about: Mapping[str, Any], weights: Weights) -> None:
     """Load the weights of another branch of this project, head included if it fits.
 
     The features of a plain backbone can be the start of its cascade.
 
     Args:
         branch: to be loaded.
-        name: its backbone.
-        findings: its logits, in order.
+        about: its description.
         weights: of the other branch.
 
     Raises:
-        ParamsError: it has another backbone, or another shape; nothing is loaded then.
+        ParamsError: it has another backbone, other inputs or another shape; nothing is loaded
+            then.
     """
-    about = weights.about or {}
-    theirs = about["backbone"]
-    if theirs not in {name, name.removesuffix("_capsnet")}:
-        raise ParamsError(f"these weights are of a branch with {theirs}, expected {name}")
-    same = theirs == name and tuple(about["findings"]) == findings
+    name, theirs = about["backbone"], weights.about or {}
+    if theirs["backbone"] not in {name, name.removesuffix("_capsnet")}:
+        raise ParamsError(f"these weights are of a branch with {theirs['backbone']}, not {name}")
+    if theirs["standardise"] != about["standardise"]:
+        raise ParamsError(
+            f"these weights were trained with train.standardise: {_yaml(theirs['standardise'])}, "
+            f"and would see other images with {_yaml(about['standardise'])}"
+        )
+    findings = list(theirs["findings"]) == list(about["findings"])
+    same = theirs["backbone"] == name and findings
     _load(branch, weights.state, left_out=_STATISTICS if same else _PARTS, name=name)
+    if not same:
+        log.info("  its head%s starts anew", "" if findings else ", for other findings,")
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower()
 
 
 def load_capsnet(readout: nn.Module, state: State) -> None:
@@ -105,15 +116,17 @@ def _load(network: nn.Module, given: State, *, left_out: tuple[str, ...], name: 
         raise ParamsError(
             f"weights do not fit {name}: {len(wanted) - len(absent) - len(shapes)} of "
             f"{len(wanted)} tensors match; {len(missing)} missing {missing[:3]}, "
-            f"{len(unexpected)} unexpected {unexpected[:3]}, {len(shapes)} misshapen {shapes[:3]}"
+            f"{len(unexpected)} unexpected {unexpected[:3]}, {len(shapes)} misshapen "
+            f"{shapes[:3]}. Name weights of {name} in the member's `weights`, or say none"
         )
     network.load_state_dict(kept, strict=False)
     log.info("weights: %d of %d tensors of %s loaded", len(kept), len(wanted), name)
     if absent:
         log.info("  not in the file: %d step counters, which start at 0", len(absent))
-    others = sorted(given.keys() - kept.keys())
+    others = sorted(given.keys() - kept.keys() - set(_STATISTICS))
     if others:
-        log.info("  left out, being of another classifier or input: %s", ", ".join(others[:6]))
+        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
+        log.info("  left out, being of another classifier: %s%s", ", ".join(others[:6]), more)
 
 
 def _without(state: State, prefixes: tuple[str, ...]) -> State:

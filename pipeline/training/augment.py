@@ -23,20 +23,24 @@ def prepare(inputs: tuple[Shaped[Tensor, "b ..."], ...]) -> Tensors:
 
 def random_flip_rotation(
     images: Float[Tensor, "b 1 h w"],
+    uniform: Float[Tensor, "2 b"],
     *,
     flip: float,
     rotation_degrees: float,
-    generator: torch.Generator,
 ) -> Float[Tensor, "b 1 h w"]:
     """Each image flipped with probability `flip` and rotated about its centre.
 
     Angles are uniform within +- `rotation_degrees`; what comes from outside the image is black,
     as beyond the collimator. Bilinear.
+
+    Args:
+        images: in [0, 1].
+        uniform: two numbers in [0, 1) per image, which decide on its flip and its angle.
+        flip: probability.
+        rotation_degrees: the largest angle.
     """
     if flip == 0 and rotation_degrees == 0:
         return images
-    size = len(images)
-    uniform = torch.rand(2, size, generator=generator).to(images.device)
     sign = torch.where(uniform[0] < flip, -1.0, 1.0)
     angle = torch.deg2rad((uniform[1] * 2 - 1) * rotation_degrees)
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
@@ -48,13 +52,12 @@ def random_flip_rotation(
 
 
 def augmentation(*, flip: float, rotation_degrees: float) -> Callable[..., Tensors]:
-    """`random_flip_rotation` of those inputs that are images; each input draws its own."""
+    """`random_flip_rotation` of those inputs that are images: an image and its crop alike."""
 
     def augment(inputs: Tensors, generator: torch.Generator) -> Tensors:
+        drawn = torch.rand(2, len(inputs[0]), generator=generator).to(inputs[0].device)
         return tuple(
-            random_flip_rotation(
-                one, flip=flip, rotation_degrees=rotation_degrees, generator=generator
-            )
+            random_flip_rotation(one, drawn, flip=flip, rotation_degrees=rotation_degrees)
             if one.ndim == 4
             else one
             for one in inputs

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
 from pipeline.networks.branch import Branch
@@ -42,9 +43,9 @@ def fit_branch(
     return fit(branch, task, recipe)
 
 
-def start_at_prior(branch: Branch, train: Examples, params: TrainParams) -> None:
-    """Let the head say how frequent each finding is before it has learnt anything else."""
-    branch.start_at(build_loss(params.loss, train.targets, params.losses).prior_logits)
+def prior_logits(train: Examples, params: TrainParams) -> Float[Tensor, " f"]:
+    """How frequent each finding is, as a head says it before it has learnt anything else."""
+    return build_loss(params.loss, train.targets, params.losses).prior_logits
 
 
 def pooled_rows(branch: Branch, shards: Shards) -> Iterator[dict[str, Float[np.ndarray, " k"]]]:

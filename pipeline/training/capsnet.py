@@ -94,21 +94,28 @@ def describe_pretraining(
 
 
 def _reconstruct(network: CapsuleAutoencoder, test: Examples) -> list[Reconstruction]:
-    first = {
-        finding: int(column.argmax())
-        for finding, column in zip(FINDINGS, test.targets.unbind(1), strict=True)
-        if column.any()
-    }
-    rows = torch.tensor(list(first.values()))
+    chosen = _one_of_each(test.targets)
+    rows = torch.tensor(list(chosen.values()))
     device = settle(network)
     images, targets = prepare(tuple(one[rows].to(device) for one in test.inputs))
     with torch.inference_mode():
         decoded = network.eval().reconstruct(images, targets)
-    pairs = zip(first.items(), _bytes(images), _bytes(decoded), strict=True)
+    pairs = zip(chosen.items(), _bytes(images), _bytes(decoded), strict=True)
     return [
         Reconstruction(test.image_index[row], finding, image, copy)
         for (finding, row), image, copy in pairs
     ]
+
+
+def _one_of_each(targets: Float[Tensor, "n f"]) -> dict[str, int]:
+    """The first image of each finding that stands for no finding yet, if there is one."""
+    chosen: dict[str, int] = {}
+    for finding, column in zip(FINDINGS, targets.unbind(1), strict=True):
+        rows = column.nonzero().flatten().tolist()
+        fresh = [row for row in rows if row not in chosen.values()]
+        if rows:
+            chosen[finding] = (fresh or rows)[0]
+    return chosen
 
 
 def capsnet_state(

@@ -1,5 +1,6 @@
 """Every backbone side by side: what it costs, and what an epoch of it reaches."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -7,9 +8,11 @@ from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.networks.describe import Description, describe
 from pipeline.params import Params
-from pipeline.training.branches import fit_branch, start_at_prior
+from pipeline.training.branches import fit_branch, prior_logits
 from pipeline.training.examples import Examples
 from pipeline.training.fit import Epoch
+
+log = logging.getLogger(__name__)
 
 SIZE = 224
 """Side of the images for which costs are told, in pixels: the field's usual one."""
@@ -39,6 +42,7 @@ def train_zoo(
     """
     one_epoch = params.global_.model_copy(update={"epochs": 1, "head_epochs": 0})
     for name in names:
+        log.info("%s", name)
         spec = BranchSpec(
             name,
             FINDINGS,
@@ -46,14 +50,18 @@ def train_zoo(
             input_size=params.train.input_size,
             standardise=params.train.standardise,
         )
-        branch = build_branch(spec, weights=None, seed=params.seed)
-        start_at_prior(branch, examples["train"], params.train)
+        prior = prior_logits(examples["train"], params.train)
+        branch = build_branch(spec, weights=None, prior_logits=prior, seed=params.seed)
         (epoch,) = fit_branch(branch, examples, params.train, one_epoch, seed=params.seed)
         yield Entry(describe(name, size=SIZE), epoch)
 
 
-def row(entry: Entry) -> str:
-    """A line of the table under `HEAD`."""
+def table(entries: Iterable[Entry]) -> str:
+    """In Markdown."""
+    return "\n".join([HEAD, *(_row(entry) for entry in entries)])
+
+
+def _row(entry: Entry) -> str:
     cost, epoch = entry.cost, entry.epoch
     cells = [
         f"`{cost.backbone}`",

@@ -8,6 +8,14 @@ from pipeline.networks.zoo import BACKBONES
 
 CASCADES = ("densenet121_capsnet", "resnet50_capsnet", "mobilenet_v2_capsnet")
 OF_TIMM = ("timm:resnet18", "timm:convnext_atto", "timm:vit_tiny_patch16_224")
+ODD_TIMM = (  # normalisations with children, blocks of blocks, other padding, no matcher, ...
+    "timm:regnety_002",
+    "timm:swin_tiny_patch4_window7_224",
+    "timm:densenet121",
+    "timm:tf_efficientnet_b0",
+    "timm:poolformer_s12",
+    "timm:mobilenetv4_conv_small",
+)
 LINEAR = [name for name in BACKBONES if name != "capsnet"] + list(OF_TIMM)
 CAPSULES = ["capsnet", *CASCADES]
 ALL = [*LINEAR, *CAPSULES]

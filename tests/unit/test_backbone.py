@@ -4,7 +4,7 @@ import sys
 
 import pytest
 import torch
-from branches import LINEAR, OF_TIMM
+from branches import LINEAR, ODD_TIMM, OF_TIMM
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
@@ -70,7 +70,7 @@ def test_an_unknown_backbone_is_refused_with_the_nearest_name():
         build("resnet81")
 
 
-@pytest.mark.parametrize("name", [*LINEAR, "capsnet"])
+@pytest.mark.parametrize("name", [*LINEAR, *ODD_TIMM, "capsnet"])
 def test_every_weight_of_the_features_that_counts_belongs_to_one_block(name):
     backbone = build(name)
     maps = backbone.features.eval()(torch.rand(1, len(backbone.mean), 64, 64))
@@ -81,12 +81,25 @@ def test_every_weight_of_the_features_that_counts_belongs_to_one_block(name):
     assert sorted(owned) == sorted(used)
 
 
+@pytest.mark.parametrize("name", [*OF_TIMM, *ODD_TIMM])
+def test_a_released_block_of_timms_trains_with_all_that_is_in_it(name):
+    """Its normalisations too, which have children of their own in many of timm's networks."""
+    backbone = build(name)
+    norms = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm)
+    total = [m for m in backbone.features.modules() if isinstance(m, norms)]
+    backbone.features.eval()
+    for block in backbone.blocks:
+        before = sum(m.training for m in total)
+        block.train()
+        assert sum(m.training for m in total) >= before
+    assert all(m.training for m in total)
+
+
 @pytest.mark.parametrize("name", LINEAR)
 def test_blocks_run_in_their_order(name):
-    """Noise in a block's weights reaches none of the layers before it."""
     backbone = build(name)
     features, seen = backbone.features.eval(), []
-    layers = [m for block in backbone.blocks for m in block.modules() if not list(m.children())]
+    layers = [m for block in backbone.blocks for m in block.modules()]
     layers = [m for m in layers if isinstance(m, nn.Conv2d | nn.Linear | nn.BatchNorm2d)]
     for layer in layers:
         layer.register_forward_hook(lambda layer, _inputs, _output: seen.append(id(layer)))
@@ -108,7 +121,8 @@ def test_timm_that_is_not_installed_is_named(monkeypatch):
     ("name", "stride", "message"),
     [
         ("timm:resnet1888", 32, r"timm has no model 'resnet1888'"),
-        ("timm:vit_tiny_patch16_224", 8, r"vit_tiny_patch16_224 cannot be built with output_str"),
+        ("timm:vit_tiny_patch16_224", 8, r"has cells of 16 pixels, and timm offers none of 8; se"),
+        ("timm:swin_tiny_patch4_window7_224", 16, r"cells of 32 .* output_stride of .* to 32"),
         ("timm:vit_tiny_patch14_dinov2", 32, r"timm has no model .*near it: "),
     ],
 )

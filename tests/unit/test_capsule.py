@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.networks import capsule
 from pipeline.networks.autoencoder import build_autoencoder
 from pipeline.networks.capsule import CapsNet, Decoder, couplings, length_logits, route, squash
 
@@ -44,10 +45,22 @@ def test_the_sigmoid_of_a_length_logit_is_the_length():
     )
 
 
-def test_each_input_capsule_shares_one_vote_among_the_output_capsules():
-    shares = couplings(torch.randn(4, 30, 14))
-    torch.testing.assert_close(shares.sum(dim=2), torch.ones(4, 30))
-    assert (shares > 0).all()
+def test_each_input_capsule_shares_one_vote_among_the_output_capsules(monkeypatch):
+    """In every iteration of routing, starting from equal shares."""
+    seen = []
+
+    def watched(agreement):
+        seen.append(couplings(agreement))
+        return seen[-1]
+
+    monkeypatch.setattr(capsule, "couplings", watched)
+    route(votes(rows=3, inputs=20, outputs=5))
+    assert len(seen) == 3
+    for shares in seen:
+        torch.testing.assert_close(shares.sum(dim=2), torch.ones(3, 20, dtype=torch.float64))
+        assert (shares > 0).all()
+    assert (seen[0] == 0.2).all()
+    assert seen[2].std() > seen[1].std() > 0
 
 
 def routed_by_loops(all_votes, iterations):

@@ -14,7 +14,13 @@ from pipeline.training.augment import as_they_are
 from pipeline.training.examples import Examples
 from pipeline.training.fit import Recipe, Task, TrainingError, fit, predict_logits
 from pipeline.training.losses import LOSSES, build_loss
-from pipeline.training.schedule import SCHEDULES, release, released_blocks
+from pipeline.training.schedule import (
+    SCHEDULES,
+    Schedule,
+    build_schedule,
+    release,
+    released_blocks,
+)
 
 NUMBERS = LossParams(
     focal_gamma=2.0,
@@ -164,6 +170,9 @@ def test_frozen_blocks_keep_weights_and_batchnorm_statistics(name):
         moved = {key: id(v) for key, v in state.items() if not torch.equal(v.cpu(), before[key])}
         assert set(moved.values()) <= movable
         assert moved
+        if released:
+            statistics = {id(v) for v in network.blocks[-1].buffers()}
+            assert bool(statistics) == bool(statistics & set(moved.values()))
         last = network.blocks[-1]
         movable |= {id(v) for v in (*last.parameters(), *last.buffers())}
 
@@ -187,6 +196,44 @@ def test_optimiser_and_scheduler_keep_their_state_when_blocks_are_released(monke
     assert list(steps) == [1, 2, 3, 4, 5, 6]
     assert known[0] == known[1] == 2  # weight and bias of the head
     assert known[1] < known[2] < known[4]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", ["densenet121", "capsnet", "timm:resnet18", "resnet18_capsnet"])
+def test_one_optimiser_and_one_scheduler_see_every_step_and_epoch(monkeypatch, name, schedule):
+    built, calls = [], {"step": 0, "epoch": 0}
+
+    def watched(kind, optimizer, *, steps):
+        built.append(optimizer)
+        real = build_schedule(kind, optimizer, steps=steps)
+
+        def after_step():
+            calls["step"] += 1
+            real.after_step()
+
+        def after_epoch(val_loss):
+            calls["epoch"] += 1
+            real.after_epoch(val_loss)
+
+        return Schedule(after_step, after_epoch)
+
+    monkeypatch.setattr("pipeline.training.fit.build_schedule", watched)
+    recipe = dataclasses.replace(
+        RECIPE, head_epochs=1, epochs=3, schedule=schedule, learning_rate=1e-4
+    )
+    epochs = list(fit(make_branch(name, size=32), task(images, rows=16), recipe))
+    assert [epoch.released_blocks for epoch in epochs][:2] == [0, 1]
+    assert len(built) == 1
+    assert calls == {"step": 6, "epoch": 3}
+
+
+def test_plateau_counts_bad_epochs_across_a_release(monkeypatch):
+    """Two bad epochs of the head alone and one of the next block are three."""
+    monkeypatch.setattr("pipeline.training.fit._validate", lambda *_: (next(losses), 0.5))
+    losses = iter([1.0, 2.0, 2.0, 2.0, 2.0])
+    recipe = dataclasses.replace(RECIPE, head_epochs=3, epochs=5, schedule="plateau")
+    rates = [epoch.learning_rate for epoch in fit(branch(), task(images, rows=8), recipe)]
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.002, 0.0002])
 
 
 def test_dropout_and_stochastic_depth_follow_the_seed():

@@ -9,10 +9,12 @@ import torch
 from branches import make_branch, some_images
 from made_results import made_index, made_splits
 
+from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.cohort.metadata import METADATA, fit_metadata
+from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-from pipeline.networks.fusion import HEADS, FusionSpec, build_fusion
+from pipeline.networks.fusion import HEADS, FusionSpec, build_fusion, restore_fusion
 from pipeline.params import load_params
 from pipeline.training.branches import pooled_rows
 from pipeline.training.examples import load_examples, training_rows
@@ -95,6 +97,28 @@ def test_a_frozen_and_an_open_fusion_start_with_the_same_logits(cohort, head):
     ]
     torch.testing.assert_close(logits[0], logits[1], rtol=1e-3, atol=1e-3)
     assert [len(task.examples["test"].inputs) for task in tasks] == [1, 3]
+
+
+@pytest.mark.parametrize("finetune", [False, True])
+@pytest.mark.parametrize("head", HEADS)
+def test_a_checkpoint_brings_back_the_same_fusion(cohort, tmp_path, head, finetune):
+    task, _ = task_of(cohort, head=head, finetune=finetune)
+    torch.nn.init.normal_(task.network.state_dict(keep_vars=True)[last_weight(finetune, head)])
+    write_checkpoint(task.network.state_dict(), task.about(), tmp_path / "f.safetensors")
+    again = restore_fusion(*read_checkpoint(tmp_path / "f.safetensors"))
+    inputs = task.examples["test"].inputs
+    found = predict_logits(again, inputs, precision="fp32")
+    assert torch.equal(found, predict_logits(task.network, inputs, precision="fp32"))
+
+
+def last_weight(finetune, head):
+    return ("fusion." if finetune else "") + ("mlp.4.weight" if head == "mlp" else "head.weight")
+
+
+def test_a_branch_is_no_fusion(tmp_path):
+    branch = make_branch("resnet18")
+    with pytest.raises(ArtifactError, match="not of a fusion head: it describes backbone"):
+        restore_fusion(branch.state_dict(), branch.spec.about())
 
 
 def test_frozen_branches_are_not_touched_and_open_ones_learn(cohort):

@@ -48,6 +48,14 @@ def test_a_cell_is_drawn_where_it_looks(name, stride):
     assert middle == pytest.approx(looked, abs=0.02)
 
 
+def test_of_timms_odd_ones_no_cell_is_drawn_more_than_half_a_cell_away():
+    torch.manual_seed(0)
+    for name in ("timm:tf_efficientnet_b0", "timm:regnety_002", "timm:poolformer_s12"):
+        branch = make_branch(name, size=SIDE)
+        looked = receptive_centre([branch, make_branch(name, seed=1, size=SIDE)], 3, 5)
+        assert np.abs(cell_centre(np.array([3, 5]), branch.grid) - looked).max() < 0.5 / 8 + 0.01
+
+
 def test_the_arithmetic_of_receptive_fields_by_hand():
     """Conv 3/2 padded: cells at pixels 0, 2, ...; then patches of 2: at 1, 5, ... (in pixels)."""
     layers = torch.nn.Sequential(

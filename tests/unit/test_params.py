@@ -79,6 +79,10 @@ def test_every_params_file_is_valid(path):
         ({"model__local": "densenet121_capsent"}, r"did you mean densenet121_capsnet\?"),
         ({"model__local": "capsnet_capsnet"}, "model.local: unknown backbone"),
         ({"model__local": "timm:"}, "model.local: unknown backbone"),
+        (
+            {"second__global": "timm:a", "second__local": "timm:a", "crop__size": 64},
+            r"crop.size: 64 is not train.input_size \(32\).*\(second\)",
+        ),
         ({"local__schedule": "onecycle"}, "local.schedule: .* 'one_cycle'"),
         ({"train__loss": "focalloss"}, "train.loss: .* 'bce'"),
         ({"heatmap__methods": ["attention", "gradcam"]}, r"heatmap.methods.1: .* 'cam'"),
