@@ -15,7 +15,7 @@ from pipeline.networks.device import full_precision
 from pipeline.networks.readout import CapsuleCascade, Capsules, GlobalAverage, Lengths, Readout
 from pipeline.networks.receptive_field import measure_grid
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
-from pipeline.networks.zoo import CASCADE, build_backbone
+from pipeline.networks.zoo import CAPSNET, CASCADE, build_backbone, is_cascade
 
 log = logging.getLogger(__name__)
 
@@ -139,39 +139,37 @@ def build_branch(
     Raises:
         ParamsError: unknown backbone, or weights that do not fit it.
     """
-    base = spec.backbone.removesuffix(CASCADE)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = build_backbone(
-            base, output_stride=spec.output_stride, input_size=spec.input_size
-        )
-        channels = len(backbone.mean)
-        image = torch.zeros(1, channels, spec.input_size, spec.input_size)
-        maps, grid = measure_grid(backbone.features, image)
-        readout = _readout(spec, backbone.channels)
-        with torch.no_grad():
-            pooled = readout(torch.relu(maps)).shape[1]
-        findings = len(spec.findings)
-        linear = isinstance(readout, GlobalAverage)
-        head = nn.Linear(pooled, findings) if linear else Lengths(pooled, findings)
-        branch = Branch(backbone, readout, head, grid, spec)
+        backbone, branch = _assemble(spec)
     if prior_logits is not None:
         branch.start_at(prior_logits)
+    if capsnet:
+        load_capsnet(branch.readout, capsnet)
     if weights is not None and weights.about is None:
         load_published(backbone, weights.state, name=spec.backbone)
-    elif weights is not None:
+    elif weights is not None:  # another run's, which may bring head and capsules
         load_branch(branch, spec.about(), weights)
-    if capsnet:
-        load_capsnet(readout, capsnet)
     return branch
 
 
-def _readout(spec: BranchSpec, channels: int) -> Readout:
-    if spec.backbone == "capsnet":
-        return Capsules(len(spec.findings))
-    if spec.backbone.endswith(CASCADE):
-        return CapsuleCascade(channels, len(spec.findings))
-    return GlobalAverage()
+def _assemble(spec: BranchSpec) -> tuple[Backbone, Branch]:
+    backbone = build_backbone(
+        spec.backbone.removesuffix(CASCADE),
+        output_stride=spec.output_stride,
+        input_size=spec.input_size,
+    )
+    image = torch.zeros(1, len(backbone.mean), spec.input_size, spec.input_size)
+    maps, grid = measure_grid(backbone.features, image)
+    findings = len(spec.findings)
+    readout: Readout = GlobalAverage()
+    head: nn.Linear | Lengths = nn.Linear(backbone.channels, findings)
+    if spec.backbone == CAPSNET or is_cascade(spec.backbone):
+        alone = spec.backbone == CAPSNET
+        readout = Capsules(findings) if alone else CapsuleCascade(backbone.channels, findings)
+        with torch.no_grad():
+            head = Lengths(readout(torch.relu(maps)).shape[1], findings)
+    return backbone, Branch(backbone, readout, head, grid, spec)
 
 
 def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, start: str) -> None:

@@ -9,6 +9,8 @@ from pipeline.networks.backbone import Backbone
 from pipeline.networks.dilation import limit_stride
 from pipeline.networks.timm_backbone import TIMM, timm_backbone
 
+CAPSNET = "capsnet"
+
 CASCADE = "_capsnet"
 """Behind the name of any other backbone: its features, then a CapsNet (`CapsuleCascade`)."""
 
@@ -22,7 +24,7 @@ BACKBONES: dict[str, Callable[[], Backbone]] = {
     "mobilenet_v3": published.mobilenet_v3,
     "convnext_tiny": published.convnext_tiny,
     "efficientnet_v2_s": published.efficientnet_v2_s,
-    "capsnet": published.capsnet,
+    CAPSNET: published.capsnet,
 }
 
 CASCADES = (f"densenet121{CASCADE}", f"resnet50{CASCADE}")

@@ -203,6 +203,16 @@ def test_a_cascade_starts_with_the_pretrained_capsnet_and_no_other_branch_does()
         build_branch(spec_of(name), weights=None, capsnet={}, seed=0)
 
 
+def test_the_capsules_of_another_run_are_not_overwritten_by_pretrained_ones(tmp_path):
+    first = make_branch("resnet18_capsnet", seed=3)
+    write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")
+    weights = read_weights(str(tmp_path / "b.safetensors"), first.spec)
+    state = build_autoencoder(14, seed=4).capsnet.state_dict()
+    second = build_branch(first.spec, weights=weights, capsnet=state, seed=0)
+    for key, value in second.state_dict().items():
+        assert torch.equal(value, first.state_dict()[key]), key
+
+
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     class Evil:
         def __reduce__(self):
