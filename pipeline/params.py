@@ -204,13 +204,18 @@ class TrainParams(Section):
     """Epochs without a better validation loss after which training stops."""
 
 
-class BranchParams(Section):
-    """What the global and the local branch do not share."""
+class LearningParams(Section):
+    """What every network that is trained has of its own."""
 
     epochs: Positive
     """At most so many."""
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: ScheduleName
+
+
+class BranchParams(LearningParams):
+    """What the global and the local branch do not share."""
+
     head_epochs: Annotated[int, Field(ge=0)]
     """First epochs, in which only the classification layer learns; then one more block per
     epoch is released, last first."""
@@ -246,18 +251,14 @@ class CropParams(Section):
     """Side of the written crops, in pixels: the local branch's input."""
 
 
-class CapsnetParams(Section):
+class CapsnetParams(LearningParams):
     """The cascades' CapsNet, before it is joined to a backbone."""
 
-    epochs: Positive
-    """At most so many."""
-    learning_rate: Annotated[float, Field(gt=0)]
-    schedule: ScheduleName
     reconstruction: Annotated[float, Field(ge=0)]
     """Weight of the squared error, summed over pixels, beside the margin loss."""
 
 
-class FusionParams(Section):
+class FusionParams(LearningParams):
     """The head that joins both branches."""
 
     head: FusionHead
@@ -269,10 +270,6 @@ class FusionParams(Section):
     """Whether the branches learn with the head, from the images; else they are frozen, and what
     they pool is computed once per image."""
     features: Annotated[list[Literal["age", "gender", "view"]], AfterValidator(_distinct)]
-    epochs: Positive
-    """At most so many."""
-    learning_rate: Annotated[float, Field(gt=0)]
-    schedule: ScheduleName
 
 
 class EvaluateParams(Section):

@@ -13,7 +13,7 @@ from pipeline.networks.device import settle
 from pipeline.params import BranchParams, TrainParams
 from pipeline.training.augment import augmentation, to_unit
 from pipeline.training.examples import Examples, image_batches
-from pipeline.training.fit import Epoch, Recipe, Task, fit
+from pipeline.training.fit import Epoch, Task, build_recipe, fit
 from pipeline.training.losses import build_loss
 
 
@@ -27,16 +27,8 @@ def fit_branch(
 ) -> Iterator[Epoch]:
     """Train a branch on its images; see `fit`."""
     fitted = build_loss(train.loss, examples["train"].targets, train.losses)
-    recipe = Recipe(
-        epochs=params.epochs,
-        batch_size=train.batch_size,
-        learning_rate=params.learning_rate,
-        weight_decay=train.weight_decay,
-        schedule=params.schedule,
-        head_epochs=params.head_epochs,
-        patience=train.patience,
-        precision=train.precision,
-        seed=seed,
+    recipe = build_recipe(
+        train, params, precision=train.precision, seed=seed, head_epochs=params.head_epochs
     )
     augment = augmentation(flip=train.flip, rotation_degrees=train.rotation_degrees)
     task = Task(examples["train"], examples["val"], fitted.loss, augment)

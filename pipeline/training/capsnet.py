@@ -19,7 +19,7 @@ from pipeline.networks.device import settle
 from pipeline.params import CapsnetParams, TrainParams
 from pipeline.training.augment import as_they_are, prepare
 from pipeline.training.examples import Examples, load_examples
-from pipeline.training.fit import Epoch, Recipe, Task, fit
+from pipeline.training.fit import Epoch, Task, build_recipe, fit
 from pipeline.training.losses import Loss, build_loss
 
 log = logging.getLogger(__name__)
@@ -53,17 +53,7 @@ def fit_capsnet(
     if not examples:
         log.info("no branch of this member is a cascade: nothing to pretrain")
         return
-    recipe = Recipe(
-        epochs=params.epochs,
-        batch_size=train.batch_size,
-        learning_rate=params.learning_rate,
-        weight_decay=train.weight_decay,
-        schedule=params.schedule,
-        head_epochs=0,
-        patience=train.patience,
-        precision="fp32",
-        seed=seed,
-    )
+    recipe = build_recipe(train, params, precision="fp32", seed=seed)
     margin = build_loss("margin", examples["train"].targets, train.losses).loss
     loss = with_reconstruction(margin, weight=params.reconstruction)
     yield from fit(network, Task(examples["train"], examples["val"], loss, as_they_are), recipe)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.networks.device import autocast, resolve_precision, settle
+from pipeline.params import LearningParams, TrainParams
 from pipeline.training.augment import prepare
 from pipeline.training.examples import Examples, Inputs
 from pipeline.training.losses import Loss
@@ -77,6 +78,23 @@ class Task:
     """May take more columns than there are findings; the first ones are the logits."""
     augment: Augment
     """Of prepared inputs."""
+
+
+def build_recipe(
+    train: TrainParams, params: LearningParams, *, precision: str, seed: int, head_epochs: int = 0
+) -> Recipe:
+    """From what all networks share and what one has of its own."""
+    return Recipe(
+        epochs=params.epochs,
+        batch_size=train.batch_size,
+        learning_rate=params.learning_rate,
+        weight_decay=train.weight_decay,
+        schedule=params.schedule,
+        head_epochs=head_epochs,
+        patience=train.patience,
+        precision=precision,
+        seed=seed,
+    )
 
 
 def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:

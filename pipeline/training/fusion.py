@@ -14,7 +14,7 @@ from pipeline.networks.fusion import Fusion, FusionSpec, JointFusion, build_fusi
 from pipeline.params import FusionParams, TrainParams
 from pipeline.training.augment import as_they_are, augmentation
 from pipeline.training.examples import Examples, beside, load_examples, vector_examples
-from pipeline.training.fit import Augment, Epoch, Recipe, Task, fit
+from pipeline.training.fit import Augment, Epoch, Task, build_recipe, fit
 from pipeline.training.losses import build_loss
 
 
@@ -82,16 +82,8 @@ def fit_fusion(
     task: FusionTask, train: TrainParams, params: FusionParams, *, seed: int
 ) -> Iterator[Epoch]:
     """Train a fusion head, and the branches if they are part of the network; see `fit`."""
-    recipe = Recipe(
-        epochs=params.epochs,
-        batch_size=train.batch_size,
-        learning_rate=params.learning_rate,
-        weight_decay=train.weight_decay,
-        schedule=params.schedule,
-        head_epochs=0,
-        patience=train.patience,
-        precision=train.precision if params.finetune else "fp32",
-        seed=seed,
+    recipe = build_recipe(
+        train, params, precision=train.precision if params.finetune else "fp32", seed=seed
     )
     examples = task.examples
     loss = build_loss(train.loss, examples["train"].targets, train.losses).loss
