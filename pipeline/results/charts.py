@@ -34,6 +34,10 @@ _STYLE: dict[Any, Any] = {
 }
 
 
+_LEGEND = 120
+"""Letters that fit beside each other above a chart."""
+
+
 class Marks(NamedTuple):
     """How a system is drawn in the plot of findings."""
 
@@ -146,10 +150,13 @@ def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
         for column, branch in enumerate(branches):
             grid[0, column].set_title(branch, loc="left")
             grid[1, column].set_xlabel("epoch")
+            longest = max(len(one) for name, one in curves.items() if name.endswith(f".{branch}"))
+            grid[1, column].set_xlim(0.5, longest + 0.5)
         grid[0, 0].set_ylabel("loss (dashed: training)")
         grid[1, 0].set_ylabel("validation AUROC")
         handles, labels = grid[1, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper right", ncols=min(len(members), 6))
+        across = max(_LEGEND // (max(map(len, members)) + 8), 1)  # letters, and the marker's eight
+        figure.legend(handles, labels, loc="outside upper right", ncols=min(len(members), across))
         return _svg(figure)
 
 
@@ -188,7 +195,7 @@ def _curve(column: np.ndarray, curve: pd.DataFrame, colour: str, member: str) ->
         marker=marker,
         label=member,
     )
-    area.xaxis.set_major_locator(MaxNLocator(integer=True))
+    area.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def label(finding: str) -> str:
