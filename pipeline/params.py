@@ -33,16 +33,32 @@ def _backbone(name: str) -> str:
     base = name.removesuffix("_capsnet")
     if base in BACKBONES and name != "capsnet_capsnet":
         return name
-    if base.startswith("timm:") and len(base) > len("timm:"):
+    if base.startswith("timm:"):
+        _expect_timm(base.removeprefix("timm:"))
         return name
-    near = difflib.get_close_matches(name, [*BACKBONES, *(f"{b}_capsnet" for b in BACKBONES)], n=1)
+    cascades = [f"{one}_capsnet" for one in BACKBONES if one != "capsnet"]
+    near = difflib.get_close_matches(name, [*BACKBONES, *cascades], n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise PydanticCustomError(
         "backbone",
-        "unknown backbone; {hint}There are {names}, timm:<name>, and any of these with _capsnet "
-        "behind it",
+        "unknown backbone; {hint}There are {names}, timm:<name>, and each but capsnet with "
+        "_capsnet behind it",
         {"hint": hint, "names": ", ".join(BACKBONES)},
     )
+
+
+def _expect_timm(model: str) -> None:
+    """Make sure, before anything runs, that timm is there and has the model."""
+    try:
+        import timm  # noqa: PLC0415
+    except ImportError:
+        raise PydanticCustomError(
+            "timm", "needs timm, which is not installed: pip install timm"
+        ) from None
+    if not timm.is_model(model):
+        near = difflib.get_close_matches(model, timm.list_models(), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise PydanticCustomError("timm", "timm has no such model{hint}", {"hint": hint})
 
 
 Backbone = Annotated[str, AfterValidator(_backbone)]
@@ -331,6 +347,29 @@ class Params(Section):
                 "{method} is not among heatmap.methods ({methods}); add it there",
                 {"method": self.crop.method, "methods": ", ".join(self.heatmap.methods)},
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_weights_are_named_that_nobody_reads(self) -> "Params":
+        for name, member in self.members.items():
+            adopts = self.local.start == "global" and member.global_ == member.local
+            if adopts and member.weights.local != "none":
+                raise PydanticCustomError(
+                    f"{name}.weights.local",
+                    "would not be read: with local.start: global the local branch starts as the "
+                    "global one, whose backbone it shares; say none, or local.start: weights",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _the_backbone_learns_before_the_end(self) -> "Params":
+        for key, one in (("global", self.global_), ("local", self.local)):
+            if one.head_epochs >= one.epochs:
+                raise PydanticCustomError(
+                    f"{key}.head_epochs",
+                    "{head} of {all} epochs for the head alone leave none for the backbone",
+                    {"head": one.head_epochs, "all": one.epochs},
+                )
         return self
 
     @model_validator(mode="after")

@@ -4,19 +4,14 @@ from pathlib import Path
 
 import typer
 
-from pipeline.artifacts.files import read_json
-from pipeline.params import load_params
-from pipeline.results.tables import paper_tables
-from stages.options import ParamsFile, run
+from pipeline.artifacts.files import read_json, read_yaml
+from pipeline.results.tables import paper_tables, voting_pairs
+from stages.options import run
 
 
-def main(
-    evaluate: Path = Path("metrics/evaluate.json"), params: ParamsFile = Path("params.yaml")
-) -> None:
+def main(evaluate: Path = Path("metrics/evaluate.json"), lock: Path = Path("dvc.lock")) -> None:
     """Print them as Markdown."""
-    cfg = load_params(params)
-    voting = {name: cfg.members[name] for name in cfg.ensemble.members}
-    typer.echo(paper_tables(read_json(evaluate), voting))
+    typer.echo(paper_tables(read_json(evaluate), voting_pairs(read_yaml(lock))))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from pipeline.errors import ArtifactError
 
@@ -70,6 +71,20 @@ def read_json(path: Path) -> Any:
         raise ArtifactError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise ArtifactError(f"{path}: not JSON ({error})") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """A YAML file that another tool has written.
+
+    Raises:
+        ArtifactError: the file is missing or is not YAML.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file; `dvc repro` writes it") from None
+    except yaml.YAMLError as error:
+        raise ArtifactError(f"{path}: not YAML ({error})") from None
 
 
 def write_text(text: str, path: Path) -> None:

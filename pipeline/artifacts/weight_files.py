@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,27 @@ def read_state(path: Path, *, digest: str) -> tuple[State, dict[str, Any] | None
     Raises:
         ArtifactError: no such file, another one, or none that can be read safely.
     """
+    path = path.expanduser()
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file; params.yaml names it as weights")
+        raise ArtifactError(
+            f"{path}: no such file; params.yaml names it as weights. It may also say none or "
+            "imagenet"
+        )
     _check(path, digest)
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, LookupError, EOFError) as error:
-        raise ArtifactError(f"{path}: not a readable state dict ({error!r})") from None
+        with warnings.catch_warnings():  # of pickles that it refuses anyway
+            warnings.simplefilter("ignore", UserWarning)
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise ArtifactError(
+            f"{path}: not a readable state dict: it is none of PyTorch's files, or holds code, as "
+            "a whole model does, which is not run; save `model.state_dict()`"
+        ) from None
+    except (SafetensorError, RuntimeError, LookupError, EOFError) as error:
+        reason = str(error).partition("\n")[0] or "it is empty"
+        raise ArtifactError(f"{path}: not a readable state dict ({reason})") from None
     inner = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
     if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
         raise ArtifactError(

@@ -1,5 +1,6 @@
 """Pretrained weights: published ones, a file of them, or a checkpoint of this project."""
 
+import re
 from pathlib import Path
 
 import torch
@@ -34,8 +35,8 @@ def read_weights(source: str, spec: BranchSpec) -> Weights | None:
     if source == "imagenet":
         return Weights(_published(spec), about=None)
     path, named, digest = source.partition(_DIGEST)
-    if named and not digest:
-        raise ArtifactError(f"{source}: has no digest behind {_DIGEST}")
+    if named and not re.fullmatch(r"[0-9a-fA-F]{8,64}", digest):
+        raise ArtifactError(f"{source}: expected 8 to 64 hexadecimal digits behind {_DIGEST}")
     state, about = read_state(Path(path), digest=digest)
     if about is not None and "backbone" not in about:
         raise ArtifactError(

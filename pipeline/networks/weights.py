@@ -117,7 +117,8 @@ def _load(network: nn.Module, given: State, *, left_out: tuple[str, ...], name: 
             f"weights do not fit {name}: {len(wanted) - len(absent) - len(shapes)} of "
             f"{len(wanted)} tensors match; {len(missing)} missing {missing[:3]}, "
             f"{len(unexpected)} unexpected {unexpected[:3]}, {len(shapes)} misshapen "
-            f"{shapes[:3]}. Name weights of {name} in the member's `weights`, or say none"
+            f"{shapes[:3]}. Name weights of {name} (a transformer's: for this input size) in the "
+            "member's `weights`, or say none"
         )
     network.load_state_dict(kept, strict=False)
     log.info("weights: %d of %d tensors of %s loaded", len(kept), len(wanted), name)

@@ -5,7 +5,6 @@ from typing import Any
 
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-from pipeline.params import Member
 
 Metrics = dict[str, Any]
 
@@ -19,7 +18,36 @@ SHORT = {
 }  # fmt: skip
 
 
-def paper_tables(evaluate: Metrics, members: Mapping[str, Member]) -> str:
+Pair = tuple[str, str]
+"""Backbones of the global and of the local branch."""
+
+
+def voting_pairs(lock: Mapping[str, Any]) -> dict[str, Pair]:
+    """Each voting member's backbones, as the run knew them that made the metrics.
+
+    Args:
+        lock: dvc.lock, which is committed with metrics/evaluate.json.
+
+    Raises:
+        ArtifactError: it is not of a whole run.
+    """
+    try:
+        stages = lock["stages"]
+        members = stages["evaluate"]["params"]["params.yaml"]["ensemble"]["members"]
+        return {
+            name: (_backbone(stages, name, "global"), _backbone(stages, name, "local"))
+            for name in members
+        }
+    except KeyError as error:
+        raise ArtifactError(f"dvc.lock: has no {error}; `dvc repro` first") from None
+
+
+def _backbone(stages: Mapping[str, Any], member: str, branch: str) -> str:
+    known = stages[f"train_{branch}@{member}"]["params"]["params.yaml"]
+    return str(known[f"{member}.{branch}"])
+
+
+def paper_tables(evaluate: Metrics, members: Mapping[str, Pair]) -> str:
     """Test AUROC of every member's branches in two Markdown tables, and the ensemble's beneath.
 
     The first holds members whose branches have one backbone, the second those that mix two.
@@ -27,7 +55,7 @@ def paper_tables(evaluate: Metrics, members: Mapping[str, Member]) -> str:
 
     Args:
         evaluate: metrics/evaluate.json.
-        members: the pairs of backbones that it is of, by name.
+        members: their backbones, by name.
 
     Raises:
         ArtifactError: a member is not in the metrics, so that these are of another run.
@@ -35,10 +63,10 @@ def paper_tables(evaluate: Metrics, members: Mapping[str, Member]) -> str:
     missing = [name for name in members if f"{name}.fusion" not in evaluate]
     if missing:
         raise ArtifactError(
-            f"metrics/evaluate.json has no {', '.join(missing)}; it is of another params.yaml. "
-            "`dvc repro evaluate` brings both together"
+            f"metrics/evaluate.json has no {', '.join(missing)}; it is of another run than "
+            "dvc.lock. `dvc repro evaluate` brings both together"
         )
-    alike = {name: one for name, one in members.items() if one.global_ == one.local}
+    alike = {name: pair for name, pair in members.items() if pair[0] == pair[1]}
     mixed = {name: one for name, one in members.items() if name not in alike}
     parts = [
         _table("One backbone in both branches", evaluate, alike),
@@ -48,32 +76,30 @@ def paper_tables(evaluate: Metrics, members: Mapping[str, Member]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(title: str, evaluate: Metrics, members: Mapping[str, Member]) -> str:
+def _table(title: str, evaluate: Metrics, members: Mapping[str, Pair]) -> str:
     if not members:
         return ""
-    rows = {
-        f"{_pair(member)} | {branch}": evaluate[f"{name}.{branch}"]
-        for name, member in members.items()
-        for branch in BRANCHES
-    }
-    columns = {name: [one["auroc"].get(name) for one in rows.values()] for name in FINDINGS}
-    columns["mean"] = [one["mean_auroc"] for one in rows.values()]
+    rows = [(name, branch) for name in members for branch in BRANCHES]
+    entries = [evaluate[f"{name}.{branch}"] for name, branch in rows]
+    columns = {name: [one["auroc"].get(name) for one in entries] for name in FINDINGS}
+    columns["mean"] = [one["mean_auroc"] for one in entries]
     cells = zip(*(_marked(column) for column in columns.values()), strict=True)
-    head = ["backbones", "branch", *(SHORT.get(name, name) for name in columns)]
+    head = ["backbones", "member", "branch", *(SHORT.get(name, name) for name in columns)]
     lines = [
         f"**{title}**",
         "",
         f"| {' | '.join(head)} |",
         "|" + "---|" * len(head),
-        *(f"| {name} | {' | '.join(row)} |" for name, row in zip(rows, cells, strict=True)),
+        *(
+            f"| {_pair(members[name])} | {name} | {branch} | {' | '.join(row)} |"
+            for (name, branch), row in zip(rows, cells, strict=True)
+        ),
     ]
     return "\n".join(lines)
 
 
-def _pair(member: Member) -> str:
-    if member.global_ == member.local:
-        return member.global_
-    return f"{member.global_} + {member.local}"
+def _pair(pair: Pair) -> str:
+    return pair[0] if pair[0] == pair[1] else " + ".join(pair)
 
 
 def _marked(column: list[float | None]) -> list[str]:

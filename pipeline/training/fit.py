@@ -141,6 +141,9 @@ def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
         )
         if epoch - best_epoch >= recipe.patience:
             break
+    total = len(getattr(network, "blocks", ()))
+    if blocks < total:
+        log.info("%d of %d blocks were never released and are as they were", total - blocks, total)
     network.load_state_dict(best)
     network.cpu().eval()
 

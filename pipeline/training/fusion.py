@@ -1,5 +1,6 @@
 """Training a fusion head: on what two frozen branches have pooled, or through both of them."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from pipeline.training.augment import as_they_are, augmentation
 from pipeline.training.examples import Examples, beside, load_examples, vector_examples
 from pipeline.training.fit import Augment, Epoch, Task, build_recipe, fit
 from pipeline.training.losses import build_loss
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,5 +92,6 @@ def fit_fusion(
     loss = build_loss(train.loss, examples["train"].targets, train.losses).loss
     augment: Augment = as_they_are
     if params.finetune:
+        log.info("both branches learn with the fusion head, whole and from the first epoch on")
         augment = augmentation(flip=train.flip, rotation_degrees=train.rotation_degrees)
     return fit(task.network, Task(examples["train"], examples["val"], loss, augment), recipe)

@@ -1,18 +1,13 @@
 """The paper's two tables: by name, from the metrics of this very run."""
 
 import pytest
+import yaml
 
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-from pipeline.params import Member, WeightSources, load_params
-from pipeline.results.tables import SHORT, paper_tables
+from pipeline.params import load_params
+from pipeline.results.tables import SHORT, paper_tables, voting_pairs
 from tests.stages.conftest import REPO
-
-NONE = WeightSources.model_validate({"global": "none", "local": "none"})
-
-
-def member(global_, local):
-    return Member.model_validate({"global": global_, "local": local, "weights": NONE})
 
 
 def system(shift):
@@ -30,7 +25,7 @@ def evaluation(*names):
     return systems | beside | {"test": {"images": 1234, "patients": 56}}
 
 
-PAIRS = {"model": member("densenet121", "densenet121"), "b": member("resnet50", "capsnet")}
+PAIRS = {"model": ("densenet121", "densenet121"), "b": ("resnet50", "capsnet")}
 
 
 def rows_of(text):
@@ -42,10 +37,10 @@ def test_one_table_has_equal_backbones_and_the_other_different_ones():
     text = paper_tables(evaluation("model", "b"), PAIRS)
     first, rest = text.split("**Different backbones**")
     second, caption = rest.split("\n\nAUROC")
-    assert [row[:2] for row in rows_of(first)[1:]] == [
-        ["densenet121", "global"],
-        ["densenet121", "local"],
-        ["densenet121", "fusion"],
+    assert [row[:3] for row in rows_of(first)[1:]] == [
+        ["densenet121", "model", "global"],
+        ["densenet121", "model", "local"],
+        ["densenet121", "model", "fusion"],
     ]
     assert {row[0] for row in rows_of(second)[1:]} == {"resnet50 + capsnet"}
     assert "1,234 test images of 56 patients" in caption
@@ -60,8 +55,8 @@ def test_columns_are_found_by_the_findings_names():
     }
     assert paper_tables(turned, PAIRS) == paper_tables(metrics, PAIRS)
     head, row, *_ = rows_of(paper_tables(metrics, PAIRS))
-    assert head[2:-1] == [SHORT[name] for name in FINDINGS]
-    for name, value in zip(FINDINGS, row[2:-1], strict=True):
+    assert head[3:-1] == [SHORT[name] for name in FINDINGS]
+    for name, value in zip(FINDINGS, row[3:-1], strict=True):
         assert float(value) == pytest.approx(metrics["model.global"]["auroc"][name], abs=5e-4)
 
 
@@ -71,13 +66,33 @@ def test_the_best_of_a_column_is_bold_and_a_finding_of_one_class_has_no_value():
         del metrics[f"model.{branch}"]["auroc"]["Hernia"]
     text = paper_tables(metrics, {"model": PAIRS["model"]})
     last = text.split("\n\nAUROC")[0].splitlines()[-1]
-    assert last.startswith("| densenet121 | fusion | **0.520** |")
+    assert last.startswith("| densenet121 | model | fusion | **0.520** |")
     assert "| – |" in last
     assert "Different" not in text
 
 
+def test_members_that_share_their_backbones_have_rows_of_their_own():
+    pairs = dict.fromkeys(("model", "second", "third"), ("resnet18", "resnet18"))
+    rows = rows_of(paper_tables(evaluation(*pairs), pairs))[1:]
+    assert [row[1] for row in rows] == [name for name in pairs for _ in range(3)]
+
+
+def test_backbones_are_those_of_the_run_that_made_the_metrics():
+    """As dvc.lock keeps them, whatever params.yaml says by now."""
+    lock = yaml.safe_load((REPO / "dvc.lock").read_text())
+    params = yaml.safe_load((REPO / "params.yaml").read_text())
+    expected = {
+        name: (params[name]["global"], params[name]["local"])
+        for name in params["ensemble"]["members"]
+    }
+    assert voting_pairs(lock) == expected
+    del lock["stages"]["train_local@second"]
+    with pytest.raises(ArtifactError, match=r"has no 'train_local@second'; `dvc repro` first"):
+        voting_pairs(lock)
+
+
 def test_metrics_of_another_run_are_refused():
-    with pytest.raises(ArtifactError, match=r"has no b; it is of another params\.yaml"):
+    with pytest.raises(ArtifactError, match=r"has no b; it is of another run than"):
         paper_tables(evaluation("model"), PAIRS)
 
 
