@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from loss_numbers import NUMBERS
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from pipeline.networks.autoencoder import build_autoencoder
-from pipeline.params import LossParams
 from pipeline.training.augment import as_they_are
 from pipeline.training.capsnet import with_labels, with_reconstruction
 from pipeline.training.examples import Examples
@@ -19,13 +19,6 @@ from pipeline.training.fit import Recipe, Task, fit, predict_logits
 from pipeline.training.losses import LOSSES
 
 log = logging.getLogger(__name__)
-
-LOSS_PARAMS = LossParams(
-    focal_gamma=2.0,
-    asymmetric_gamma_positive=1.0,
-    asymmetric_gamma_negative=4.0,
-    asymmetric_shift=0.05,
-)
 
 RECIPE = Recipe(
     epochs=2,
@@ -55,7 +48,7 @@ def digits() -> dict[str, Examples]:
 
 
 def margin(logits, targets):
-    return LOSSES["margin"](logits, targets, torch.full((10,), 0.1), LOSS_PARAMS).mean()
+    return LOSSES["margin"](logits, targets, torch.full((10,), 0.1), NUMBERS).mean()
 
 
 @pytest.mark.slow

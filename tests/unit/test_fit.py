@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 from branches import ALL, make_branch, some_images
+from loss_numbers import NUMBERS
 from torch import nn
 
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.params import LossParams
 from pipeline.training.augment import as_they_are
 from pipeline.training.examples import Examples
 from pipeline.training.fit import Recipe, Task, TrainingError, fit, predict_logits
@@ -20,13 +20,6 @@ from pipeline.training.schedule import (
     build_schedule,
     release,
     released_blocks,
-)
-
-NUMBERS = LossParams(
-    focal_gamma=2.0,
-    asymmetric_gamma_positive=1.0,
-    asymmetric_gamma_negative=4.0,
-    asymmetric_shift=0.05,
 )
 
 RECIPE = Recipe(

@@ -2,18 +2,11 @@
 
 import pytest
 import torch
+from loss_numbers import NUMBERS
 from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.errors import CohortError, ParamsError
-from pipeline.params import LossParams
 from pipeline.training.losses import LOSSES, build_loss
-
-NUMBERS = LossParams(
-    focal_gamma=2.0,
-    asymmetric_gamma_positive=1.0,
-    asymmetric_gamma_negative=4.0,
-    asymmetric_shift=0.05,
-)
 
 
 def targets(seed=0, rows=200):
