@@ -134,7 +134,8 @@ def build_branch(
         weights: where its backbone starts, or None for a random initialisation.
         seed: of the random initialisation; the global generator is left as it was.
         prior_logits: what a head gives before it has learnt anything, unless `weights` bring one.
-        capsnet: a pretrained `CapsNet`'s weights, where a cascade's starts; else at random.
+        capsnet: where a cascade's CapsNet starts, pretrained; empty for every other branch. None
+            starts it at random.
 
     Raises:
         ParamsError: unknown backbone, or weights that do not fit it.
@@ -144,7 +145,7 @@ def build_branch(
         backbone, branch = _assemble(spec)
     if prior_logits is not None:
         branch.start_at(prior_logits)
-    if capsnet:
+    if capsnet is not None:
         load_capsnet(branch.readout, capsnet)
     if weights is not None and weights.about is None:
         load_published(backbone, weights.state, name=spec.backbone)

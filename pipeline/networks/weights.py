@@ -84,13 +84,21 @@ def _yaml(value: object) -> str:
 
 
 def load_capsnet(readout: nn.Module, state: State) -> None:
-    """Let a cascade start with a pretrained CapsNet.
+    """Let a cascade start with a pretrained CapsNet, and any other branch with none.
 
     Raises:
-        ParamsError: the branch is no cascade, or the weights are of another CapsNet.
+        ParamsError: weights for a branch without a CapsNet of its own, a cascade without weights,
+            or weights of another CapsNet.
     """
     if not isinstance(readout, CapsuleCascade):
-        raise ParamsError("a pretrained CapsNet is for cascades, `<backbone>_capsnet`, alone")
+        if state:
+            raise ParamsError("a pretrained CapsNet is for cascades, `<backbone>_capsnet`, alone")
+        return
+    if not state:
+        raise ParamsError(
+            "the CapsNet of this cascade is not pretrained; run `dvc repro` without a target, or "
+            "with --downstream pretrain_capsnet"
+        )
     _load(readout.capsnet, state, left_out=(), name="capsnet")
 
 

@@ -11,7 +11,6 @@ import timm
 import torch
 from branches import (
     ALL,
-    CAPSULES,
     CASCADES,
     LINEAR,
     ODD_TIMM,
@@ -199,7 +198,6 @@ def test_a_cascade_starts_with_the_pretrained_capsnet_and_no_other_branch_does()
     for name in ("resnet18", "capsnet"):
         with pytest.raises(ParamsError, match="is for cascades"):
             build_branch(spec_of(name), weights=None, capsnet=state, seed=0)
-    for name in ("resnet18", *CAPSULES):
         build_branch(spec_of(name), weights=None, capsnet={}, seed=0)
 
 
@@ -211,6 +209,11 @@ def test_the_capsules_of_another_run_are_not_overwritten_by_pretrained_ones(tmp_
     second = build_branch(first.spec, weights=weights, capsnet=state, seed=0)
     for key, value in second.state_dict().items():
         assert torch.equal(value, first.state_dict()[key]), key
+
+
+def test_a_cascade_without_its_pretraining_is_not_trained():
+    with pytest.raises(ParamsError, match="not pretrained; run `dvc repro`"):
+        build_branch(spec_of("resnet18_capsnet"), weights=None, capsnet={}, seed=0)
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
