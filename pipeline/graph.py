@@ -7,9 +7,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-INERT = frozenset({"pipeline/params.py", "pipeline/errors.py", "stages/options.py"})
-"""Files that cannot change an output: params.py holds no defaults (the values are tracked as
-`params:`), the others only speak to the user. `tracking` is left out as a package, and so are
+INERT = frozenset({"pipeline/errors.py", "stages/options.py"})
+"""Files that cannot change an output, since they only speak to the user."""
+
+INERT_PACKAGES = ("pipeline/params/", "pipeline/tracking/")
+"""The one holds no defaults (the values are tracked as `params:`), the other no results. Nor do
 `__init__.py` files, which hold nothing but a docstring."""
 
 
@@ -54,7 +56,7 @@ def is_code(dep: Any) -> bool:
 
 
 def _inert(name: str) -> bool:
-    return name in INERT or name.endswith("__init__.py") or name.startswith("pipeline/tracking")
+    return name in INERT or name.endswith("__init__.py") or name.startswith(INERT_PACKAGES)
 
 
 def _imported(tree: ast.AST, root: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.artifacts.files import write_text
 from pipeline.errors import ParamsError
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 
 
 def use_recipe(name: str, root: Path) -> None:

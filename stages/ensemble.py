@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.artifacts.members import read_member_predictions
 from pipeline.artifacts.tables import write_predictions
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.ensemble import soft_vote
 from stages.options import Dep, Out, ParamsFile, run
 

@@ -7,7 +7,7 @@ from pipeline.artifacts import tables
 from pipeline.artifacts.files import read_json
 from pipeline.artifacts.members import read_member_predictions
 from pipeline.artifacts.metrics import write_metrics, write_plot
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.evaluation import evaluate
 from stages.options import Dep, Out, ParamsFile, run
 

@@ -10,7 +10,7 @@ from pipeline.artifacts.tables import read_index, write_crop_boxes
 from pipeline.attention.crop import cut_crops
 from pipeline.attention.extract import place_crops, seen_rows
 from pipeline.networks.branch import restore_branch
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 

@@ -12,7 +12,7 @@ from pipeline.cohort.decoding import decode_images
 from pipeline.cohort.nih import parse_entries
 from pipeline.cohort.nih_boxes import boxes_as_fractions, parse_boxes
 from pipeline.cohort.nih_lists import lists_of_images, parse_lists
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from stages.options import Dep, Out, ParamsFile, run
 
 

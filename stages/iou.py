@@ -6,7 +6,7 @@ from pipeline import tracking
 from pipeline.artifacts import tables
 from pipeline.artifacts.members import read_member_crops, read_member_heatmaps
 from pipeline.artifacts.metrics import write_metrics, write_plot
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.localisation import iou_rows, localise
 from stages.options import Dep, Out, ParamsFile, run
 

@@ -10,7 +10,7 @@ from pipeline.artifacts.tables import read_index, read_splits
 from pipeline.findings import FINDINGS
 from pipeline.networks.autoencoder import build_autoencoder
 from pipeline.networks.zoo import is_cascade
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.seeds import derive_seed
 from pipeline.training.capsnet import (
     capsnet_state,

@@ -8,7 +8,7 @@ from pipeline.artifacts.files import write_text
 from pipeline.artifacts.heatmaps import read_heatmaps
 from pipeline.artifacts.metrics import read_metrics
 from pipeline.artifacts.shards import Shards
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.headline import headline
 from pipeline.results.pictures import Radiographs
 from pipeline.results.report import Figures, render_report

@@ -9,7 +9,7 @@ from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.cohort.metadata import fit_metadata
 from pipeline.networks.branch import restore_branch
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.examples import training_rows

@@ -10,7 +10,7 @@ from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.networks.pretrained import read_weights
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_branch, prior_logits

@@ -7,7 +7,7 @@ import typer
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits
 from pipeline.networks.zoo import BACKBONES, CASCADES
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.training.examples import load_examples
 from pipeline.training.zoo import table, train_zoo
 from stages.options import ParamsFile, run

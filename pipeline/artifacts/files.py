@@ -4,7 +4,7 @@ import glob
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,12 +65,7 @@ def read_json(path: Path) -> Any:
     Raises:
         ArtifactError: the file is missing or is not JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file") from None
-    except json.JSONDecodeError as error:
-        raise ArtifactError(f"{path}: not JSON ({error})") from None
+    return _parsed(path, json.loads, json.JSONDecodeError)
 
 
 def read_yaml(path: Path) -> Any:
@@ -79,12 +74,17 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ArtifactError: the file is missing or is not YAML.
     """
+    return _parsed(path, yaml.safe_load, yaml.YAMLError)
+
+
+def _parsed(path: Path, parse: Callable[[str], Any], fault: type[Exception]) -> Any:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file; `dvc repro` writes it") from None
-    except yaml.YAMLError as error:
-        raise ArtifactError(f"{path}: not YAML ({error})") from None
+    except fault as error:
+        kind = "JSON" if path.suffix == ".json" else "YAML"
+        raise ArtifactError(f"{path}: not {kind} ({error})") from None
 
 
 def write_text(text: str, path: Path) -> None:

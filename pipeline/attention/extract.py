@@ -16,7 +16,7 @@ from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import settle
-from pipeline.params import CropParams
+from pipeline.params.sections import CropParams
 from pipeline.training.augment import to_unit
 from pipeline.training.examples import image_batches
 

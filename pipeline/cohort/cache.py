@@ -17,7 +17,7 @@ from pipeline.cohort.nih_boxes import BoxesUsed
 from pipeline.cohort.nih_lists import OfficialLists
 from pipeline.cores import cores
 from pipeline.errors import CohortError
-from pipeline.params import IngestParams
+from pipeline.params.sections import IngestParams
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from pipeline.artifacts.tables import SPLIT_NAMES
 from pipeline.cohort.stratify import share_out
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
-from pipeline.params import SplitParams
+from pipeline.params.sections import SplitParams
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.artifacts.shards import Shards
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import settle
-from pipeline.params import BranchParams, TrainParams
+from pipeline.params.sections import BranchParams, TrainParams
 from pipeline.training.augment import augmentation, to_unit
 from pipeline.training.examples import Examples, image_batches
 from pipeline.training.fit import Epoch, Task, build_recipe, fit

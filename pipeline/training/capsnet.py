@@ -16,7 +16,7 @@ from pipeline.findings import FINDINGS
 from pipeline.networks.autoencoder import CapsuleAutoencoder
 from pipeline.networks.capsule import SIDE
 from pipeline.networks.device import settle
-from pipeline.params import CapsnetParams, TrainParams
+from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.augment import as_they_are, prepare
 from pipeline.training.examples import Examples, load_examples
 from pipeline.training.fit import Epoch, Task, build_recipe, fit

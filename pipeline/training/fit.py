@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.networks.device import autocast, resolve_precision, settle
-from pipeline.params import LearningParams, TrainParams
+from pipeline.params.sections import LearningParams, TrainParams
 from pipeline.training.augment import prepare
 from pipeline.training.examples import Examples, Inputs
 from pipeline.training.losses import Loss

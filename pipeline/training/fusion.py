@@ -12,7 +12,7 @@ from jaxtyping import Float
 from pipeline.artifacts.shards import Shards
 from pipeline.networks.branch import Branch, BranchSpec
 from pipeline.networks.fusion import Fusion, FusionSpec, JointFusion, build_fusion
-from pipeline.params import FusionParams, TrainParams
+from pipeline.params.sections import FusionParams, TrainParams
 from pipeline.training.augment import as_they_are, augmentation
 from pipeline.training.examples import Examples, beside, load_examples, vector_examples
 from pipeline.training.fit import Augment, Epoch, Task, build_recipe, fit

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from pipeline.errors import CohortError, ParamsError
 from pipeline.findings import FINDINGS
-from pipeline.params import LossParams
+from pipeline.params.sections import LossParams
 
 Loss = Callable[[Float[Tensor, "b f"], Float[Tensor, "b f"]], Float[Tensor, ""]]
 """Logits and targets to the mean loss."""

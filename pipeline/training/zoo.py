@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.networks.describe import Description, describe
-from pipeline.params import Params
+from pipeline.params.whole import Params
 from pipeline.training.branches import fit_branch, prior_logits
 from pipeline.training.examples import Examples
 from pipeline.training.fit import Epoch

@@ -1,6 +1,6 @@
 """The losses' own numbers, as params.yaml has them."""
 
-from pipeline.params import LossParams
+from pipeline.params.sections import LossParams
 
 NUMBERS = LossParams(
     focal_gamma=2.0,

@@ -8,7 +8,7 @@ from made_results import made_images, made_index, made_splits
 from pipeline.findings import FINDINGS
 from pipeline.networks.autoencoder import build_autoencoder
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.training.capsnet import (
     capsnet_state,
     describe_pretraining,

@@ -14,7 +14,7 @@ from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 from pipeline.grid import tiles
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.params import CropParams
+from pipeline.params.sections import CropParams
 
 CROP = CropParams(method="attention", threshold=0.7, margin=0.1, min_side=0.3, size=32)
 

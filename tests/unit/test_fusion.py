@@ -15,7 +15,7 @@ from pipeline.cohort.metadata import METADATA, fit_metadata
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 from pipeline.networks.fusion import HEADS, FusionSpec, build_fusion, restore_fusion
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.training.branches import pooled_rows
 from pipeline.training.examples import load_examples, training_rows
 from pipeline.training.fit import predict_logits

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from pipeline import params
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
 from pipeline.networks.fusion import HEADS
 from pipeline.networks.zoo import BACKBONES, CASCADES
-from pipeline.params import Params, load_params, parse_params
+from pipeline.params import names as params
+from pipeline.params.whole import Params, load_params, parse_params
 from pipeline.training.losses import LOSSES
 from pipeline.training.schedule import SCHEDULES
 

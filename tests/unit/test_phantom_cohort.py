@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline.cohort.phantom.cohort import Cohort, make_cohort
 from pipeline.cohort.phantom.picture import region_box
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
-from pipeline.params import PhantomParams
+from pipeline.params.sections import PhantomParams
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pipeline.cohort.nih_lists import parse_lists
 from pipeline.cohort.split import assign_splits, check_learnable, check_positives, count_splits
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
-from pipeline.params import SplitParams
+from pipeline.params.sections import SplitParams
 
 PARAMS = SplitParams(seed=0, val_fraction=0.2, test_fraction=0.25, min_positives=0)
 NO_LISTS = pd.DataFrame({"image_index": [], "official": []}, dtype=str)

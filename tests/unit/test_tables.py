@@ -5,7 +5,7 @@ import yaml
 
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.results.tables import SHORT, paper_tables, voting_pairs
 from tests.stages.conftest import REPO
 

@@ -7,7 +7,7 @@ from branches import make_branch
 from pipeline.findings import FINDINGS
 from pipeline.networks.describe import describe
 from pipeline.networks.zoo import BACKBONES, CASCADES
-from pipeline.params import load_params
+from pipeline.params.whole import load_params
 from pipeline.training.examples import Examples
 from pipeline.training.zoo import table, train_zoo
 from tests.stages.conftest import REPO

@@ -17,7 +17,7 @@ from pipeline.cohort.phantom.picture import take_picture
 from pipeline.cohort.phantom.pool import map_ordered
 from pipeline.cohort.phantom.population import Population, draw_population
 from pipeline.findings import BOXED_FINDINGS
-from pipeline.params import PhantomParams
+from pipeline.params.sections import PhantomParams
 
 BOXED_SHARE = 0.5
 """Share of the labelled and truly positive test images of a finding that have a box."""

@@ -1,0 +1,88 @@
+"""What names may stand in params.yaml: of backbones, methods, losses and members."""
+
+import difflib
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+BACKBONES = (
+    "resnet18", "resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2",
+    "mobilenet_v3", "convnext_tiny", "efficientnet_v2_s", "capsnet",
+)  # fmt: skip
+"""The entries of `pipeline.networks.zoo.BACKBONES`."""
+
+
+def _backbone(name: str) -> str:
+    base = name.removesuffix("_capsnet")
+    if base in BACKBONES and name != "capsnet_capsnet":
+        return name
+    if base.startswith("timm:"):
+        _expect_timm(base.removeprefix("timm:"))
+        return name
+    cascades = [f"{one}_capsnet" for one in BACKBONES if one != "capsnet"]
+    near = difflib.get_close_matches(name, [*BACKBONES, *cascades], n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise PydanticCustomError(
+        "backbone",
+        "unknown backbone; {hint}There are {names}, timm:<name>, and each but capsnet with "
+        "_capsnet behind it",
+        {"hint": hint, "names": ", ".join(BACKBONES)},
+    )
+
+
+def _expect_timm(model: str) -> None:
+    """Make sure, before anything runs, that timm is there and has the model."""
+    try:
+        import timm  # noqa: PLC0415
+    except ImportError:
+        raise PydanticCustomError(
+            "timm", "needs timm, which is not installed: pip install timm"
+        ) from None
+    if not timm.is_model(model):
+        near = difflib.get_close_matches(model, timm.list_models(), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise PydanticCustomError("timm", "timm has no such model{hint}", {"hint": hint})
+
+
+Backbone = Annotated[str, AfterValidator(_backbone)]
+"""An entry of `pipeline.networks.zoo.BACKBONES`, `timm:<name>`, or one of these as a cascade."""
+
+HeatmapMethod = Literal["attention", "cam"]
+"""An entry of `pipeline.attention.heatmap.HEATMAPS`."""
+
+LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
+"""An entry of `pipeline.training.losses.LOSSES`."""
+
+FusionHead = Literal["linear", "mlp"]
+"""An entry of `pipeline.networks.fusion.HEADS`."""
+
+ScheduleName = Literal["one_cycle", "plateau", "constant"]
+"""An entry of `pipeline.training.schedule.SCHEDULES`."""
+
+STUDIED = "model"
+"""The member under study."""
+
+NOT_MEMBERS = (
+    "baseline", "ceiling", "delta", "excluded", "metadata_only", "prevalence", "test", "val",
+)  # fmt: skip
+"""What stands beside members and systems in metrics/*.json and is no section of params.yaml."""
+
+
+def studied_first(members: list[str]) -> list[str]:
+    """The list, once it is sure that it begins with the member under study."""
+    if members[:1] != [STUDIED]:
+        raise PydanticCustomError("order", f"must begin with {STUDIED}")
+    return members
+
+
+def member_name(name: str) -> str:
+    """A member's name is that of its section, its folders, its stages and its systems."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
+        raise PydanticCustomError(
+            "name", "must be a letter, then letters, digits, _ or -: it becomes a folder"
+        )
+    if name in NOT_MEMBERS:
+        raise PydanticCustomError("name", "means something else in metrics/; rename the member")
+    return name

@@ -1,0 +1,221 @@
+"""The sections of params.yaml as frozen, strict models: no defaults, unknown keys refused."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from pipeline.params.names import (
+    Backbone,
+    FusionHead,
+    HeatmapMethod,
+    LossName,
+    ScheduleName,
+    member_name,
+    studied_first,
+)
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise PydanticCustomError("distinct", "names one thing twice")
+    return values
+
+
+class Section(BaseModel):
+    """A part of params.yaml."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class PhantomParams(Section):
+    """The made cohort."""
+
+    seed: Annotated[int, Field(ge=0)]
+    patients: Annotated[int, Field(ge=50)]
+    """Number of patients; images are about 1.7 times as many."""
+    size_px: Annotated[int, Field(ge=128)]
+    """Side of the square original PNGs."""
+    label_noise: Fraction
+    """Share of labels that the text mining got wrong, relative to a finding's positives."""
+    prevalence_scale: Annotated[float, Field(gt=0)]
+    """Multiplies the real prevalences, so that a small cohort has enough of each finding."""
+
+
+class IngestParams(Section):
+    """Radiographs to shards."""
+
+    source: str
+    """Folder of the cohort, in any of the layouts described in the README."""
+    size: Annotated[int, Field(ge=32)]
+    """Side of the square cached images, in pixels."""
+    partial: bool
+    """Whether images of the table may be missing from the folder."""
+    on_bad_image: Literal["fail", "skip"]
+    """What to do with an image that cannot be decoded."""
+    workers: Annotated[int, Field(ge=0)]
+    """Decoding threads; 0 means one per core."""
+
+
+class SplitParams(Section):
+    """Patient-disjoint split."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """Of the order among equal patients; apart from the seed of weights and batches, so that
+    networks of several seeds are judged on the same patients."""
+    val_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    """Share of the patients outside the test set who are held out for validation."""
+    test_fraction: Annotated[float, Field(gt=0, lt=0.5)]
+    """Share of all patients held out for test; used only when there are no official lists."""
+    min_positives: Annotated[int, Field(ge=0)]
+    """Fewest validation positives of any finding that has enough patients."""
+
+
+class WeightSources(Section):
+    """What each branch starts from: "none", "imagenet" or the path of a file of weights."""
+
+    global_: str = Field(alias="global")
+    local: str
+
+
+class Member(Section):
+    """One pair of backbones; a section of params.yaml that `ensemble.members` names."""
+
+    global_: Backbone = Field(alias="global")
+    local: Backbone
+    weights: WeightSources
+
+
+class EnsembleParams(Section):
+    """Who votes."""
+
+    members: Annotated[
+        list[Annotated[str, AfterValidator(member_name)]],
+        AfterValidator(_distinct),
+        AfterValidator(studied_first),
+    ]
+    """The sections that are members; a stage of a member runs for each of them."""
+
+
+class LossParams(Section):
+    """Numbers of the losses that have some."""
+
+    focal_gamma: Annotated[float, Field(ge=0)]
+    """How little an image counts of which the network is sure already."""
+    asymmetric_gamma_positive: Annotated[float, Field(ge=0)]
+    asymmetric_gamma_negative: Annotated[float, Field(ge=1)]
+    asymmetric_shift: Annotated[float, Field(gt=0, lt=1)]
+    """Probability below which a negative costs nothing."""
+
+
+class TrainParams(Section):
+    """What every training stage shares."""
+
+    input_size: Annotated[int, Field(ge=32)]
+    """Side of the network's input, in pixels; the cache is resized to it on the fly."""
+    batch_size: Annotated[int, Field(ge=2)]
+    weight_decay: Annotated[float, Field(ge=0)]
+    loss: LossName
+    losses: LossParams
+    precision: Literal["auto", "fp32", "bf16"]
+    """Of forward and backward passes; the loss is always fp32."""
+    standardise: bool
+    """Each image to zero mean and unit spread, in place of ImageNet's statistics for all."""
+    flip: Annotated[float, Field(ge=0, le=1)]
+    """Probability of a horizontal flip; it mirrors the heart."""
+    rotation_degrees: Annotated[float, Field(ge=0, le=45)]
+    """Uniform within plus and minus this."""
+    patience: Positive
+    """Epochs without a better validation loss after which training stops."""
+
+
+class LearningParams(Section):
+    """What every network that is trained has of its own."""
+
+    epochs: Positive
+    """At most so many."""
+    learning_rate: Annotated[float, Field(gt=0)]
+    schedule: ScheduleName
+
+
+class BranchParams(LearningParams):
+    """What the global and the local branch do not share."""
+
+    head_epochs: Annotated[int, Field(ge=0)]
+    """First epochs, in which only the classification layer learns; then one more block per
+    epoch is released, last first."""
+    output_stride: Literal[8, 16, 32]
+    """Input pixels per cell of the heatmap."""
+
+
+class LocalParams(BranchParams):
+    """What only the local branch has."""
+
+    start: Literal["weights", "global"]
+    """From `weights`, or from the trained global branch where the member's backbones agree."""
+
+
+class HeatmapParams(Section):
+    """Which grids are written."""
+
+    methods: Annotated[list[HeatmapMethod], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class CropParams(Section):
+    """Heatmap to crop."""
+
+    method: HeatmapMethod
+    """The heatmap that draws the crop; one of `heatmap.methods`."""
+    threshold: Fraction
+    """tau of AG-CNN, applied to a heatmap scaled to [0, 1]."""
+    margin: Annotated[float, Field(ge=0, le=1)]
+    """Added on every side, as a share of the box's own side."""
+    min_side: Annotated[float, Field(ge=0, le=1)]
+    """Smallest side of a crop, as a share of the image."""
+    size: Annotated[int, Field(ge=32)]
+    """Side of the written crops, in pixels: the local branch's input."""
+
+
+class CapsnetParams(LearningParams):
+    """The cascades' CapsNet, before it is joined to a backbone."""
+
+    reconstruction: Annotated[float, Field(ge=0)]
+    """Weight of the squared error, summed over pixels, beside the margin loss."""
+
+
+class FusionParams(LearningParams):
+    """The head that joins both branches."""
+
+    head: FusionHead
+    hidden: Positive
+    """Units of the mlp's hidden layer."""
+    dropout: Fraction
+    """Of the mlp's hidden layer."""
+    finetune: bool
+    """Whether the branches learn with the head, from the images; else they are frozen, and what
+    they pool is computed once per image."""
+    features: Annotated[list[Literal["age", "gender", "view"]], AfterValidator(_distinct)]
+
+
+class EvaluateParams(Section):
+    """Metrics."""
+
+    bootstrap: Annotated[int, Field(ge=0)]
+    """Replicates of the patient bootstrap; 0 writes no intervals."""
+
+
+class IouParams(Section):
+    """Localisation against the radiologists' boxes."""
+
+    threshold: Fraction
+    """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images."""
+
+
+class ReportParams(Section):
+    """The page."""
+
+    examples: Annotated[int, Field(ge=0)]
+    """Radiographs shown per finding."""

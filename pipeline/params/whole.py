@@ -1,0 +1,227 @@
+"""params.yaml as a whole: its sections together, read and checked, every fault by its key."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from pipeline.errors import ParamsError
+from pipeline.params.names import STUDIED
+from pipeline.params.sections import (
+    BranchParams,
+    CapsnetParams,
+    CropParams,
+    EnsembleParams,
+    EvaluateParams,
+    FusionParams,
+    HeatmapParams,
+    IngestParams,
+    IouParams,
+    LocalParams,
+    Member,
+    PhantomParams,
+    ReportParams,
+    Section,
+    SplitParams,
+    TrainParams,
+)
+
+_MEMBERS = "sections that ensemble.members names"  # never a key of the file
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    seed: Annotated[int, Field(ge=0)]
+    phantom: PhantomParams
+    ingest: IngestParams
+    split: SplitParams
+    members: dict[str, Member] = Field(validation_alias=_MEMBERS)
+    """Those that `ensemble.members` names in its order, the one under study first; then others."""
+    ensemble: EnsembleParams
+    train: TrainParams
+    global_: BranchParams = Field(alias="global")
+    local: LocalParams
+    capsnet: CapsnetParams
+    fusion: FusionParams
+    heatmap: HeatmapParams
+    crop: CropParams
+    evaluate: EvaluateParams
+    iou: IouParams
+    report: ReportParams
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_members(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        names = _named_members(values)
+        others = {key: value for key, value in values.items() if key not in names}
+        return others | {_MEMBERS: {name: values.get(name) for name in names}}
+
+    @model_validator(mode="after")
+    def _a_member_is_no_other_section(self) -> "Params":
+        for place, name in enumerate(self.ensemble.members):
+            if name in _sections():
+                raise PydanticCustomError(
+                    f"ensemble.members.{place}",
+                    "is another section of this file; rename the member (found '{name}')",
+                    {"name": name},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _the_crop_s_heatmap_is_written(self) -> "Params":
+        if self.crop.method not in self.heatmap.methods:
+            raise PydanticCustomError(
+                "crop.method",
+                "{method} is not among heatmap.methods ({methods}); add it there",
+                {"method": self.crop.method, "methods": ", ".join(self.heatmap.methods)},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _no_weights_are_named_that_nobody_reads(self) -> "Params":
+        for name, member in self.members.items():
+            adopts = self.local.start == "global" and member.global_ == member.local
+            if adopts and member.weights.local != "none":
+                raise PydanticCustomError(
+                    f"{name}.weights.local",
+                    "would not be read: with local.start: global the local branch starts as the "
+                    "global one, whose backbone it shares; say none, or local.start: weights",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _the_backbone_learns_before_the_end(self) -> "Params":
+        for key, one in (("global", self.global_), ("local", self.local)):
+            if one.head_epochs >= one.epochs:
+                raise PydanticCustomError(
+                    f"{key}.head_epochs",
+                    "{head} of {all} epochs for the head alone leave none for the backbone",
+                    {"head": one.head_epochs, "all": one.epochs},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _a_transformer_starts_at_its_own_size(self) -> "Params":
+        sizes = {self.train.input_size, self.crop.size}
+        for name, member in self.members.items():
+            alike = member.global_ == member.local and member.local.startswith("timm:")
+            if self.local.start == "global" and alike and len(sizes) > 1:
+                raise PydanticCustomError(
+                    "crop.size",
+                    "{crop} is not train.input_size ({size}): with local.start: global, timm's "
+                    "networks, many of which are built for one size, need both alike ({member})",
+                    {"crop": self.crop.size, "size": self.train.input_size, "member": name},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _cells_tile_the_input(self) -> "Params":
+        size, stride = self.train.input_size, self.global_.output_stride
+        if size % stride:
+            raise PydanticCustomError(
+                "train.input_size",
+                "{size} is no multiple of global.output_stride ({stride}); heatmaps would not "
+                "line up with the image. Use {below} or {above}",
+                {
+                    "size": size,
+                    "stride": stride,
+                    "below": size - size % stride,
+                    "above": size - size % stride + stride,
+                },
+            )
+        return self
+
+
+def _named_members(values: dict[Any, Any]) -> list[str]:
+    """The sections to be read as members, whatever else is wrong with `ensemble.members`."""
+    ensemble = values.get("ensemble")
+    listed = ensemble.get("members") if isinstance(ensemble, dict) else None
+    names = [STUDIED, *(listed if isinstance(listed, list) else [])]
+    unlisted = [name for name, value in values.items() if _is_member(value)]
+    named = dict.fromkeys(name for name in [*names, *unlisted] if isinstance(name, str))
+    return [name for name in named if name not in _sections()]
+
+
+def _is_member(value: Any) -> bool:
+    """Whether a section is a member, though `ensemble.members` may not name it."""
+    return isinstance(value, dict) and {"global", "local", "weights"} <= value.keys()
+
+
+def _sections() -> list[str]:
+    """The keys of params.yaml that are no members."""
+    return [
+        field.alias or name
+        for name, field in Params.model_fields.items()
+        if field.validation_alias != _MEMBERS
+    ]
+
+
+def load_params(path: Path) -> Params:
+    """Read and check a params file.
+
+    Raises:
+        ParamsError: one line per fault, each with its dotted name.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: not YAML: {error}") from None
+    return parse_params(values, name=str(path))
+
+
+def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
+    """Check the values of a params file; `name` opens each line of the error."""
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{name}: {_fault(fault)}" for fault in error.errors()]
+        raise ParamsError("\n".join(lines)) from None
+
+
+def _fault(fault: Any) -> str:
+    loc = _as_written(fault["loc"])
+    key = ".".join(str(part) for part in loc) or "the file"
+    found = fault["input"]
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_hint(loc)}"
+    if "." in fault["type"]:  # of a validator of the whole file, which names the key itself
+        return f"{fault['type']}: {fault['msg']}"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    if found is None and len(loc) == 1 < len(fault["loc"]):
+        return f"{key}: missing; ensemble.members names it"
+    number = "; write 0.001 or 1.0e-3" if _is_yaml_1_1_text(found) else ""
+    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {found!r}{number})"
+
+
+def _as_written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where a fault is in the file, in which members are sections like any other."""
+    return loc[1:] if loc[:1] == (_MEMBERS,) else loc
+
+
+def _is_yaml_1_1_text(value: Any) -> bool:
+    """Whether YAML 1.1 took for text what people mean as a number: 1e-3."""
+    return isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.I) is not None
+
+
+def _hint(loc: tuple[str | int, ...]) -> str:
+    names = _names(Params, loc[:-1]) if len(loc) > 1 else [*_sections(), STUDIED]
+    near = difflib.get_close_matches(str(loc[-1]), names, n=1)
+    return f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(names)}"
+
+
+def _names(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    for part in loc:
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        inner = fields[str(part)].annotation if str(part) in fields else Member
+        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
+    return [field.alias or name for name, field in model.model_fields.items()]
