@@ -29,7 +29,13 @@ def main(
     cfg = load_params(params)
     cached = Shards(images)
     branch = restore_branch(*read_checkpoint(model))
-    grids = seen_rows(branch, cached, cfg.heatmap.methods, size=branch.spec.input_size)
+    grids = seen_rows(
+        branch,
+        cached,
+        cfg.heatmap.methods,
+        size=branch.spec.input_size,
+        flip=cfg.train.flip_at_predict,
+    )
     label = f"{member} heatmaps"
     followed = tracking.progress(grids, total=len(cached), unit="images", label=label)
     write_heatmaps(followed, heatmaps, grid=branch.grid, features=features)

@@ -25,7 +25,8 @@ def run(main: Callable[..., Any], *, tracked: bool = True) -> None:
         main: what typer makes a command line of.
         tracked: whether it is a stage of the graph, of which MLflow keeps a run.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    level = logging.INFO if tracking.is_first_process() else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:

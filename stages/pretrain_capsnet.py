@@ -18,7 +18,9 @@ from pipeline.training.capsnet import (
     fit_capsnet,
     thumbnails,
 )
-from stages.options import Choice, Dep, Out, ParamsFile, run
+from pipeline.training.distributed import leave
+from stages.options import Choice, Dep, Out, ParamsFile
+from stages.training import run_training, snapshots_of
 
 
 def main(
@@ -40,13 +42,24 @@ def main(
     examples = thumbnails(
         Shards(images), read_index(index), read_splits(splits), needed=for_global or for_local
     )
-    epochs = fit_capsnet(network, examples, cfg.train, cfg.capsnet, seed=seed)
-    label = f"{member}.capsnet"
-    followed = list(tracking.follow(epochs, total=cfg.capsnet.epochs, label=label))
+    snapshots = snapshots_of("pretrain_capsnet", member, cfg.train, cfg.capsnet)
+    shown = tracking.Shown(f"{member}.capsnet", epochs=cfg.capsnet.epochs)
+    epochs = fit_capsnet(
+        network,
+        examples,
+        cfg.train,
+        cfg.capsnet,
+        seed=seed,
+        snapshots=snapshots,
+        watch=shown.batches,
+    )
+    followed = list(tracking.follow(epochs, shown))
+    leave()
     write_checkpoint(*capsnet_state(network, needed=for_global), global_start)
     write_checkpoint(*capsnet_state(network, needed=for_local), local_start)
     write_reconstructions(describe_pretraining(network, examples, followed), reconstructions)
+    snapshots.clear()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_training(main)

@@ -9,12 +9,15 @@ from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.cohort.metadata import fit_metadata
 from pipeline.networks.branch import restore_branch
+from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
+from pipeline.training.distributed import leave
 from pipeline.training.examples import training_rows
 from pipeline.training.fusion import BranchView, fit_fusion, fusion_task
-from stages.options import Choice, Dep, Out, ParamsFile, run
+from stages.options import Choice, Dep, Out, ParamsFile
+from stages.training import run_training, snapshots_of
 
 
 def main(
@@ -56,16 +59,22 @@ def main(
         cfg.fusion,
         seed=seed,
     )
-    epochs = fit_fusion(task, cfg.train, cfg.fusion, seed=seed)
-    label = f"{member}.fusion"
-    followed = list(tracking.follow(epochs, total=cfg.fusion.epochs, label=label))
+    snapshots = snapshots_of("train_fusion", member, cfg.train, cfg.fusion)
+    shown = tracking.Shown(f"{member}.fusion", epochs=cfg.fusion.epochs)
+    epochs = fit_fusion(
+        task, cfg.train, cfg.fusion, seed=seed, snapshots=snapshots, watch=shown.batches
+    )
+    followed = list(tracking.follow(epochs, shown))
+    leave()
     about = task.about() | {"metadata": metadata.about()}
+    seeing = mirrored(task.network, on=cfg.train.flip_at_predict)
     write_checkpoint(task.network.state_dict(), about, model)
-    write_predictions(predict_table(task.network, task.examples), predictions)
+    write_predictions(predict_table(seeing, task.examples), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
+    snapshots.clear()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_training(main)

@@ -9,13 +9,16 @@ from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.mirror import mirrored
 from pipeline.networks.pretrained import read_weights
 from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_branch, prior_logits
+from pipeline.training.distributed import leave
 from pipeline.training.examples import load_examples
-from stages.options import Choice, Dep, Out, ParamsFile, run
+from stages.options import Choice, Dep, Out, ParamsFile
+from stages.training import run_training, snapshots_of
 
 
 def main(
@@ -47,15 +50,28 @@ def main(
     )
     prior = prior_logits(examples["train"], cfg.train)
     branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
-    epochs = fit_branch(branch, examples, cfg.train, cfg.global_, seed=seed)
-    label = f"{member}.global {backbone}"
-    followed = list(tracking.follow(epochs, total=cfg.global_.epochs, label=label))
+    snapshots = snapshots_of("train_global", member, cfg.train, cfg.global_)
+    shown = tracking.Shown(f"{member}.global {backbone}", epochs=cfg.global_.epochs)
+    epochs = fit_branch(
+        branch,
+        examples,
+        cfg.train,
+        cfg.global_,
+        seed=seed,
+        snapshots=snapshots,
+        watch=shown.batches,
+    )
+    followed = list(tracking.follow(epochs, shown))
+    leave()
     write_checkpoint(branch.state_dict(), spec.about(), model)
-    write_predictions(predict_table(branch, examples), predictions)
+    write_predictions(
+        predict_table(mirrored(branch, on=cfg.train.flip_at_predict), examples), predictions
+    )
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
+    snapshots.clear()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_training(main)

@@ -16,8 +16,10 @@ from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_branch, pooled_rows, prior_logits
+from pipeline.training.distributed import leave
 from pipeline.training.examples import load_examples, vector_examples
-from stages.options import Choice, Dep, Out, ParamsFile, run
+from stages.options import Choice, Dep, Out, ParamsFile
+from stages.training import run_training, snapshots_of
 
 
 def main(
@@ -52,18 +54,29 @@ def main(
     prior = prior_logits(examples["train"], cfg.train)
     branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
     adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
-    epochs = fit_branch(branch, examples, cfg.train, cfg.local, seed=seed)
-    label = f"{member}.local {backbone}"
-    followed = list(tracking.follow(epochs, total=cfg.local.epochs, label=label))
+    snapshots = snapshots_of("train_local", member, cfg.train, cfg.local)
+    shown = tracking.Shown(f"{member}.local {backbone}", epochs=cfg.local.epochs)
+    epochs = fit_branch(
+        branch,
+        examples,
+        cfg.train,
+        cfg.local,
+        seed=seed,
+        snapshots=snapshots,
+        watch=shown.batches,
+    )
+    followed = list(tracking.follow(epochs, shown))
+    leave()
     write_checkpoint(branch.state_dict(), spec.about(), model)
-    write_shards(pooled_rows(branch, shards), features)
+    write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
     judged = vector_examples(pooled, table, assigned)
     write_predictions(predict_table(branch.head, judged), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
+    snapshots.clear()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_training(main)

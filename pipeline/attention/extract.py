@@ -18,18 +18,19 @@ from pipeline.networks.branch import Branch
 from pipeline.networks.device import settle
 from pipeline.params.sections import CropParams
 from pipeline.training.augment import to_unit
-from pipeline.training.examples import image_batches
+from pipeline.training.rows import image_batches
 
 log = logging.getLogger(__name__)
 
 
 def seen_rows(
-    branch: Branch, shards: Shards, methods: Sequence[str], *, size: int
+    branch: Branch, shards: Shards, methods: Sequence[str], *, size: int, flip: bool
 ) -> Iterator[dict[str, np.ndarray]]:
     """What a branch sees in every image, in fp32, as rows for `write_shards`.
 
     Per method one float16 grid `(findings or 1, h, w)`, and the pooled features as "pooled": the
-    fusion head's share of the same forward pass.
+    fusion head's share of the same forward pass; with `flip`, the mean of those of the image and
+    of its mirror image.
 
     Raises:
         ParamsError: an unknown method.
@@ -42,16 +43,19 @@ def seen_rows(
     device = settle(branch)
     branch.eval()
     for images in image_batches(shards, size=size):
-        maps = _seen(branch, images.to(device), methods)
+        maps = _seen(branch, images.to(device), methods, flip=flip)
         for position in range(len(images)):
             yield {name: values[position] for name, values in maps.items()}
 
 
 @torch.inference_mode()
 def _seen(
-    branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: Sequence[str]
+    branch: Branch, images: UInt8[Tensor, "b 1 s s"], methods: Sequence[str], *, flip: bool
 ) -> dict[str, Float[np.ndarray, "b ..."]]:
     feature_map = branch.feature_map(to_unit(images))
+    pooled = branch.readout(feature_map)
+    if flip:
+        pooled = (pooled + branch.pooled(to_unit(images).flip(-1))) / 2
     maps = {name: HEATMAPS[name](branch, feature_map) for name in methods}
     seen = {name: grids.half().cpu().numpy() for name, grids in maps.items()}
     for name, grids in seen.items():
@@ -60,7 +64,7 @@ def _seen(
                 f"{name} heatmaps exceed float16, in which they are written; were the branch's "
                 "weights trained to an end?"
             )
-    return seen | {"pooled": branch.readout(feature_map).cpu().numpy()}
+    return seen | {"pooled": pooled.cpu().numpy()}
 
 
 def place_crops(index: pd.DataFrame, heatmaps: Maps, crop: CropParams) -> pd.DataFrame:

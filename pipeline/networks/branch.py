@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -39,6 +39,17 @@ class BranchSpec:
     def about(self) -> dict[str, Any]:
         """The JSON-able description that goes into a checkpoint."""
         return asdict(self)
+
+
+@runtime_checkable
+class Pooling(Protocol):
+    """What looks at images as a branch does: a branch, or one that looks twice."""
+
+    def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k"]:
+        """Features of grey images in [0, 1]."""
+
+    def logits(self, pooled: Float[Tensor, "b k"]) -> Float[Tensor, "b f"]:
+        """Logits of such features."""
 
 
 class Branch(nn.Module):
@@ -108,12 +119,16 @@ class Branch(nn.Module):
                 self.head.bias.copy_(logits)
 
     def forward(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b f"]:
-        """Logits of grey images in [0, 1].
+        """Logits of grey images in [0, 1]."""
+        return self.logits(self.pooled(images))
+
+    def logits(self, pooled: Float[Tensor, "b k"]) -> Float[Tensor, "b f"]:
+        """Logits of pooled features.
 
         The head computes in the precision of its weights, whatever the features are in: steps of
         bf16 are as large as the differences between images in a rare finding's logit.
         """
-        pooled = self.pooled(images).to(self.head.weight.dtype)
+        pooled = pooled.to(self.head.weight.dtype)
         with full_precision(pooled):
             logits: Tensor = self.head(pooled)
         return logits

@@ -7,10 +7,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+_HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 def default_device() -> torch.device:
-    """The first GPU if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """This process's GPU if there is one, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 def settle(network: nn.Module) -> torch.device:
@@ -21,26 +25,32 @@ def settle(network: nn.Module) -> torch.device:
 
 
 def resolve_precision(device: torch.device, precision: str) -> str:
-    """What `precision` means on this hardware: "fp32" or "bf16".
+    """What `precision` means on this hardware: "fp32", "bf16" or "fp16".
 
-    "auto" is bf16 where the hardware computes in it; elsewhere bf16 is emulated, correct and
-    slow.
+    "auto" is bf16 where the hardware computes in it, else fp16 on GPUs that are fast at that;
+    what is not the hardware's own is emulated, correct and slow.
     """
-    if precision == "auto":
-        return "bf16" if _computes_in_bf16(device) else "fp32"
-    return precision
+    if precision != "auto":
+        return precision
+    if _computes_in_bf16(device):
+        return "bf16"
+    return "fp16" if _computes_in_fp16(device) else "fp32"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a forward pass computes with `precision`, or what it means here."""
-    is_bf16 = resolve_precision(device, precision) == "bf16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=is_bf16)
+    meant = resolve_precision(device, precision)
+    return torch.autocast(device.type, _HALVES.get(meant), enabled=meant in _HALVES)
 
 
 def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
     """The context in which no operation on `tensor`'s device is autocast."""
     kind = tensor.device.type
     return nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
+
+
+def _computes_in_fp16(device: torch.device) -> bool:
+    return device.type == "cuda" and bool(torch.cuda.get_device_capability(device) >= (7, 0))
 
 
 def _computes_in_bf16(device: torch.device) -> bool:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import ArtifactError
-from pipeline.networks.branch import Branch, unfold_branch
+from pipeline.networks.branch import Pooling, unfold_branch
 from pipeline.networks.device import full_precision
 from pipeline.networks.readout import Lengths
 
@@ -80,7 +80,7 @@ HEADS: dict[str, Callable[[FusionSpec], Fusion]] = {"linear": LinearFusion, "mlp
 class JointFusion(nn.Module):
     """Both branches and the fusion head as one network, to be trained through."""
 
-    def __init__(self, global_: Branch, local: Branch, fusion: Fusion) -> None:
+    def __init__(self, global_: Pooling, local: Pooling, fusion: Fusion) -> None:
         super().__init__()
         self.global_ = global_
         self.local = local

@@ -58,7 +58,7 @@ LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
 FusionHead = Literal["linear", "mlp"]
 """An entry of `pipeline.networks.fusion.HEADS`."""
 
-ScheduleName = Literal["one_cycle", "plateau", "constant"]
+ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
 
 STUDIED = "model"

@@ -111,23 +111,54 @@ class LossParams(Section):
     """Probability below which a negative costs nothing."""
 
 
+class AugmentParams(Section):
+    """What is drawn anew for each training image in each epoch."""
+
+    flip: Annotated[float, Field(ge=0, le=1)]
+    """Probability of a horizontal flip; it mirrors the heart."""
+    rotation_degrees: Annotated[float, Field(ge=0, le=45)]
+    """Uniform within plus and minus this."""
+    shift: Annotated[float, Field(ge=0, le=0.5)]
+    """Uniform within plus and minus this share of the side, across and down."""
+    scale: Annotated[float, Field(ge=0, le=0.5)]
+    """The image's size is uniform within 1 plus and minus this."""
+    crop: Annotated[float, Field(ge=0, le=0.5)]
+    """The image becomes a window of itself, smaller by up to this share of the side."""
+    contrast: Fraction
+    """Uniform within 1 plus and minus this, about the image's mean."""
+
+
 class TrainParams(Section):
     """What every training stage shares."""
 
     input_size: Annotated[int, Field(ge=32)]
     """Side of the network's input, in pixels; the cache is resized to it on the fly."""
     batch_size: Annotated[int, Field(ge=2)]
+    """Images per step of the optimiser."""
+    micro_batch: Literal["auto"] | Annotated[int, Field(ge=2)]
+    """Images that a device computes at a time; "auto" is as many as fit."""
+    device_cache: Literal["auto", "on", "off"]
+    """Whether all images are kept in the device's memory, or streamed to it."""
+    devices: Positive
+    """Processes that share each batch, each with a GPU of its own if there are GPUs."""
+    compile: bool
+    """Whether `torch.compile` makes the training step."""
+    deterministic: bool
+    """Whether a GPU must repeat itself to the bit, too."""
     weight_decay: Annotated[float, Field(ge=0)]
     loss: LossName
     losses: LossParams
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     """Of forward and backward passes; the loss is always fp32."""
     standardise: bool
     """Each image to zero mean and unit spread, in place of ImageNet's statistics for all."""
-    flip: Annotated[float, Field(ge=0, le=1)]
-    """Probability of a horizontal flip; it mirrors the heart."""
-    rotation_degrees: Annotated[float, Field(ge=0, le=45)]
-    """Uniform within plus and minus this."""
+    augment: AugmentParams
+    flip_at_predict: bool
+    """Whether what a trained branch sees is the mean over an image and its mirror image."""
+    ema: Fraction
+    """Decay of a running mean of the weights, per step; 0 for none."""
+    warmup: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the steps in which the learning rate rises, of schedules that have a rise."""
     patience: Positive
     """Epochs without a better validation loss after which training stops."""
 

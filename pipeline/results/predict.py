@@ -6,7 +6,7 @@ from torch import nn
 
 from pipeline.findings import FINDINGS
 from pipeline.training.examples import Examples
-from pipeline.training.fit import predict_logits
+from pipeline.training.predict import predict_logits
 
 
 def predict_table(network: nn.Module, examples: dict[str, Examples]) -> pd.DataFrame:

@@ -6,7 +6,24 @@ and the database, seconds of work, are paid once per pipeline run and off every 
 and neither a broken store nor an absent server can harm a training.
 """
 
-from pipeline.tracking.display import progress
-from pipeline.tracking.session import follow, log_artifact, log_metrics, stage
+from pipeline.tracking.display import Shown, is_first_process, progress
+from pipeline.tracking.session import (
+    follow,
+    go_on_with,
+    log_artifact,
+    log_metrics,
+    run_id,
+    stage,
+)
 
-__all__ = ["follow", "log_artifact", "log_metrics", "progress", "stage"]
+__all__ = [
+    "Shown",
+    "follow",
+    "go_on_with",
+    "is_first_process",
+    "log_artifact",
+    "log_metrics",
+    "progress",
+    "run_id",
+    "stage",
+]

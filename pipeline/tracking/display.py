@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 LINE_EVERY_S = 10.0
 """Pause between two lines where there is no terminal."""
 
+EPOCH_LINE_EVERY_S = 60.0
+"""The same within an epoch, which has a line of its own when it ends."""
+
 T = TypeVar("T")
 
 
@@ -54,39 +57,71 @@ def _with_lines(items: Iterable[T], *, total: int, unit: str, label: str) -> Ite
     log.info("%s: %d %s in %s, %s/s", label, done, unit, duration(spent), per_second(rate))
 
 
-def progress_of_epochs(
-    epochs: Iterable[tuple[int, Mapping[str, float]]], *, total: int, label: str
-) -> Iterator[None]:
-    """Show each epoch's numbers as it comes: in a bar, or one line per epoch.
+class Shown:
+    """How a training is shown: a bar of each epoch where a person watches, and a line after it.
 
     Args:
-        epochs: Number of the epoch, from 1, and its figures; taken one by one.
-        total: How many are expected; early stopping may yield fewer.
         label: What is being trained.
+        epochs: How many are expected; early stopping may yield fewer.
     """
-    if not is_first_process():
-        for _ in epochs:
-            yield
-    elif sys.stderr.isatty():
-        with logging_redirect_tqdm(), tqdm(total=total, unit=" epochs", desc=label) as bar:
-            bar.dynamic_ncols = True
-            for _, numbers in epochs:
-                bar.set_postfix_str(describe(numbers), refresh=False)
-                bar.update()
-                yield
-    else:
-        yield from _epoch_lines(epochs, total=total, label=label)
+
+    def __init__(self, label: str, *, epochs: int) -> None:
+        self._label = label
+        self._epochs = epochs
+        self._start = time.monotonic()
+        self._first = 0  # epoch that this process began with
+
+    def batches(self, batches: Iterable[T], *, epoch: int, steps: int, images: int) -> Iterator[T]:
+        """Pass the batches of an epoch through, each of so many images."""
+        if not is_first_process():
+            yield from batches
+            return
+        label = f"{self._label} epoch {epoch}/{self._epochs}"
+        if sys.stderr.isatty():
+            with logging_redirect_tqdm(), tqdm(total=steps * images, desc=label) as bar:
+                bar.unit, bar.dynamic_ncols, bar.leave = " images", True, False
+                for batch in batches:
+                    yield batch
+                    bar.update(images)
+        else:
+            yield from _with_lines_of_batches(batches, label, steps=steps, images=images)
+
+    def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
+        """Say what an epoch came to, and how long the rest may take."""
+        if not is_first_process():
+            return
+        self._first = self._first or epoch
+        done = epoch - self._first + 1
+        left = (time.monotonic() - self._start) / done * max(self._epochs - epoch, 0)
+        log.info(
+            "%s: epoch %d/%d  %s  %s left",
+            self._label,
+            epoch,
+            self._epochs,
+            describe(numbers),
+            duration(left),
+        )
 
 
-def _epoch_lines(
-    epochs: Iterable[tuple[int, Mapping[str, float]]], *, total: int, label: str
-) -> Iterator[None]:
-    start = time.monotonic()
-    for done, (epoch, numbers) in enumerate(epochs, start=1):
-        left = (time.monotonic() - start) / done * max(total - epoch, 0)
-        figures = describe(numbers)
-        log.info("%s: epoch %d/%d  %s  %s left", label, epoch, total, figures, duration(left))
-        yield
+def _with_lines_of_batches(
+    batches: Iterable[T], label: str, *, steps: int, images: int
+) -> Iterator[T]:
+    start = last = time.monotonic()
+    for done, batch in enumerate(batches, start=1):
+        yield batch
+        now = time.monotonic()
+        if now - last >= EPOCH_LINE_EVERY_S and done < steps:
+            rate = done * images / (now - start)
+            left = duration((steps - done) * images / rate)
+            log.info(
+                "%s: %s/%s images, %s/s, %s left",
+                label,
+                f"{done * images:,}",
+                f"{steps * images:,}",
+                per_second(rate),
+                left,
+            )
+            last = now
 
 
 def describe(numbers: Mapping[str, float]) -> str:

@@ -13,7 +13,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pipeline.tracking.display import is_first_process, progress_of_epochs
+from pipeline.tracking.display import Shown, is_first_process
 from pipeline.tracking.origin import flatten, origin_of
 from pipeline.tracking.spool import Record, Spool, exclusive
 
@@ -31,6 +31,7 @@ _INTERRUPTED = 128 + signal.SIGINT
 E = TypeVar("E")
 
 _spool: Spool | None = None
+_known_until = 0  # epochs of a training that an earlier process began
 _writers: list[subprocess.Popen[bytes]] = []  # kept, since they outlive the stage
 
 
@@ -58,27 +59,41 @@ def stage(argv: Sequence[str]) -> Iterator[None]:
         _try(_close, status)
 
 
-def follow(epochs: Iterable[E], *, total: int, label: str) -> Iterator[E]:
+def follow(epochs: Iterable[E], shown: Shown) -> Iterator[E]:
     """Pass epochs through, showing each and logging its numbers as a step.
+
+    Epochs that a resumed training had already are neither shown nor logged a second time.
 
     Args:
         epochs: Dataclass records with an int field `epoch`, counted from 1; every other field
             that holds a number is a metric. None and NaN mean that there is none.
-        total: How many epochs are expected; early stopping may yield fewer.
-        label: What is being trained.
+        shown: Where a person sees them.
     """
-    latest: list[E] = []
+    for epoch in epochs:
+        fields = _numbers(vars(epoch))
+        number = int(fields.pop("epoch"))
+        _say({"kind": "metrics", "values": fields, "step": number})
+        if number > _known_until:
+            shown.epoch(number, fields)
+        yield epoch
 
-    def told() -> Iterator[tuple[int, dict[str, float]]]:
-        for epoch in epochs:
-            latest[:] = [epoch]
-            fields = _numbers(vars(epoch))
-            number = int(fields.pop("epoch"))
-            _say({"kind": "metrics", "values": fields, "step": number})
-            yield number, fields
 
-    for _ in progress_of_epochs(told(), total=total, label=label):
-        yield latest[0]
+def run_id() -> str:
+    """Under which a later process finds this stage's run again; empty if it is not tracked."""
+    return _spool.path.stem if _spool is not None else ""
+
+
+def go_on_with(run: str, epoch: int) -> None:
+    """This stage continues a training that was stopped: its run goes on, not a new one.
+
+    Args:
+        run: The `run_id` of the stage that began it.
+        epoch: The last one that it finished.
+    """
+    global _known_until  # noqa: PLW0603
+    _known_until = epoch
+    if run:
+        _say({"kind": "continues", "run": run, "epoch": epoch})
 
 
 def log_metrics(values: Mapping[str, Any]) -> None:

@@ -67,14 +67,18 @@ class Store:
     def _find_or_create(
         self, tag: str, value: str, *, name: str, tags: dict[str, str], time_ms: int
     ) -> Run:
-        wanted = f"tags.{tag} = '{value}'"
-        found = self._client.search_runs([self._experiment], wanted, max_results=1)
+        found = self._find(tag, value)
         if found:
-            return found[0]
+            return found
         every = {"mlflow.user": getpass.getuser(), tag: value}
         return self._client.create_run(
             self._experiment, start_time=time_ms, tags=tags | every, run_name=name
         )
+
+    def _find(self, tag: str, value: str) -> Run | None:
+        wanted = f"tags.{tag} = '{value}'"
+        found = self._client.search_runs([self._experiment], wanted, max_results=1)
+        return found[0] if found else None
 
     def log(
         self,
@@ -104,6 +108,17 @@ class Store:
         else:
             self._client.log_artifact(run, str(path))
 
+    def take_up(self, spool: str, *, parent: str, instead_of: str) -> str | None:
+        """Move the run of a spool under another pipeline run, as running again; its id."""
+        found = self._find("stage_run", spool)
+        if found is None or found.info.run_id == instead_of:
+            return None
+        earlier: str = found.info.run_id
+        self.tag(earlier, "mlflow.parentRunId", parent)
+        self._client.update_run(earlier, status="RUNNING")
+        self._client.delete_run(instead_of)
+        return earlier
+
     def end(self, run: str, status: str, time_ms: int) -> None:
         """Say how and when a run ended."""
         self._client.set_terminated(run, status, end_time=time_ms)
@@ -114,12 +129,15 @@ class StageRun:
 
     def __init__(self, store: Store, *, parent: str, child: str, prefix: str) -> None:
         self._store, self._parent, self._child, self._prefix = store, parent, child, prefix
+        self._known_until = 0  # epochs that the run had before this stage went on with it
 
     def apply(self, record: Record, files: Path) -> None:
         """Do what a record says; doing it again changes nothing."""
         match record["kind"]:
             case "metrics":
                 self._log_metrics(record)
+            case "continues":
+                self._continue(record)
             case "artifact":
                 self._store.upload(self._child, files / record["path"])
             case "named":
@@ -129,7 +147,15 @@ class StageRun:
                 self._store.end(self._child, record["status"], record["time_ms"])
                 self._store.end(self._parent, record["status"], record["time_ms"])
 
+    def _continue(self, record: Record) -> None:
+        """Let the run of the stage that was stopped go on in this pipeline run, if it is known."""
+        earlier = self._store.take_up(record["run"], parent=self._parent, instead_of=self._child)
+        if earlier:
+            self._child, self._known_until = earlier, record["epoch"]
+
     def _log_metrics(self, record: Record) -> None:
+        if 0 < record["step"] <= self._known_until:
+            return
         when: dict[str, Any] = {"step": record["step"], "time_ms": record["time_ms"]}
         self._store.log(self._child, metrics=record["values"], **when)
         if record.get("in_parent"):

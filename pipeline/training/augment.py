@@ -7,8 +7,16 @@ from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.params.sections import AugmentParams
+
 Tensors = tuple[Float[Tensor, "b ..."], ...]
 """A batch of what a network takes."""
+
+DRAWN = 9
+"""Numbers that decide on an image: flip, angle, shift (2), size, window (3), contrast."""
+
+Augment = Callable[[Tensors, Float[Tensor, "9 b"]], Tensors]
+"""Prepared inputs and, of each image, `DRAWN` numbers in [0, 1) to what is learnt from."""
 
 
 def to_unit(images: UInt8[Tensor, "b 1 h w"]) -> Float[Tensor, "b 1 h w"]:
@@ -21,51 +29,75 @@ def prepare(inputs: tuple[Shaped[Tensor, "b ..."], ...]) -> Tensors:
     return tuple(to_unit(one) if one.dtype == torch.uint8 else one.float() for one in inputs)
 
 
-def random_flip_rotation(
-    images: Float[Tensor, "b 1 h w"],
-    uniform: Float[Tensor, "2 b"],
-    *,
-    flip: float,
-    rotation_degrees: float,
-) -> Float[Tensor, "b 1 h w"]:
-    """Each image flipped with probability `flip` and rotated about its centre.
+def sampling_matrices(
+    drawn: Float[Tensor, "9 b"], params: AugmentParams
+) -> Float[Tensor, "b 2 3"]:
+    """Where each point of an augmented image comes from.
 
-    Angles are uniform within +- `rotation_degrees`; what comes from outside the image is black,
-    as beyond the collimator. Bilinear.
-
-    Args:
-        images: in [0, 1].
-        uniform: two numbers in [0, 1) per image, which decide on its flip and its angle.
-        flip: probability.
-        rotation_degrees: the largest angle.
+    Points are `(x, y)` from -1 to 1 between the edges of the image (`affine_grid` without aligned
+    corners). In order, an image is cropped to a window, scaled, mirrored, turned about its centre
+    and shifted; these matrices lead back.
     """
-    if flip == 0 and rotation_degrees == 0:
-        return images
-    sign = torch.where(uniform[0] < flip, -1.0, 1.0)
-    angle = torch.deg2rad((uniform[1] * 2 - 1) * rotation_degrees)
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    theta = torch.stack(
-        [torch.stack([sign * cos, -sin, zero], 1), torch.stack([sign * sin, cos, zero], 1)], 1
-    )
-    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    centred = drawn * 2 - 1
+    mirror = torch.where(drawn[0] < params.flip, -1.0, 1.0)
+    angle = torch.deg2rad(centred[1] * params.rotation_degrees)
+    shift = 2 * params.shift * centred[2:4]
+    size = 1 + params.scale * centred[4]
+    window = 1 - params.crop * drawn[5]
+    corner = (1 - window) * centred[6:8]
+    cos, sin = angle.cos() * window / size, angle.sin() * window / size
+    across = torch.stack([mirror * cos, mirror * sin], 1)
+    down = torch.stack([-sin, cos], 1)
+    turned = torch.stack([across, down], 1)
+    origin = corner.T - (turned @ shift.T.unsqueeze(2)).squeeze(2)
+    return torch.cat([turned, origin.unsqueeze(2)], 2)
+
+
+def resample(
+    images: Float[Tensor, "b 1 h w"], matrices: Float[Tensor, "b 2 3"]
+) -> Float[Tensor, "b 1 h w"]:
+    """Each image as its matrix samples it, bilinearly; black beyond the edge, as a collimator."""
+    grid = functional.affine_grid(matrices.to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
 
 
-def augmentation(*, flip: float, rotation_degrees: float) -> Callable[..., Tensors]:
-    """`random_flip_rotation` of those inputs that are images: an image and its crop alike."""
+def moved_boxes(
+    boxes: Float[Tensor, "b 4"], matrices: Float[Tensor, "b 2 3"]
+) -> Float[Tensor, "b 4"]:
+    """Where `resample` puts a box of each image: the smallest box around its moved corners.
 
-    def augment(inputs: Tensors, generator: torch.Generator) -> Tensors:
-        drawn = torch.rand(2, len(inputs[0]), generator=generator).to(inputs[0].device)
-        return tuple(
-            random_flip_rotation(one, drawn, flip=flip, rotation_degrees=rotation_degrees)
-            if one.ndim == 4
-            else one
-            for one in inputs
-        )
+    Boxes are `(x1, y1, x2, y2)` as fractions of the image, and may come to lie beyond it.
+    """
+    x1, y1, x2, y2 = (boxes * 2 - 1).unbind(1)
+    corners = torch.stack([torch.stack([x1, x2, x1, x2], 1), torch.stack([y1, y1, y2, y2], 1)], 1)
+    moved = torch.linalg.solve(matrices[:, :, :2], corners - matrices[:, :, 2:])
+    return (torch.cat([moved.amin(2), moved.amax(2)], 1) + 1) / 2
+
+
+def with_contrast(
+    images: Float[Tensor, "b 1 h w"], drawn: Float[Tensor, "9 b"], contrast: float
+) -> Float[Tensor, "b 1 h w"]:
+    """Each image's differences from its own mean times 1 +- at most `contrast`, within [0, 1]."""
+    factor = (1 + contrast * (drawn[8] * 2 - 1)).view(-1, 1, 1, 1).to(images)
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return (mean + factor * (images - mean)).clamp(0, 1)
+
+
+def augmentation(params: AugmentParams) -> Augment:
+    """What `params` asks for, of those inputs that are images: an image and its crop alike."""
+    moves = any((params.flip, params.rotation_degrees, params.shift, params.scale, params.crop))
+
+    def augmented(images: Float[Tensor, "b 1 h w"], drawn: Float[Tensor, "9 b"]) -> Tensor:
+        if moves:
+            images = resample(images, sampling_matrices(drawn, params))
+        return with_contrast(images, drawn, params.contrast) if params.contrast else images
+
+    def augment(inputs: Tensors, drawn: Float[Tensor, "9 b"]) -> Tensors:
+        return tuple(augmented(one, drawn) if one.ndim == 4 else one for one in inputs)
 
     return augment
 
 
-def as_they_are(inputs: Tensors, generator: torch.Generator) -> Tensors:  # noqa: ARG001
+def as_they_are(inputs: Tensors, drawn: Float[Tensor, "9 b"]) -> Tensors:  # noqa: ARG001
     """No augmentation."""
     return inputs

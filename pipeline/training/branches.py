@@ -8,13 +8,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
-from pipeline.networks.branch import Branch
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.networks.branch import Branch, Pooling
 from pipeline.networks.device import settle
+from pipeline.networks.mirror import Mirrored
 from pipeline.params.sections import BranchParams, TrainParams
 from pipeline.training.augment import augmentation, to_unit
-from pipeline.training.examples import Examples, image_batches
-from pipeline.training.fit import Epoch, Task, build_recipe, fit
+from pipeline.training.examples import Examples
+from pipeline.training.fit import Task, Watch, fit, unwatched
 from pipeline.training.losses import build_loss
+from pipeline.training.recipe import build_recipe
+from pipeline.training.rows import image_batches
+from pipeline.training.state import Epoch
 
 
 def fit_branch(
@@ -24,15 +29,17 @@ def fit_branch(
     params: BranchParams,
     *,
     seed: int,
+    snapshots: Snapshots | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
     """Train a branch on its images; see `fit`."""
     fitted = build_loss(train.loss, examples["train"].targets, train.losses)
     recipe = build_recipe(
         train, params, precision=train.precision, seed=seed, head_epochs=params.head_epochs
     )
-    augment = augmentation(flip=train.flip, rotation_degrees=train.rotation_degrees)
+    augment = augmentation(train.augment)
     task = Task(examples["train"], examples["val"], fitted.loss, augment)
-    return fit(branch, task, recipe)
+    return fit(branch, task, recipe, snapshots=snapshots, watch=watch)
 
 
 def prior_logits(train: Examples, params: TrainParams) -> Float[Tensor, " f"]:
@@ -40,13 +47,18 @@ def prior_logits(train: Examples, params: TrainParams) -> Float[Tensor, " f"]:
     return build_loss(params.loss, train.targets, params.losses).prior_logits
 
 
-def pooled_rows(branch: Branch, shards: Shards) -> Iterator[dict[str, Float[np.ndarray, " k"]]]:
-    """The pooled features of every image in fp32, as rows for `write_shards`."""
+def pooled_rows(
+    branch: Branch, shards: Shards, *, flip: bool
+) -> Iterator[dict[str, Float[np.ndarray, " k"]]]:
+    """The pooled features of every image in fp32, as rows for `write_shards`.
+
+    With `flip`, the mean of those of the image and of its mirror image.
+    """
     device = settle(branch)
-    branch.eval()
+    seeing: Pooling = Mirrored(branch.eval()) if flip else branch.eval()
     for batch in image_batches(shards, size=branch.spec.input_size):
         with torch.inference_mode():
-            pooled = branch.pooled(to_unit(batch.to(device))).cpu().numpy()
+            pooled = seeing.pooled(to_unit(batch.to(device))).cpu().numpy()
         for row in pooled:
             yield {"pooled": row}
     branch.cpu()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pipeline.artifacts.reconstructions import Pretraining, Reconstruction
 from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.snapshots import Snapshots
 from pipeline.findings import FINDINGS
 from pipeline.networks.autoencoder import CapsuleAutoencoder
 from pipeline.networks.capsule import SIDE
@@ -19,8 +20,10 @@ from pipeline.networks.device import settle
 from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.augment import as_they_are, prepare
 from pipeline.training.examples import Examples, load_examples
-from pipeline.training.fit import Epoch, Task, build_recipe, fit
+from pipeline.training.fit import Task, Watch, fit, unwatched
 from pipeline.training.losses import Loss, build_loss
+from pipeline.training.recipe import build_recipe
+from pipeline.training.state import Epoch
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,8 @@ def fit_capsnet(
     params: CapsnetParams,
     *,
     seed: int,
+    snapshots: Snapshots | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
     """Margin loss and reconstruction; see `fit`. Nothing is done without examples."""
     if not examples:
@@ -56,7 +61,8 @@ def fit_capsnet(
     recipe = build_recipe(train, params, precision="fp32", seed=seed)
     margin = build_loss("margin", examples["train"].targets, train.losses).loss
     loss = with_reconstruction(margin, weight=params.reconstruction)
-    yield from fit(network, Task(examples["train"], examples["val"], loss, as_they_are), recipe)
+    task = Task(examples["train"], examples["val"], loss, as_they_are)
+    yield from fit(network, task, recipe, snapshots=snapshots, watch=watch)
 
 
 def with_reconstruction(loss: Loss, *, weight: float) -> Loss:

@@ -1,26 +1,18 @@
-"""What a network is trained and judged on: inputs and targets of one split, in memory."""
+"""What a network is trained and judged on: inputs and targets of one split."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.artifacts.shards import Shards, expect_rows
 from pipeline.artifacts.tables import SPLIT_NAMES
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-
-_CHUNK = 256  # images resized at a time: bounds memory
-_FORWARD = 128  # images per forward pass without gradients
-
-
-Inputs = tuple[Shaped[Tensor, "n ..."], ...]
-"""What a network's `forward` takes, as it is stored: images are bytes."""
+from pipeline.training.rows import Rows, StoredImages
 
 
 @dataclass(frozen=True)
@@ -29,7 +21,8 @@ class Examples:
 
     image_index: list[str]
     split: str
-    inputs: Inputs
+    inputs: tuple[Rows, ...]
+    """What a network's `forward` takes, as it is stored: images are bytes."""
     targets: Float[Tensor, "n f"]
 
     def __len__(self) -> int:
@@ -39,7 +32,7 @@ class Examples:
 def load_examples(
     shards: Shards, index: pd.DataFrame, splits: pd.DataFrame, *, size: int
 ) -> dict[str, Examples]:
-    """Images of every split at the network's input size, as bytes.
+    """Images of every split at the network's input size, as bytes, read when they are asked for.
 
     Args:
         shards: images, row i of which is row i of `index`.
@@ -80,32 +73,8 @@ def training_rows(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     return _rows_of("train", index, splits)
 
 
-def resized(images: UInt8[np.ndarray, "n h w"], size: int) -> UInt8[Tensor, "n 1 s s"]:
-    """Grey images at `size`, antialiased, rounded to bytes."""
-    batch = torch.from_numpy(images).unsqueeze(1)
-    if batch.shape[-2:] == (size, size):
-        return batch
-    return functional.interpolate(batch, size=(size, size), mode="bilinear", antialias=True)
-
-
-def load_images(shards: Shards, rows: np.ndarray, *, size: int) -> UInt8[Tensor, "n 1 s s"]:
-    """The given rows at `size`; memory holds them and one chunk at full resolution."""
-    out = torch.empty((len(rows), 1, size, size), dtype=torch.uint8)
-    for start in range(0, len(rows), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        out[part] = resized(shards.gather(rows[part]), size)
-    return out
-
-
-def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s s"]]:
-    """All images in order at `size`, a batch for one forward pass at a time."""
-    for start in range(0, len(shards), _FORWARD):
-        rows = np.arange(start, min(start + _FORWARD, len(shards)))
-        yield load_images(shards, rows, size=size)
-
-
 def _examples(split: str, shards: Shards, rows: pd.DataFrame, size: int) -> Examples:
-    images = load_images(shards, rows.index.to_numpy(), size=size)
+    images = StoredImages(shards, rows.index.to_numpy(), size)
     return Examples(list(rows["image_index"]), split, (images,), _targets(rows))
 
 

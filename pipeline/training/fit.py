@@ -1,71 +1,54 @@
 """The training loop, for branches and fusion heads alike."""
 
-import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
-from pipeline.networks.device import autocast, resolve_precision, settle
-from pipeline.params.sections import LearningParams, TrainParams
-from pipeline.training.augment import prepare
-from pipeline.training.examples import Examples, Inputs
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.seeds import derive_seed
+from pipeline.training.augment import DRAWN, Augment, prepare
+from pipeline.training.batches import Batch, cached, gathered
+from pipeline.training.distributed import World, join, parallel
+from pipeline.training.examples import Examples
 from pipeline.training.losses import Loss
-from pipeline.training.schedule import (
-    RELEASE_FACTOR,
-    Schedule,
-    build_schedule,
-    release,
-    released_blocks,
-)
+from pipeline.training.memory import largest_fit
+from pipeline.training.predict import predict_logits
+from pipeline.training.recipe import Recipe
+from pipeline.training.rows import digest
+from pipeline.training.schedule import RELEASE_FACTOR, release, released_blocks, slow_down
 from pipeline.training.score import mean_auroc
+from pipeline.training.state import Epoch, Training, begin, determinism, seeded, weights_digest
+from pipeline.training.step import Step, TrainingError, parts_of
 
 log = logging.getLogger(__name__)
 
-Augment = Callable[[Inputs, torch.Generator], Inputs]
 
-_EVAL_BATCH = 256
-_MEND = "a lower learning rate or precision fp32 usually helps"
+@runtime_checkable
+class Watch(Protocol):
+    """Somebody who looks on as the batches of an epoch go by, `steps` of so many `images`."""
 
-
-class TrainingError(PipelineError):
-    """Training cannot go on."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What is known after an epoch."""
-
-    epoch: int
-    """From 1."""
-    train_loss: float
-    val_loss: float
-    val_auroc: float
-    learning_rate: float
-    released_blocks: int
-    images_per_second: float
+    def __call__(
+        self, batches: Iterable[Batch], *, epoch: int, steps: int, images: int
+    ) -> Iterable[Batch]:
+        """Pass the batches on."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How to train, apart from what and on what."""
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    schedule: str
-    head_epochs: int
-    patience: int
-    precision: str
-    seed: int
+def unwatched(
+    batches: Iterable[Batch],
+    *,
+    epoch: int,  # noqa: ARG001
+    steps: int,  # noqa: ARG001
+    images: int,  # noqa: ARG001
+) -> Iterable[Batch]:
+    """Nobody looks on."""
+    return batches
 
 
 @dataclass(frozen=True)
@@ -80,156 +63,200 @@ class Task:
     """Of prepared inputs."""
 
 
-def build_recipe(
-    train: TrainParams, params: LearningParams, *, precision: str, seed: int, head_epochs: int = 0
-) -> Recipe:
-    """From what all networks share and what one has of its own."""
-    return Recipe(
-        epochs=params.epochs,
-        batch_size=train.batch_size,
-        learning_rate=params.learning_rate,
-        weight_decay=train.weight_decay,
-        schedule=params.schedule,
-        head_epochs=head_epochs,
-        patience=train.patience,
-        precision=precision,
-        seed=seed,
-    )
-
-
-def fit(network: nn.Module, task: Task, recipe: Recipe) -> Iterator[Epoch]:
-    """Train `network` in place, an epoch per record.
-
-    When the records are exhausted the network holds the weights of the epoch with the lowest
-    validation loss and is in eval mode on the CPU.
-
-    Raises:
-        TrainingError: the loss is not finite.
-    """
-    device = settle(network)
-    log.info("trains in %s on %s", resolve_precision(device, recipe.precision), device.type)
-    optimizer = torch.optim.AdamW(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
-    steps = max(len(task.train) // recipe.batch_size, 1)
-    schedule = build_schedule(recipe.schedule, optimizer, steps=steps * recipe.epochs)
-    generator = torch.Generator().manual_seed(recipe.seed)
-    best, best_loss, best_epoch = {}, float("inf"), 0
-    for epoch in range(1, recipe.epochs + 1):
-        started = time.monotonic()
-        blocks = _release(network, optimizer, epoch, recipe)
-        learning_rate = optimizer.param_groups[0]["lr"]
-        with _seeded(generator, device):
-            train_loss = _train_epoch(network, task, recipe, optimizer, schedule, generator)
-        seconds = time.monotonic() - started
-        _check_finite(train_loss, epoch)
-        val_loss, val_auroc = _validate(network, task, recipe.precision, epoch)
-        schedule.after_epoch(val_loss)
-        if val_loss < best_loss:
-            best, best_loss, best_epoch = copy.deepcopy(network.state_dict()), val_loss, epoch
-        yield Epoch(
-            epoch=epoch,
-            train_loss=float(train_loss.mean()),
-            val_loss=val_loss,
-            val_auroc=val_auroc,
-            learning_rate=learning_rate,
-            released_blocks=blocks,
-            images_per_second=steps * min(recipe.batch_size, len(task.train)) / seconds,
-        )
-        if epoch - best_epoch >= recipe.patience:
-            break
-    total = len(getattr(network, "blocks", ()))
-    if blocks < total:
-        log.info("%d of %d blocks were never released and are as they were", total - blocks, total)
-    network.load_state_dict(best)
-    network.cpu().eval()
-
-
-def predict_logits(network: nn.Module, inputs: Inputs, *, precision: str) -> Float[Tensor, "n f"]:
-    """Logits of all inputs, on the CPU, without gradients.
-
-    The network moves to the default device and is put in eval mode.
-    """
-    device = settle(network)
-    network.eval()
-    logits = []
-    with torch.inference_mode():
-        for start in range(0, len(inputs[0]), _EVAL_BATCH):
-            batch = tuple(one[start : start + _EVAL_BATCH].to(device) for one in inputs)
-            with autocast(device, precision):
-                logits.append(network(*prepare(batch)).float().cpu())
-    return torch.cat(logits)
-
-
-@contextmanager
-def _seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """PyTorch's own generators at a state that `generator` decides, and then as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        yield
-
-
-def _release(
-    network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, recipe: Recipe
-) -> int:
-    total = len(getattr(network, "blocks", []))
-    count = released_blocks(epoch, head_epochs=recipe.head_epochs, blocks=total)
-    release(network, count)
-    if recipe.head_epochs and epoch == recipe.head_epochs + 1:
-        for group in optimizer.param_groups:
-            for key in {"lr", "max_lr", "initial_lr", "min_lr"} & group.keys():
-                group[key] *= RELEASE_FACTOR
-    return count
-
-
-def _train_epoch(
+def fit(
     network: nn.Module,
     task: Task,
     recipe: Recipe,
-    optimizer: torch.optim.Optimizer,
-    schedule: Schedule,
-    generator: torch.Generator,
+    *,
+    snapshots: Snapshots | None = None,
+    watch: Watch = unwatched,
+) -> Iterator[Epoch]:
+    """Train `network` in place, an epoch per record.
+
+    When the records are exhausted the network holds the weights of the epoch with the lowest
+    validation loss and is in eval mode on the CPU. Started by torchrun, all ranks train it
+    together and hold the same in the end.
+
+    Args:
+        network: what is trained.
+        task: on what.
+        recipe: how.
+        snapshots: where it stands after each epoch. A training that was stopped goes on from
+            there: it yields the epochs that it had once more, and ends with the same weights.
+        watch: sees every batch of an epoch go by.
+
+    Raises:
+        TrainingError: the loss is not finite, or memory does not suffice.
+    """
+    with determinism(recipe.deterministic):
+        world = join()
+        batch = min(recipe.batch_size, len(task.train))
+        training = begin(network, recipe, steps=len(task.train) // batch)
+        _restore(training, task, world, snapshots)
+        train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
+        task = replace(task, train=train, val=val)
+        yield from list(training.epochs)
+        log.info("trains in %s on %s", training.precision, training.device.type)
+        while not training.is_over():
+            yield _run_epoch(training, task, world, watch, batch=batch)
+            _keep(training, world, snapshots)
+    _finish(training)
+
+
+def _restore(training: Training, task: Task, world: World, snapshots: Snapshots | None) -> None:
+    """Go on from a snapshot if there is one; else find out how many images fit into memory."""
+    state = None
+    if snapshots and world.rank == 0:
+        data = [
+            digest(rows) for one in (task.train, task.val) for rows in (*one.inputs, one.targets)
+        ]
+        state = snapshots.load(repr(training.recipe), weights_digest(training.network), *data)
+    state = world.agree(state)
+    if state is not None:
+        training.load_state_dict(state)
+    elif training.recipe.micro_batch is None:
+        training.micro_batch = world.agree(_largest_fit(training, task, world))
+
+
+def _keep(training: Training, world: World, snapshots: Snapshots | None) -> None:
+    if snapshots and world.rank == 0:
+        snapshots.save(training.state_dict(), epoch=len(training.epochs))
+
+
+def _finish(training: Training) -> None:
+    network = training.network
+    total, last = len(getattr(network, "blocks", ())), training.epochs[-1].released_blocks
+    if last < total:
+        log.info("%d of %d blocks were never released and are as they were", total - last, total)
+    network.load_state_dict(training.best)
+    network.cpu().eval()
+
+
+def _largest_fit(training: Training, task: Task, world: World) -> int:
+    release(training.network, len(getattr(training.network, "blocks", ())))  # it will come to that
+    two = torch.arange(min(2, len(task.train)))
+    inputs = prepare(tuple(rows[two].to(training.device) for rows in task.train.inputs))
+    share = -(-training.recipe.batch_size // world.size)
+    return largest_fit(training.network, inputs, precision=training.precision, at_most=share)
+
+
+def _run_epoch(training: Training, task: Task, world: World, watch: Watch, *, batch: int) -> Epoch:
+    """Train and judge: the next epoch of a training, noted in it."""
+    number = len(training.epochs) + 1
+    started = time.monotonic()
+    blocks = _release(training, number)
+    learning_rate = training.optimizer.param_groups[0]["lr"]
+    losses = _train(training, task, world, watch, epoch=number, batch=batch)
+    seconds = time.monotonic() - started
+    _expect_finite(losses, number, training)
+    val_loss, val_auroc = _validate(training, task, world, epoch=number)
+    training.schedule.after_epoch(val_loss)
+    epoch = Epoch(
+        epoch=number,
+        train_loss=float(losses.mean()),
+        val_loss=val_loss,
+        val_auroc=val_auroc,
+        learning_rate=learning_rate,
+        released_blocks=blocks,
+        images_per_second=len(losses) * batch / seconds,
+    )
+    training.add(epoch)
+    return epoch
+
+
+def _release(training: Training, epoch: int) -> int:
+    network, head_epochs = training.network, training.recipe.head_epochs
+    total = len(getattr(network, "blocks", ()))
+    count = released_blocks(epoch, head_epochs=head_epochs, blocks=total)
+    release(network, count)
+    if head_epochs and epoch == head_epochs + 1:
+        slow_down(training.optimizer, training.schedule, RELEASE_FACTOR)
+    return count
+
+
+def _train(
+    training: Training, task: Task, world: World, watch: Watch, *, epoch: int, batch: int
 ) -> Float[Tensor, " steps"]:
     """One pass over shuffled, whole batches; the loss of every step.
 
-    Dropout and stochastic depth draw from PyTorch's own generator: `fit` seeds it for an epoch.
+    What is drawn follows from the seed and the number of the epoch alone: the order and, for each
+    image, its augmentation, on whatever device, in whatever parts and by however many ranks it is
+    computed; and dropout and stochastic depth, which draw from PyTorch's own generator.
     """
-    device = next(network.parameters()).device
+    device, seed = training.device, derive_seed(training.recipe.seed, f"epoch {epoch}")
+    generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(task.train), generator=generator)
-    batches = [b for b in order.split(recipe.batch_size) if len(b) == recipe.batch_size] or [order]
+    drawn = torch.rand(DRAWN, len(order), generator=generator)
+    batches = [rows for rows in torch.arange(len(order)).split(batch) if len(rows) == batch]
+    mine = [
+        torch.cat(parts_of(places, world, micro_batch=training.micro_batch)) for places in batches
+    ]
+    stored = gathered((*task.train.inputs, task.train.targets), [order[p] for p in mine], device)
+    chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
+    step = Step(training, task.loss, world, _forward(training, world))
+    seen = watch(stored, epoch=epoch, steps=len(mine), images=batch)
     losses = []
-    for rows in batches:
-        stored = tuple(one[rows].to(device) for one in task.train.inputs)
-        inputs = task.augment(prepare(stored), generator)
-        targets = task.train.targets[rows].to(device)
-        with autocast(device, recipe.precision):
-            logits = network(*inputs)
-        value = task.loss(logits.float(), targets)
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-        schedule.after_step()
-        losses.append(value.detach())
-    return torch.stack(losses).cpu()
+    with seeded(device, derive_seed(seed, f"rank {world.rank}")):
+        for (*inputs, targets), numbers in zip(seen, chance, strict=True):
+            learnt_from = task.augment(prepare(tuple(inputs)), numbers)
+            losses.append(step(learnt_from, targets, images=batch))
+        return world.total(torch.stack(losses)).cpu()
 
 
-def _validate(network: nn.Module, task: Task, precision: str, epoch: int) -> tuple[float, float]:
-    """Loss and mean AUROC on the validation images, never augmented."""
+def _forward(training: Training, world: World) -> nn.Module:
+    """The network as its training step calls it; compiled once nothing is frozen any more."""
+    network: Any = training.network
+    if training.recipe.compile and all(p.requires_grad for p in network.parameters()):
+        network = torch.compile(network)
+    return parallel(network, world)
+
+
+def _validate(training: Training, task: Task, world: World, *, epoch: int) -> tuple[float, float]:
+    """Loss and mean AUROC on all validation images, never augmented."""
     val = task.val
-    logits = predict_logits(network, val.inputs, precision=precision)
-    value = float(task.loss(logits, val.targets))
-    if not math.isfinite(value):
-        raise TrainingError(f"the validation loss is not finite after epoch {epoch}; {_MEND}")
-    scores = logits[:, : val.targets.shape[1]]
-    return value, mean_auroc(val.targets.numpy().astype(bool), scores.numpy())
-
-
-def _check_finite(losses: Float[Tensor, " steps"], epoch: int) -> None:
-    bad = (~torch.isfinite(losses)).nonzero()
-    if len(bad):
-        raise TrainingError(
-            f"the loss is not finite at step {int(bad[0]) + 1} of epoch {epoch}; {_MEND}"
+    logits = world.joined(
+        predict_logits(
+            training.judged,
+            val.inputs,
+            precision=training.precision,
+            rows=world.part(torch.arange(len(val))),
         )
+    )
+    targets = val.targets.cpu()
+    value = float(task.loss(logits, targets))
+    if not math.isfinite(value):
+        raise TrainingError(
+            f"the validation loss is not finite after epoch {epoch}; "
+            "a lower learning rate or precision fp32 usually helps"
+        )
+    scores = logits[:, : targets.shape[1]]
+    return value, mean_auroc(targets.numpy().astype(bool), scores.numpy())
+
+
+def _expect_finite(losses: Float[Tensor, " steps"], epoch: int, training: Training) -> None:
+    """Raise for a loss that is not finite, with what the losses before it tell of the cause."""
+    bad = (~torch.isfinite(losses)).nonzero()
+    if not len(bad):
+        return
+    step = int(bad[0])
+    raise TrainingError(
+        f"the loss is not finite at step {step + 1} of epoch {epoch}: "
+        + _cause(losses[:step].tolist(), training)
+    )
+
+
+def _cause(before: list[float], training: Training) -> str:
+    """What the losses before a loss that is not finite tell of it."""
+    means = [epoch.train_loss for epoch in training.epochs]
+    precision = training.precision
+    if not (before or means):
+        return (
+            f"already the first one, so an input or a weight to start with is not finite, or is "
+            f"too large for {precision}"
+        )
+    first, latest = [*means, *before][0], [*means, *before][-1]
+    if latest > 2 * first:
+        return f"it had risen from {first:.3g} to {latest:.3g}; lower the learning rate"
+    if precision != "fp32":
+        return f"likely too large a number for {precision}; try train.precision: fp32"
+    return "a lower learning rate usually helps"

@@ -10,13 +10,16 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.snapshots import Snapshots
 from pipeline.networks.branch import Branch, BranchSpec
 from pipeline.networks.fusion import Fusion, FusionSpec, JointFusion, build_fusion
 from pipeline.params.sections import FusionParams, TrainParams
-from pipeline.training.augment import as_they_are, augmentation
+from pipeline.training.augment import Augment, as_they_are, augmentation
 from pipeline.training.examples import Examples, beside, load_examples, vector_examples
-from pipeline.training.fit import Augment, Epoch, Task, build_recipe, fit
+from pipeline.training.fit import Task, Watch, fit, unwatched
 from pipeline.training.losses import build_loss
+from pipeline.training.recipe import build_recipe
+from pipeline.training.state import Epoch
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +85,13 @@ def fusion_task(
 
 
 def fit_fusion(
-    task: FusionTask, train: TrainParams, params: FusionParams, *, seed: int
+    task: FusionTask,
+    train: TrainParams,
+    params: FusionParams,
+    *,
+    seed: int,
+    snapshots: Snapshots | None = None,
+    watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
     """Train a fusion head, and the branches if they are part of the network; see `fit`."""
     recipe = build_recipe(
@@ -93,5 +102,6 @@ def fit_fusion(
     augment: Augment = as_they_are
     if params.finetune:
         log.info("both branches learn with the fusion head, whole and from the first epoch on")
-        augment = augmentation(flip=train.flip, rotation_degrees=train.rotation_degrees)
-    return fit(task.network, Task(examples["train"], examples["val"], loss, augment), recipe)
+        augment = augmentation(train.augment)
+    learnt = Task(examples["train"], examples["val"], loss, augment)
+    return fit(task.network, learnt, recipe, snapshots=snapshots, watch=watch)

@@ -1,11 +1,13 @@
-"""Learning rate and unfreezing, as functions of the epoch."""
+"""Learning rate and unfreezing, as functions of steps and epochs."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from pipeline.errors import ParamsError
 
@@ -15,55 +17,100 @@ RELEASE_FACTOR = 0.2
 
 @dataclass(frozen=True)
 class Schedule:
-    """What to do to the learning rate."""
+    """What to do to the learning rate, and what it takes to go on with that later."""
 
     after_step: Callable[[], None]
     after_epoch: Callable[[float], None]
     """Takes the validation loss."""
+    scheduler: LRScheduler | None
+    """Whose state is kept."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the schedule stands."""
+        return self.scheduler.state_dict() if self.scheduler else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        if self.scheduler:
+            self.scheduler.load_state_dict(state)
 
 
-def one_cycle(optimizer: Optimizer, *, steps: int) -> Schedule:
-    """Up to the learning rate in 10 % of the steps, then down to nothing (arXiv:1708.07120)."""
+def one_cycle(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:
+    """Up to the learning rate, then down to nothing, both as a cosine (arXiv:1708.07120)."""
     peak = [group["lr"] for group in optimizer.param_groups]
     steps = max(steps, 3)  # fewer are no cycle; OneCycleLR divides by the steps of each leg
     scheduler = OneCycleLR(
         optimizer,
         max_lr=peak,
         total_steps=steps,
-        pct_start=max(0.1, 2 / steps),
+        pct_start=min(max(warmup, 2 / steps), 1 - 1 / steps),
         cycle_momentum=False,
     )
-    return Schedule(after_step=scheduler.step, after_epoch=lambda _: None)
+    return Schedule(scheduler.step, lambda _: None, scheduler)
 
 
-def plateau(optimizer: Optimizer, *, steps: int) -> Schedule:  # noqa: ARG001
+def cosine(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:
+    """Up to the learning rate in equal steps, then down to nothing as a cosine.
+
+    Loshchilov and Hutter (arXiv:1608.03983, Eq. 5, one period) behind the warm-up of Goyal et al.
+    (arXiv:1706.02677, Sec. 2.2).
+    """
+    rising = round(warmup * steps)
+
+    def share(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        done = (step - rising) / max(steps - rising, 1)
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+    scheduler = LambdaLR(optimizer, share)
+    return Schedule(scheduler.step, lambda _: None, scheduler)
+
+
+def plateau(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:  # noqa: ARG001
     """Times 0.1 after 3 epochs without a better validation loss (the paper)."""
     # PyTorch's patience is the number of bad epochs that it lets pass: the next one counts.
     scheduler = ReduceLROnPlateau(optimizer, factor=0.1, patience=2, threshold=0.0)
-    return Schedule(after_step=lambda: None, after_epoch=scheduler.step)
+    return Schedule(lambda: None, scheduler.step, scheduler)
 
 
-def constant(optimizer: Optimizer, *, steps: int) -> Schedule:  # noqa: ARG001
+def constant(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:  # noqa: ARG001
     """The learning rate as it is."""
-    return Schedule(after_step=lambda: None, after_epoch=lambda _: None)
+    return Schedule(lambda: None, lambda _: None, None)
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "one_cycle": one_cycle,
+    "cosine": cosine,
     "plateau": plateau,
     "constant": constant,
 }
 
 
-def build_schedule(name: str, optimizer: Optimizer, *, steps: int) -> Schedule:
-    """The schedule `name` over `steps` steps.
+def build_schedule(name: str, optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:
+    """The schedule `name`.
+
+    Args:
+        name: an entry of `SCHEDULES`.
+        optimizer: its learning rates are the highest ones.
+        steps: of the whole training.
+        warmup: share of the steps in which the learning rate rises.
 
     Raises:
         ParamsError: no schedule has that name.
     """
     if name not in SCHEDULES:
         raise ParamsError(f"schedule: unknown {name!r}; expected one of {', '.join(SCHEDULES)}")
-    return SCHEDULES[name](optimizer, steps=steps)
+    return SCHEDULES[name](optimizer, steps=steps, warmup=warmup)
+
+
+def slow_down(optimizer: Optimizer, schedule: Schedule, factor: float) -> None:
+    """Multiply the learning rate by `factor` from now on, whatever the schedule does to it."""
+    for group in optimizer.param_groups:
+        for key in {"lr", "max_lr", "initial_lr", "min_lr"} & group.keys():
+            group[key] *= factor
+    if isinstance(schedule.scheduler, LambdaLR):  # which keeps the highest rates for itself
+        schedule.scheduler.base_lrs = [rate * factor for rate in schedule.scheduler.base_lrs]
 
 
 def released_blocks(epoch: int, *, head_epochs: int, blocks: int) -> int:

@@ -10,7 +10,7 @@ from pipeline.networks.describe import Description, describe
 from pipeline.params.whole import Params
 from pipeline.training.branches import fit_branch, prior_logits
 from pipeline.training.examples import Examples
-from pipeline.training.fit import Epoch
+from pipeline.training.state import Epoch
 
 log = logging.getLogger(__name__)
 

@@ -33,7 +33,8 @@ class Epoch:
     train_loss: float
 
 def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("params.yaml")) -> None:
-    for _ in tracking.follow((Epoch(n, 1 / n) for n in (1, 2, 3)), total=3, label="train"):
+    shown = tracking.Shown("train", epochs=3)
+    for _ in tracking.follow((Epoch(n, 1 / n) for n in (1, 2, 3)), shown):
         pass
     tracking.log_metrics({"mean_auroc": 0.75})
     out.write_text("weights")

@@ -19,7 +19,7 @@ from pipeline.findings import FINDINGS
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.fusion import JointFusion, restore_fusion
 from pipeline.training.augment import to_unit
-from pipeline.training.examples import load_images
+from pipeline.training.rows import load_images
 from tests.stages.conftest import REPO, merge, run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker

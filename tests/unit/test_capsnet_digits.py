@@ -1,5 +1,6 @@
 """The CapsNet learns what a CapsNet must learn: handwritten digits, as in its paper."""
 
+import dataclasses
 import logging
 import time
 
@@ -10,26 +11,20 @@ import torch
 from loss_numbers import NUMBERS
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
+from training_numbers import RECIPE as PLAIN
 
 from pipeline.networks.autoencoder import build_autoencoder
 from pipeline.training.augment import as_they_are
 from pipeline.training.capsnet import with_labels, with_reconstruction
 from pipeline.training.examples import Examples
-from pipeline.training.fit import Recipe, Task, fit, predict_logits
+from pipeline.training.fit import Task, fit
 from pipeline.training.losses import LOSSES
+from pipeline.training.predict import predict_logits
 
 log = logging.getLogger(__name__)
 
-RECIPE = Recipe(
-    epochs=2,
-    batch_size=16,
-    learning_rate=0.002,
-    weight_decay=0.0,
-    schedule="one_cycle",
-    head_epochs=0,
-    patience=3,
-    precision="fp32",
-    seed=1,
+RECIPE = dataclasses.replace(
+    PLAIN, epochs=2, batch_size=16, learning_rate=0.002, weight_decay=0.0, schedule="one_cycle"
 )
 
 

@@ -35,7 +35,8 @@ def pretrained(tmp_path_factory):
 
 def test_thumbnails_are_28_pixels_with_their_labels_beside_them(pretrained):
     shards, index, examples, *_ = pretrained
-    images, labels = examples["train"].inputs
+    stored, labels = examples["train"].inputs
+    images = stored.to(torch.device("cpu"))
     assert images.shape[1:] == (1, 28, 28)
     assert images.dtype == torch.uint8
     assert torch.equal(labels, examples["train"].targets)

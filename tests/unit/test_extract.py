@@ -46,4 +46,4 @@ def test_a_heatmap_that_float16_cannot_hold_is_refused(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
     write_shards([{"image": image}], tmp_path / "i")
     with pytest.raises(ArtifactError, match="attention heatmaps exceed float16"):
-        list(seen_rows(branch, Shards(tmp_path / "i"), ["attention"], size=32))
+        list(seen_rows(branch, Shards(tmp_path / "i"), ["attention"], size=32, flip=False))

@@ -5,15 +5,13 @@ import dataclasses
 import pytest
 import torch
 from branches import ALL, make_branch, some_images
-from loss_numbers import NUMBERS
+from made_tasks import branch, images, linear, task, vectors
 from torch import nn
+from training_numbers import RECIPE
 
-from pipeline.findings import FINDINGS
-from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.training.augment import as_they_are
-from pipeline.training.examples import Examples
-from pipeline.training.fit import Recipe, Task, TrainingError, fit, predict_logits
-from pipeline.training.losses import LOSSES, build_loss
+from pipeline.training.fit import TrainingError, fit
+from pipeline.training.losses import LOSSES
+from pipeline.training.predict import predict_logits
 from pipeline.training.schedule import (
     SCHEDULES,
     Schedule,
@@ -21,50 +19,6 @@ from pipeline.training.schedule import (
     release,
     released_blocks,
 )
-
-RECIPE = Recipe(
-    epochs=3,
-    batch_size=8,
-    learning_rate=0.01,
-    weight_decay=0.01,
-    schedule="constant",
-    head_epochs=0,
-    patience=10,
-    precision="fp32",
-    seed=1,
-)
-
-
-def vectors(rows, seed, split="train"):
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(rows, 20, generator=generator)
-    targets = (inputs[:, :14] + 0.3 * torch.randn(rows, 14, generator=generator) > 0).float()
-    return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
-
-
-def images(rows, seed, split="train"):
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randint(0, 256, (rows, 1, 32, 32), generator=generator, dtype=torch.uint8)
-    targets = (torch.rand(rows, 14, generator=generator) < 0.5).float()
-    return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
-
-
-def task(make, rows=64, augment=as_they_are, loss="bce"):
-    train = make(rows, 0)
-    fitted = build_loss(loss, train.targets, NUMBERS)
-    return Task(train, make(32, 1, "val"), fitted.loss, augment)
-
-
-def linear():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return nn.Linear(20, 14)
-
-
-def branch(name="mobilenet_v2"):
-    return build_branch(
-        BranchSpec(name, FINDINGS, 16, 32, standardise=False), weights=None, seed=0
-    )
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -196,9 +150,9 @@ def test_optimiser_and_scheduler_keep_their_state_when_blocks_are_released(monke
 def test_one_optimiser_and_one_scheduler_see_every_step_and_epoch(monkeypatch, name, schedule):
     built, calls = [], {"step": 0, "epoch": 0}
 
-    def watched(kind, optimizer, *, steps):
+    def watched(kind, optimizer, **numbers):
         built.append(optimizer)
-        real = build_schedule(kind, optimizer, steps=steps)
+        real = build_schedule(kind, optimizer, **numbers)
 
         def after_step():
             calls["step"] += 1
@@ -208,9 +162,9 @@ def test_one_optimiser_and_one_scheduler_see_every_step_and_epoch(monkeypatch, n
             calls["epoch"] += 1
             real.after_epoch(val_loss)
 
-        return Schedule(after_step, after_epoch)
+        return Schedule(after_step, after_epoch, real.scheduler)
 
-    monkeypatch.setattr("pipeline.training.fit.build_schedule", watched)
+    monkeypatch.setattr("pipeline.training.state.build_schedule", watched)
     recipe = dataclasses.replace(
         RECIPE, head_epochs=1, epochs=3, schedule=schedule, learning_rate=1e-4
     )
@@ -222,7 +176,7 @@ def test_one_optimiser_and_one_scheduler_see_every_step_and_epoch(monkeypatch, n
 
 def test_plateau_counts_bad_epochs_across_a_release(monkeypatch):
     """Two bad epochs of the head alone and one of the next block are three."""
-    monkeypatch.setattr("pipeline.training.fit._validate", lambda *_: (next(losses), 0.5))
+    monkeypatch.setattr("pipeline.training.fit._validate", lambda *_, **__: (next(losses), 0.5))
     losses = iter([1.0, 2.0, 2.0, 2.0, 2.0])
     recipe = dataclasses.replace(RECIPE, head_epochs=3, epochs=5, schedule="plateau")
     rates = [epoch.learning_rate for epoch in fit(branch(), task(images, rows=8), recipe)]

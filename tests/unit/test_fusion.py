@@ -18,9 +18,9 @@ from pipeline.networks.fusion import HEADS, FusionSpec, build_fusion, restore_fu
 from pipeline.params.whole import load_params
 from pipeline.training.branches import pooled_rows
 from pipeline.training.examples import load_examples, training_rows
-from pipeline.training.fit import predict_logits
 from pipeline.training.fusion import BranchView, fit_fusion, fusion_task
 from pipeline.training.losses import LOSSES, build_loss
+from pipeline.training.predict import predict_logits
 from tests.stages.conftest import REPO
 
 PARAMS = load_params(REPO / "tests/tiny.yaml")
@@ -75,7 +75,7 @@ def cohort(tmp_path_factory):
         rows = [{"image": rng.integers(0, 256, (size, size), np.uint8)} for _ in index.index]
         write_shards(rows, folder / f"images{number}")
         branch, images = make_branch(name, size=size), Shards(folder / f"images{number}")
-        write_shards(pooled_rows(branch, images), folder / f"pooled{number}")
+        write_shards(pooled_rows(branch, images, flip=False), folder / f"pooled{number}")
         views.append((branch, images, Shards(folder / f"pooled{number}", "pooled")))
     return index, made_splits(index), views
 

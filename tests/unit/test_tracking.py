@@ -75,7 +75,7 @@ def test_progress_on_a_terminal_is_a_bar_and_log_lines_pass_above_it(capsys, mon
 def test_follow_passes_epochs_on_and_says_one_line_for_each(caplog):
     caplog.set_level(logging.INFO)
     epochs = [Epoch(1, 0.5), Epoch(2, 0.25, 0.75)]
-    assert list(tracking.follow(epochs, total=2, label="train_global")) == epochs
+    assert list(tracking.follow(epochs, tracking.Shown("train_global", epochs=2))) == epochs
     assert [line.split("  0.0 s left")[0] for line in caplog.messages] == [
         "train_global: epoch 1/2  train_loss 0.5",
         "train_global: epoch 2/2  train_loss 0.25  val_auroc 0.75",
@@ -87,7 +87,9 @@ def test_other_ranks_of_a_torchrun_are_silent(caplog, tracked, monkeypatch):
     caplog.set_level(logging.INFO)
     with tracking.stage(ARGV):
         assert list(tracking.progress("ab", total=2, unit="images", label="decode")) == ["a", "b"]
-        assert list(tracking.follow([Epoch(1, 0.5)], total=1, label="x")) == [Epoch(1, 0.5)]
+        assert list(tracking.follow([Epoch(1, 0.5)], tracking.Shown("x", epochs=1))) == [
+            Epoch(1, 0.5)
+        ]
     assert not caplog.messages
     assert not any(tracked.iterdir())
 
@@ -107,7 +109,7 @@ def test_a_stage_leaves_its_options_epochs_numbers_files_and_end(tracked):
     (tracked / "curve.csv").write_text("1,2")
     with tracking.stage(ARGV):
         epochs = [Epoch(1, float("nan")), Epoch(2, 0.25, 0.75)]
-        assert list(tracking.follow(epochs, total=2, label="train_global")) == epochs
+        assert list(tracking.follow(epochs, tracking.Shown("train_global", epochs=2))) == epochs
         tracking.log_metrics({"model": {"mean_auroc": 0.7, "name": "x", "worst": None}})
         tracking.log_artifact(tracked / "curve.csv")
         (tracked / "curve.csv").write_text("changed afterwards")

@@ -1,0 +1,97 @@
+"""What batches are gathered from: rows in memory, or on disk until they are asked for."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Int, Shaped, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.artifacts.shards import Shards
+from pipeline.cores import cores
+
+_CHUNK = 256  # images resized at a time: bounds memory
+_FORWARD = 128  # images per forward pass without gradients
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Row i belongs to image i of a split; a tensor is one, `StoredImages` another."""
+
+    @property
+    def nbytes(self) -> int:
+        """What all rows take in memory."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Int[Tensor, " b"]) -> Shaped[Tensor, "b ..."]: ...
+
+    def to(self, device: torch.device) -> Tensor:
+        """All rows, on `device`."""
+
+
+@dataclass(frozen=True)
+class StoredImages:
+    """Rows of shards as the network sees them, read and resized when they are asked for."""
+
+    shards: Shards
+    rows: Int[np.ndarray, " n"]
+    """Of the shards."""
+    size: int
+    """Side, in pixels."""
+
+    @property
+    def nbytes(self) -> int:
+        """What all rows take in memory."""
+        return len(self.rows) * self.size**2
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Int[Tensor, " b"]) -> UInt8[Tensor, "b 1 s s"]:
+        return load_images(self.shards, self.rows[rows.numpy()], size=self.size)
+
+    def to(self, device: torch.device) -> UInt8[Tensor, "n 1 s s"]:
+        """All rows, on `device`."""
+        return load_images(self.shards, self.rows, size=self.size).to(device)
+
+
+def resized(images: UInt8[np.ndarray, "n h w"], size: int) -> UInt8[Tensor, "n 1 s s"]:
+    """Grey images at `size`, antialiased, rounded to bytes."""
+    batch = torch.from_numpy(images).unsqueeze(1)
+    if batch.shape[-2:] == (size, size):
+        return batch
+    return functional.interpolate(batch, size=(size, size), mode="bilinear", antialias=True)
+
+
+def load_images(shards: Shards, rows: np.ndarray, *, size: int) -> UInt8[Tensor, "n 1 s s"]:
+    """The given rows at `size`; memory holds them and one chunk at full resolution."""
+    out = torch.empty((len(rows), 1, size, size), dtype=torch.uint8)
+    for start in range(0, len(rows), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        out[part] = resized(shards.gather(rows[part]), size)
+    return out
+
+
+def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s s"]]:
+    """All images in order at `size`, a batch for one forward pass at a time."""
+    for start in range(0, len(shards), _FORWARD):
+        rows = np.arange(start, min(start + _FORWARD, len(shards)))
+        yield load_images(shards, rows, size=size)
+
+
+def digest(rows: Rows) -> str:
+    """A hash of all that the rows hold, computed by all cores in bounded memory."""
+    parts = torch.arange(len(rows)).split(_CHUNK)
+    with ThreadPoolExecutor(cores()) as pool:
+        digests = pool.map(lambda part: blake2b(_raw(rows[part])).digest(), parts)
+        return blake2b(b"".join(digests)).hexdigest()
+
+
+def _raw(values: Tensor) -> bytes:
+    return values.contiguous().cpu().numpy().tobytes()

@@ -1,0 +1,164 @@
+"""All that a training carries from one epoch to the next."""
+
+import copy
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline.networks.device import resolve_precision, settle
+from pipeline.training.average import Average
+from pipeline.training.recipe import Recipe
+from pipeline.training.schedule import Schedule, build_schedule
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch."""
+
+    epoch: int
+    """From 1."""
+    train_loss: float
+    val_loss: float
+    val_auroc: float
+    learning_rate: float
+    released_blocks: int
+    images_per_second: float
+
+
+@dataclass
+class Training:
+    """A network that is being trained, and where that stands."""
+
+    network: nn.Module
+    recipe: Recipe
+    device: torch.device
+    precision: str
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler
+    """Of fp16's gradients; does nothing in other precisions."""
+    average: Average | None
+    micro_batch: int
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """The weights of the epoch with the lowest validation loss."""
+    epochs: list[Epoch] = field(default_factory=list)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network whose weights may be kept."""
+        return self.average.network if self.average else self.network
+
+    def best_epoch(self) -> Epoch | None:
+        """The first with the lowest validation loss."""
+        return min(self.epochs, key=lambda epoch: epoch.val_loss, default=None)
+
+    def is_over(self) -> bool:
+        """Whether all epochs were run, or patience has ended."""
+        done, best = len(self.epochs), self.best_epoch()
+        waited = done - best.epoch if best else 0
+        return done >= self.recipe.epochs or waited >= self.recipe.patience
+
+    def add(self, epoch: Epoch) -> None:
+        """Note an epoch, and the weights if they are the best yet."""
+        self.epochs.append(epoch)
+        if self.best_epoch() is epoch:
+            self.best = copy.deepcopy(self.judged.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, for a snapshot.
+
+        Random numbers have no state here: those of an epoch follow from the seed and its number.
+        """
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
+            "micro_batch": self.micro_batch,
+            "best": self.best,
+            "epochs": [asdict(epoch) for epoch in self.epochs],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.average:
+            self.average.load_state_dict(state["average"])
+        self.micro_batch = state["micro_batch"]
+        self.best = {name: value.to(self.device) for name, value in state["best"].items()}
+        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+
+
+def begin(network: nn.Module, recipe: Recipe, *, steps: int) -> Training:
+    """A training of which nothing is done yet; the network moves to its device.
+
+    Args:
+        network: to be trained in place.
+        recipe: its numbers.
+        steps: of the optimiser, in an epoch.
+    """
+    device = settle(network)
+    precision = resolve_precision(device, recipe.precision)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    schedule = build_schedule(
+        recipe.schedule, optimizer, steps=steps * recipe.epochs, warmup=recipe.warmup
+    )
+    return Training(
+        network=network,
+        recipe=recipe,
+        device=device,
+        precision=precision,
+        optimizer=optimizer,
+        schedule=schedule,
+        scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
+        average=Average(network, recipe.ema) if recipe.ema else None,
+        micro_batch=recipe.micro_batch or recipe.batch_size,
+    )
+
+
+def weights_digest(network: nn.Module) -> str:
+    """Of what a network is and where it starts."""
+    found = blake2b(repr(network).encode())
+    for name, value in network.state_dict().items():
+        found.update(name.encode())
+        found.update(value.cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+@contextmanager
+def seeded(device: torch.device, seed: int) -> Iterator[None]:
+    """PyTorch's own generators begin with `seed`, and are then as they were."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def determinism(on: bool) -> Iterator[None]:
+    """The context in which a GPU, too, gives the same bits for the same inputs.
+
+    Otherwise it may choose the fastest of several algorithms for the sizes it meets.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    if on:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a GPU's first use reads it
+    torch.use_deterministic_algorithms(on or before)
+    torch.backends.cudnn.benchmark = not on
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.backends.cudnn.benchmark = benchmark

@@ -1,0 +1,58 @@
+"""What training stages share beside `options`: snapshots, and processes that train together."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline import tracking
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.cores import cores
+from pipeline.errors import ParamsError, PipelineError
+from pipeline.params.whole import load_params
+from stages.options import run
+
+
+def snapshots_of(stage: str, member: str, *params: object) -> Snapshots:
+    """Where the training of a stage stands, under these params; told to the stage's tracking."""
+    return Snapshots(
+        f"{stage}/{member}", *params, run=tracking.run_id(), resumed=tracking.go_on_with
+    )
+
+
+def run_training(main: Callable[..., Any]) -> None:
+    """Run a training stage's `main` as a command, in as many processes as `train.devices` says.
+
+    Started by torchrun, it is one of its processes, whatever the params say.
+    """
+    if "RANK" not in os.environ and "--help" not in sys.argv:
+        try:
+            devices = _devices(sys.argv)
+        except PipelineError as error:
+            sys.exit(f"error: {error}")
+        if devices > 1:
+            _become_torchrun(devices)
+    run(main)
+
+
+def _devices(argv: list[str]) -> int:
+    path = argv[argv.index("--params") + 1] if "--params" in argv[:-1] else "params.yaml"
+    devices = load_params(Path(path)).train.devices
+    if torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise ParamsError(
+            f"train.devices: {devices}, but this machine has {torch.cuda.device_count()} GPUs"
+        )
+    return devices
+
+
+def _become_torchrun(devices: int) -> None:
+    """Let torchrun take this process's place, so that whoever stops it stops all of them."""
+    threads = str(max(cores() // devices, 1))
+    os.environ.setdefault("OMP_NUM_THREADS", threads)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    stage = f"stages.{Path(sys.argv[0]).stem}"
+    words = [*torchrun, f"--nproc-per-node={devices}", "-m", stage, *sys.argv[1:]]
+    os.execv(sys.executable, words)

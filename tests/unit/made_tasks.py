@@ -1,0 +1,54 @@
+"""Small things to learn: vectors and images with targets."""
+
+import torch
+from loss_numbers import NUMBERS
+from torch import nn
+
+from pipeline.findings import FINDINGS
+from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.training.augment import as_they_are
+from pipeline.training.examples import Examples
+from pipeline.training.fit import Task
+from pipeline.training.losses import build_loss
+
+
+def vectors(rows, seed, split="train"):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(rows, 20, generator=generator)
+    targets = (inputs[:, :14] + 0.3 * torch.randn(rows, 14, generator=generator) > 0).float()
+    return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
+
+
+def images(rows, seed, split="train", size=32):
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randint(0, 256, (rows, 1, size, size), generator=generator, dtype=torch.uint8)
+    targets = (torch.rand(rows, 14, generator=generator) < 0.5).float()
+    return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
+
+
+def task(make, rows=64, augment=as_they_are, loss="bce"):
+    train = make(rows, 0)
+    fitted = build_loss(loss, train.targets, NUMBERS)
+    return Task(train, make(32, 1, "val"), fitted.loss, augment)
+
+
+def linear():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Linear(20, 14)
+
+
+def branch(name="mobilenet_v2"):
+    return build_branch(
+        BranchSpec(name, FINDINGS, 16, 32, standardise=False), weights=None, seed=0
+    )
+
+
+def without_batch_norm():
+    """A small network of which no layer lets an image see another."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3, stride=2), nn.GroupNorm(2, 8), nn.ReLU(), nn.Conv2d(8, 8, 3),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 14),
+        )  # fmt: skip

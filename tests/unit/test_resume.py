@@ -1,0 +1,255 @@
+"""A training that was stopped goes on as if it had not been, to the bit."""
+
+import dataclasses
+
+import pytest
+import torch
+from branches import make_branch
+from made_tasks import branch, images, linear, task, vectors
+from training_numbers import NO_CHANGE, RECIPE
+
+from pipeline.artifacts import snapshots as module
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.networks.autoencoder import build_autoencoder
+from pipeline.networks.fusion import FusionSpec, JointFusion, build_fusion
+from pipeline.training.augment import augmentation
+from pipeline.training.capsnet import with_labels, with_reconstruction
+from pipeline.training.examples import beside
+from pipeline.training.fit import Task, fit
+from pipeline.training.step import TrainingError
+
+TURNED = augmentation(NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}))
+
+KINDS = {
+    "plain": {},
+    "one_cycle": {"schedule": "one_cycle"},
+    "cosine": {"schedule": "cosine", "head_epochs": 2},
+    "plateau": {"schedule": "plateau", "head_epochs": 1, "learning_rate": 0.05},
+    "ema": {"ema": 0.9},
+    "bf16": {"precision": "bf16"},
+    "fp16": {"precision": "fp16"},
+    "micro": {"micro_batch": 3},
+    "streamed": {"device_cache": "off"},
+}
+"""What is special in a recipe that carries something from one epoch to the next."""
+
+
+class Killed(BaseException):
+    """As sudden as a signal, as far as the training can tell."""
+
+
+def killed_in(epoch, batch):
+    """A watch under which the process dies before a batch of an epoch."""
+
+    def watch(batches, *, epoch: int, steps: int, images: int, dies=(epoch, batch)):
+        for number, one in enumerate(batches):
+            if (epoch, number) == dies:
+                raise Killed
+            yield one
+
+    return watch
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def stopped_and_gone_on(make, what, recipe, *points):
+    """The network and the epochs of a training that died at each of the points."""
+    for point in points:
+        with pytest.raises(Killed):
+            list(fit(make(), what, recipe, snapshots=Snapshots("a"), watch=killed_in(*point)))
+    network, last = make(), Snapshots("a")
+    epochs = list(fit(network, what, recipe, snapshots=last))
+    last.clear()
+    return network, epochs
+
+
+def same(found, expected):
+    return [dataclasses.replace(epoch, images_per_second=0.0) for epoch in found] == [
+        dataclasses.replace(epoch, images_per_second=0.0) for epoch in expected
+    ]
+
+
+def joint():
+    global_, local = branch(), branch("resnet18")
+    inputs = global_.head.in_features + local.head.in_features
+    spec = FusionSpec("mlp", inputs, global_.spec.findings, 16, 0.5)
+    return JointFusion(global_, local, build_fusion(spec, global_.head, local.head, seed=0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_branch_ends_with_the_weights_of_an_uninterrupted_training(root, kind):
+    what, recipe = task(images, rows=24, augment=TURNED), dataclasses.replace(RECIPE, epochs=4)
+    recipe = dataclasses.replace(recipe, **KINDS[kind])
+    expected = branch()
+    epochs = list(fit(expected, what, recipe))
+    network, found = stopped_and_gone_on(branch, what, recipe, (1, 1), (2, 0), (3, 2), (4, 1))
+    assert same(found, epochs)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+    assert not list(root.rglob("*.pt"))
+
+
+def test_so_does_every_other_kind_of_network(root):
+    pictures = {"train": images(24, 0), "val": images(16, 1, "val")}
+    thumbs = {
+        "train": with_labels(images(24, 0, size=28)),
+        "val": with_labels(images(16, 1, "val", size=28)),
+    }
+    loss = task(images).loss
+    for make, examples, its_loss in [
+        (lambda: make_branch("convnext_tiny", size=32), pictures, loss),  # stochastic depth
+        (lambda: make_branch("resnet18_capsnet", size=32), pictures, loss),
+        (lambda: build_autoencoder(14, seed=0), thumbs, with_reconstruction(loss, weight=0.1)),
+        (linear, {"train": vectors(24, 0), "val": vectors(16, 1)}, loss),
+    ]:
+        what = Task(examples["train"], examples["val"], its_loss, TURNED)
+        recipe = dataclasses.replace(RECIPE, schedule="cosine", learning_rate=0.001)
+        expected = make()
+        epochs = list(fit(expected, what, recipe))
+        network, found = stopped_and_gone_on(make, what, recipe, (2, 2), (3, 0))
+        assert same(found, epochs)
+        for name, value in expected.state_dict().items():
+            assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_so_do_both_branches_and_the_fusion_head_with_its_dropout(root):
+    pictures = {"train": images(24, 0), "val": images(16, 1, "val")}
+    known = {
+        "train": dataclasses.replace(pictures["train"], inputs=(torch.zeros(24, 0),)),
+        "val": dataclasses.replace(pictures["val"], inputs=(torch.zeros(16, 0),)),
+    }
+    examples = beside(beside(pictures, pictures), known)
+    what = Task(examples["train"], examples["val"], task(images).loss, TURNED)
+    expected = joint()
+    epochs = list(fit(expected, what, RECIPE))
+    network, found = stopped_and_gone_on(joint, what, RECIPE, (2, 2), (3, 0))
+    assert same(found, epochs)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+
+
+def test_a_training_that_had_ended_is_not_run_again(root):
+    what, first = task(vectors), Snapshots("a")
+    network, again = linear(), linear()
+    epochs = list(fit(network, what, RECIPE, snapshots=first))
+    found = list(fit(again, what, RECIPE, snapshots=Snapshots("a"), watch=killed_in(1, 0)))
+    assert found == epochs  # rates of images per second and all: nothing was measured again
+    assert torch.equal(network.weight, again.weight)
+
+
+def test_patience_goes_on_where_it_was(root):
+    recipe = dataclasses.replace(RECIPE, epochs=50, learning_rate=1.0, patience=2)
+    expected = list(fit(linear(), task(vectors), recipe))
+    assert 3 < len(expected) < 50
+    point = (len(expected), 0)
+    _, found = stopped_and_gone_on(linear, task(vectors), recipe, point)
+    assert same(found, expected)
+
+
+CHANGES = {
+    "seed": lambda what, recipe: (what, dataclasses.replace(recipe, seed=2)),
+    "epochs": lambda what, recipe: (what, dataclasses.replace(recipe, epochs=4)),
+    "rate": lambda what, recipe: (what, dataclasses.replace(recipe, learning_rate=0.02)),
+    "image": lambda what, recipe: (changed(what, "train", "inputs"), recipe),
+    "label": lambda what, recipe: (changed(what, "train", "targets"), recipe),
+    "validation image": lambda what, recipe: (changed(what, "val", "inputs"), recipe),
+    "validation label": lambda what, recipe: (changed(what, "val", "targets"), recipe),
+}
+
+
+def changed(what, split, part):
+    one = getattr(what, split)
+    value = one.targets if part == "targets" else one.inputs[0]
+    other = value.clone()
+    other[-1, -1] = 1 - other[-1, -1]
+    new = dataclasses.replace(one, **{part: other if part == "targets" else (other,)})
+    return dataclasses.replace(what, **{split: new})
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_training_never_goes_on_from_this_one_s_snapshot(root, change):
+    what, recipe = task(images, rows=16), dataclasses.replace(RECIPE, epochs=2)
+    list(fit(branch(), what, recipe, snapshots=Snapshots("a")))
+    what, recipe = CHANGES[change](what, recipe)
+    with pytest.raises(Killed):
+        list(fit(branch(), what, recipe, snapshots=Snapshots("a"), watch=killed_in(1, 0)))
+
+
+def test_nor_does_one_with_other_weights_other_params_or_another_name(root, monkeypatch):
+    what, recipe = task(images, rows=16), dataclasses.replace(RECIPE, epochs=2)
+    list(fit(branch(), what, recipe, snapshots=Snapshots("a", "params")))
+    other = branch()
+    with torch.no_grad():
+        other.head.bias[3] += 1e-6
+    for network, snapshots in [
+        (other, Snapshots("a", "params")),
+        (branch(), Snapshots("a", "other params")),
+        (branch(), Snapshots("b", "params")),
+    ]:
+        with pytest.raises(Killed):
+            list(fit(network, what, recipe, snapshots=snapshots, watch=killed_in(1, 0)))
+    monkeypatch.setattr(module, "_code_digest", lambda: "other code")
+    snapshots = Snapshots("a", "params")
+    with pytest.raises(Killed):
+        list(fit(branch(), what, recipe, snapshots=snapshots, watch=killed_in(1, 0)))
+
+
+def test_a_snapshot_is_replaced_whole_or_not_at_all(root, monkeypatch):
+    what = task(vectors)
+    epochs = fit(linear(), what, RECIPE, snapshots=Snapshots("a"))
+    next(epochs), next(epochs)  # the first is kept when the second is asked for
+
+    def half(value, file):
+        file.write(b"half a file")
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", half)
+        with pytest.raises(OSError, match="no space left"):
+            next(epochs)
+    (kept,) = root.rglob("*.pt")
+    assert torch.load(kept)["epoch"] == 1
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_a_snapshot_that_cannot_be_read_is_named_and_training_begins_anew(root, caplog):
+    expected = list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a")))
+    (kept,) = root.rglob("*.pt")
+    kept.write_bytes(kept.read_bytes()[:500])
+    found = list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a")))
+    assert same(found, expected)
+    assert f"{kept} cannot be read" in caplog.text
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_snapshot(root):
+    what = task(vectors)
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, epochs=5)
+    with pytest.raises(TrainingError):
+        list(fit(linear(), what, recipe, snapshots=Snapshots("a")))
+    for kept in root.rglob("*.pt"):
+        state = torch.load(kept)["state"]["network"]
+        assert all(bool(value.isfinite().all()) for value in state.values())
+
+
+def test_who_goes_on_is_told_of_the_run_and_its_last_epoch(root):
+    told = []
+    what, recipe = task(vectors), dataclasses.replace(RECIPE, epochs=3)
+    for run, point in (("first", (3, 0)), ("second", (3, 0))):
+        snapshots = Snapshots("a", run=run, resumed=lambda *words: told.append(words))
+        with pytest.raises(Killed):
+            list(fit(linear(), what, recipe, snapshots=snapshots, watch=killed_in(*point)))
+    assert told == [("first", 2)]
+    list(fit(linear(), what, recipe, snapshots=Snapshots("a", resumed=lambda *w: told.append(w))))
+    assert told == [("first", 2)] * 2
+
+
+def test_snapshots_nobody_went_on_with_are_swept_away_in_time(root, monkeypatch):
+    list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a", "old")))
+    monkeypatch.setattr(module.time, "time", lambda: 1e12)
+    snapshots = Snapshots("a", "new")
+    list(fit(linear(), task(vectors), RECIPE, snapshots=snapshots))
+    assert len(list(root.rglob("*.pt"))) == 1

@@ -1,0 +1,68 @@
+"""Trains small networks of several kinds and writes what came out; run by torchrun, or alone."""
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+from branches import make_branch
+from made_tasks import images
+from torch import nn
+from training_numbers import NO_CHANGE, RECIPE
+
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.params.sections import LossParams
+from pipeline.training.augment import augmentation
+from pipeline.training.distributed import join, leave
+from pipeline.training.fit import Task, fit
+from pipeline.training.losses import build_loss
+
+KINDS = {
+    "whole": ("resnet18", {"schedule": "cosine"}),
+    "in parts": ("timm:resnet18", {"batch_size": 16, "micro_batch": 8, "ema": 0.9}),
+    "capsules": ("capsnet", {}),
+    "half frozen": ("mobilenet_v2", {"head_epochs": 1, "learning_rate": 1e-3}),
+}
+"""Backbones and what is special in their recipes; a micro-batch is of all ranks together."""
+
+SIZE = 48
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    os.environ["DVC_ROOT"] = str(folder)
+    world = join()
+    numbers = LossParams(
+        focal_gamma=2.0,
+        asymmetric_gamma_positive=1.0,
+        asymmetric_gamma_negative=4.0,
+        asymmetric_shift=0.05,
+    )
+    train, val = images(34, 0, size=SIZE), images(13, 1, "val", size=SIZE)
+    change = NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0})
+    loss = build_loss("bce", train.targets, numbers).loss
+    task = Task(train, val, loss, augmentation(change))
+    for kind, (backbone, special) in KINDS.items():
+        values = {"batch_size": 11, "learning_rate": 1e-5, "epochs": 3} | special
+        if "micro_batch" in special:
+            values["micro_batch"] = special["micro_batch"] // world.size
+        recipe = dataclasses.replace(RECIPE, **values)
+        epochs = fit(make_branch(backbone, size=SIZE), task, recipe, snapshots=Snapshots(kind))
+        next(epochs), next(epochs)  # and there it is stopped, with a snapshot of the first
+        epochs.close()
+        network = make_branch(backbone, size=SIZE)
+        records = list(fit(network, task, recipe, snapshots=Snapshots(kind)))
+        write(records, network, folder / f"{kind}-{world.rank}.pt")
+    leave()
+    (folder / "left.json").write_text(json.dumps(world.rank))  # only one is still here
+
+
+def write(records: list, network: nn.Module, path: Path) -> None:
+    epochs = [dataclasses.asdict(record) for record in records]
+    torch.save({"epochs": epochs, "weights": network.state_dict()}, path)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

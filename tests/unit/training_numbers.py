@@ -1,0 +1,26 @@
+"""Numbers of a training, small and plain: what a test is about, it changes."""
+
+from pipeline.params.sections import AugmentParams
+from pipeline.training.recipe import Recipe
+
+RECIPE = Recipe(
+    epochs=3,
+    batch_size=8,
+    micro_batch=None,
+    learning_rate=0.01,
+    weight_decay=0.01,
+    schedule="constant",
+    warmup=0.1,
+    head_epochs=0,
+    patience=10,
+    ema=0.0,
+    precision="fp32",
+    device_cache="auto",
+    compile=False,
+    deterministic=False,
+    seed=1,
+)
+
+NO_CHANGE = AugmentParams(
+    flip=0.0, rotation_degrees=0.0, shift=0.0, scale=0.0, crop=0.0, contrast=0.0
+)
