@@ -1,0 +1,136 @@
+"""Training stages killed with -9 at random points end with the bytes of one that was let alone."""
+
+import os
+import random
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.stages.conftest import commit, merge, run
+
+SECTION = {
+    "pretrain_capsnet": "capsnet",
+    "train_global": "global",
+    "train_local": "local",
+    "train_fusion": "fusion",
+}
+"""The section of params.yaml that a training stage has of its own."""
+
+SPECIAL = {
+    "pretrain_capsnet": {"model": {"global": "resnet18_capsnet"}},
+    "train_global": {"global": {"head_epochs": 2, "schedule": "cosine"}, "train": {"ema": 0.9}},
+    "train_local": {"local": {"schedule": "plateau"}, "train": {"augment": {"flip": 0.5}}},
+    "train_fusion": {"fusion": {"head": "mlp", "finetune": True}},
+}
+"""Between them all that is carried from one epoch to the next."""
+
+EPOCHS = 5
+
+
+def command_of(stage: str, folder: Path) -> list[str]:
+    body = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"][stage]["do"]
+    return [sys.executable, *shlex.split(body["cmd"].replace("${item}", "model"))[1:]]
+
+
+def outputs_of(stage: str, folder: Path) -> list[Path]:
+    body = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"][stage]["do"]
+    listed = [*body["outs"], *body.get("plots", [])]
+    names = [next(iter(one)) if isinstance(one, dict) else one for one in listed]
+    return [folder / name.replace("${item}", "model") for name in names]
+
+
+def bytes_of(paths: list[Path]) -> dict[str, bytes]:
+    files = [f for path in paths for f in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return {str(file): file.read_bytes() for file in files}
+
+
+def change(folder: Path, values: dict) -> None:
+    params = yaml.safe_load((folder / "params.yaml").read_text())
+    (folder / "params.yaml").write_text(yaml.safe_dump(merge(params, values), sort_keys=False))
+
+
+def environment() -> dict[str, str]:
+    bin_folder = str(Path(sys.executable).parent)
+    mine = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
+    return os.environ | mine | {"CXR_TRACKING": "off"}
+
+
+def kill(command: list[str], folder: Path, *, after: int, delay: float) -> list[str]:
+    """Start a command and kill it with all its children, `delay` seconds after it has told of
+    so many epochs (0: after it was started); what it said."""
+    log = (folder / "log").open("w+b")
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(),
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    while process.poll() is None:
+        if said(folder).count(": epoch ") >= after:
+            time.sleep(delay)
+            break
+        time.sleep(0.002)
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pytest.fail(f"ended before it could be killed: {said(folder)[-2000:]}")
+    process.wait()
+    return said(folder).splitlines()
+
+
+def said(folder: Path) -> str:
+    return (folder / "log").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("pipeline")
+@pytest.mark.parametrize("stage", SECTION)
+def test_a_stage_killed_again_and_again_ends_as_one_that_was_let_alone(finished, tmp_path, stage):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    change(folder, merge({SECTION[stage]: {"epochs": EPOCHS}}, SPECIAL[stage]))
+    command, outputs = command_of(stage, folder), outputs_of(stage, folder)
+    started = time.monotonic()
+    run(*command, cwd=folder)
+    whole = time.monotonic() - started
+    expected = bytes_of(outputs)
+    chance = random.Random(stage)
+    for after in (0, 1, 1, 1):  # epochs of its own, behind those that were there before
+        for path in outputs:  # as DVC does before it runs a stage
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        delay = chance.uniform(0, whole / 2 if after == 0 else whole / EPOCHS / 4)
+        kill(command, folder, after=after, delay=delay)
+    assert len(list((folder / ".ckpt").rglob("*.pt"))) == 1
+    done = run(*command, cwd=folder)
+    assert "goes on behind epoch" in done.stderr
+    assert bytes_of(outputs) == expected
+    assert not list((folder / ".ckpt").rglob("*.pt"))
+
+
+@pytest.mark.xdist_group("pipeline")
+def test_dvc_repro_goes_on_with_a_training_that_was_killed_with_it(finished, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    change(folder, {"global": {"epochs": 3}})
+    commit(folder)
+    repro = ["dvc", "repro", "--single-item", "train_global@third"]
+    first = kill(repro, folder, after=2, delay=0.0)
+    assert any("epoch 2/3" in line for line in first)
+    again = run(*repro, cwd=folder).stderr
+    assert "goes on behind epoch" in again
+    lines = [line for line in again.splitlines() if ": epoch " in line]
+    assert 1 <= len(lines) <= 2
+    assert "epoch 3/3" in lines[-1]
+    here = bytes_of([folder / "data/models/third/global.safetensors"])
+    run("dvc", "repro", "--single-item", "--force", "train_global@third", cwd=folder)
+    assert bytes_of([folder / "data/models/third/global.safetensors"]) == here
+    assert not list((folder / ".ckpt").rglob("*.pt"))
