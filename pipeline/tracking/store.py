@@ -8,6 +8,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from pipeline.tracking.spool import Record, exclusive
 
@@ -27,6 +28,7 @@ class Store:
         local = uri.startswith("sqlite:///")
         with exclusive(database, wait=True) if local else nullcontext():
             self._client = MlflowClient(tracking_uri=uri)
+            self._uri = uri
             found = self._client.get_experiment_by_name(experiment)
             # A local store's artifact folder would follow the first process's folder.
             place = Path(artifacts).as_uri() if local else None
@@ -108,6 +110,10 @@ class Store:
         else:
             self._client.log_artifact(run, str(path))
 
+    def monitor(self, run: str) -> SystemMetricsMonitor:
+        """What logs the state of the machine to `run`, behind what is logged of it there."""
+        return SystemMetricsMonitor(run, resume_logging=True, tracking_uri=self._uri)
+
     def take_up(self, spool: str, *, parent: str, instead_of: str) -> str | None:
         """Move the run of a spool under another pipeline run, as running again; its id."""
         found = self._find("stage_run", spool)
@@ -130,6 +136,12 @@ class StageRun:
     def __init__(self, store: Store, *, parent: str, child: str, prefix: str) -> None:
         self._store, self._parent, self._child, self._prefix = store, parent, child, prefix
         self._known_until = 0  # epochs that the run had before this stage went on with it
+        self._monitor: SystemMetricsMonitor | None = None
+
+    def watch_machine(self) -> None:
+        """Log, while the stage runs, what the machine does: cores, memory, disk, network, GPUs."""
+        self._monitor = self._store.monitor(self._child)
+        self._monitor.start()
 
     def apply(self, record: Record, files: Path) -> None:
         """Do what a record says; doing it again changes nothing."""
@@ -144,6 +156,7 @@ class StageRun:
                 size = f"{record['size_mb']} MB, not copied"
                 self._store.tag(self._child, _key(f"artifact/{record['path']}"), size)
             case "end":
+                self._leave_machine()
                 self._store.end(self._child, record["status"], record["time_ms"])
                 self._store.end(self._parent, record["status"], record["time_ms"])
 
@@ -152,6 +165,15 @@ class StageRun:
         earlier = self._store.take_up(record["run"], parent=self._parent, instead_of=self._child)
         if earlier:
             self._child, self._known_until = earlier, record["epoch"]
+            if self._leave_machine():
+                self.watch_machine()
+
+    def _leave_machine(self) -> bool:
+        """Log no more of it; whether that was done until now."""
+        monitor, self._monitor = self._monitor, None
+        if monitor:
+            monitor.finish()
+        return monitor is not None
 
     def _log_metrics(self, record: Record) -> None:
         if 0 < record["step"] <= self._known_until:

@@ -118,6 +118,8 @@ class _Carrier:
         for record in self._reader.records():
             if record["kind"] == "open":
                 self._run = open_run(record, self._reader.path.stem)
+                if not abandoned:
+                    self._run.watch_machine()
             else:
                 self._apply(record)
         if abandoned and not self._has_ended:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from pipeline.tracking.spool import spools, wait_until_written
 pytestmark = pytest.mark.xdist_group("mlflow")  # the runs below are made once
 
 REPOSITORY = Path(__file__).parents[2]
+
+ALWAYS = {"MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "0.2"}  # seconds
 
 STAGE = """
 import signal, sys, time
@@ -33,9 +36,14 @@ class Epoch:
     train_loss: float
 
 def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("params.yaml")) -> None:
-    shown = tracking.Shown("train", epochs=3)
-    for _ in tracking.follow((Epoch(n, 1 / n) for n in (1, 2, 3)), shown):
-        pass
+    shown, noted = tracking.Shown("train", epochs=3), Path("run id")
+    if does == "go on":
+        tracking.go_on_with(noted.read_text(), 2)
+    for epoch in tracking.follow((Epoch(n, 1 / n) for n in (1, 2, 3)), shown):
+        if does == "stop" and epoch.epoch == 2:
+            noted.write_text(tracking.run_id())
+            print("ready", flush=True)
+            time.sleep(60)
     tracking.log_metrics({"mean_auroc": 0.75})
     out.write_text("weights")
     tracking.log_artifact(out)
@@ -73,12 +81,42 @@ def start(stage: str, *, cwd: Path, root: Path, does="work", member="model", **e
     process = subprocess.Popen(
         [*command, "--member", member],
         cwd=cwd,
-        env=plain | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(root)} | env,
+        env=plain | ALWAYS | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(root)} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     return Started(process, time.monotonic())
+
+
+WATCHED = {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
+
+
+def watched_runs(root):
+    query = "select distinct run_uuid from metrics where key = 'system/cpu_utilization_percentage'"
+    try:
+        with sqlite3.connect(root / "mlflow.db") as store:
+            return store.execute(query).fetchall()
+    except sqlite3.Error:
+        return []
+
+
+def becomes_true(claim, *, within_s=40.0):
+    until = time.monotonic() + within_s
+    while not claim() and time.monotonic() < until:
+        time.sleep(0.1)
+    return claim()
+
+
+class Named(dict):
+    """Runs by their names, of which some may have several."""
+
+    def __init__(self, pairs):
+        self.pairs = list(pairs)
+        super().__init__(self.pairs)
+
+    def all(self, name):
+        return [run for other, run in self.pairs if other == name]
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +130,21 @@ def outcome(tmp_path_factory):
         "in temp": start("train_global", cwd=temp, root=root, **fox),
         "interrupted": start("train_local", cwd=root, root=root, does="wait"),
         "killed": start("train_fusion", cwd=root, root=root, does="wait"),
+        "stopped": start("pretrain_capsnet", cwd=lonely, root=root, does="stop"),
         "dead server": start("split", cwd=lonely, root=lonely, **dead),
     }
-    for name, number in [("interrupted", signal.SIGINT), ("killed", signal.SIGKILL)]:
+    for name in ("interrupted", "killed", "stopped"):
         started[name].process.stdout.readline()
-        started[name].process.send_signal(number)
+    assert becomes_true(lambda: len(watched_runs(root)) == 3)
+    for name in ("interrupted", "killed", "stopped"):
+        started[name].process.send_signal(
+            signal.SIGINT if name == "interrupted" else signal.SIGKILL
+        )
     started["in temp"].process.wait()
     more = {
         "second stage": start("evaluate", cwd=temp, root=root, **fox),
         "failing": start("extract_crops", cwd=root, root=root, does="fail", **owl),
+        "gone on": start("pretrain_capsnet", cwd=lonely, root=root, does="go on"),
     }
     ended = {name: stage.ended() for name, stage in (started | more).items()}
     assert wait_until_written(spool_folder(root), timeout_s=60.0)
@@ -115,7 +159,7 @@ def runs(outcome):
     client = MlflowClient(f"sqlite:///{outcome[0] / 'root' / 'mlflow.db'}")
     (experiment,) = [e for e in client.search_experiments() if e.name == "cxr-pipeline"]
     found = client.search_runs([experiment.experiment_id])
-    runs = {re.sub(r" \d{4}-.*", " by hand", run.info.run_name): run for run in found}
+    runs = Named((re.sub(r" \d{4}-.*", " by hand", run.info.run_name), run) for run in found)
     ids = [run.info.run_id for run in found]
     return runs, {run: client.get_metric_history(run, "train_loss") for run in ids}
 
@@ -129,6 +173,8 @@ def test_every_stage_leaves_with_its_own_exit_code(outcome):
         "failing": 1,
         "interrupted": 130,
         "killed": -signal.SIGKILL,
+        "stopped": -signal.SIGKILL,
+        "gone on": 0,
     }
 
 
@@ -144,6 +190,13 @@ def test_a_dead_server_costs_one_warning_and_keeps_the_records(outcome):
     assert said.count("warning: MLflow does not take") == 1
     assert "Retrying" not in said
     assert len(spools(spool_folder(tmp / "lonely"))) == 1
+
+
+def test_what_the_machine_does_is_logged_while_a_stage_runs(runs):
+    """Of the stages that took their time; it goes on where the run of one goes on."""
+    named, _ = runs
+    for stage in ("train_local model", "train_fusion model", "pretrain_capsnet model"):
+        assert named[stage].data.metrics.keys() >= WATCHED
 
 
 def test_stages_of_an_experiment_are_nested_in_one_run(runs):
@@ -167,6 +220,20 @@ def test_a_stage_s_run_holds_its_options_epochs_and_files(runs, outcome):
     assert points == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
     artifacts = outcome[0] / "root" / "mlartifacts" / run.info.run_id / "artifacts"
     assert (artifacts / "model.bin").read_text() == "weights"
+
+
+def test_the_run_of_a_training_that_goes_on_is_the_one_that_it_began_with(runs):
+    """It moves to the pipeline run that goes on, and has each epoch once."""
+    named, history = runs
+    run = named["pretrain_capsnet model"]
+    assert run.info.status == "FINISHED"
+    assert run.info.lifecycle_stage == "active"
+    assert [point.step for point in history[run.info.run_id]] == [1, 2, 3]
+    parents = named.all("pretrain_capsnet model by hand")
+    assert sorted(parent.info.status for parent in parents) == ["FINISHED", "KILLED"]
+    (finished,) = [p.info.run_id for p in parents if p.info.status == "FINISHED"]
+    assert run.data.tags["mlflow.parentRunId"] == finished
+    assert len(named.all("pretrain_capsnet model")) == 1
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,9 @@ class Memory:
         self.kinds: list[str] = []
         self.fails = fails
 
+    def watch_machine(self) -> None:
+        pass
+
     def apply(self, record, files) -> None:
         self.fails -= 1
         if self.fails >= 0:
