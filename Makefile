@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare tables zoo test test-slow check graph lock
+.PHONY: help setup demo recipe compare tables zoo bench test test-slow check graph lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -41,6 +41,9 @@ tables: setup  ## the last run's AUROCs as the paper's two tables
 zoo: setup  ## each backbone trained for one epoch on the cohort of params.yaml, and what it costs
 	@$(BIN)/dvc repro --quiet split
 	@$(BIN)/python -m stages.zoo
+
+bench: setup  ## how fast training is; figures go to bench.json, those worth keeping to benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
 
 test: setup  ## the tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"

@@ -1,0 +1,209 @@
+"""What is measured, each figure beside the one it is compared with, in one run."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.bare import Bare
+from benchmarks.conventional import Conventional
+from benchmarks.machine import wait_for_device
+from benchmarks.setup import (
+    NIH_TRAIN,
+    PAPER,
+    SIZE,
+    Amount,
+    amount,
+    make_network,
+    make_recipe,
+    make_task,
+    random_images,
+)
+from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.cohort.phantom.cohort import make_cohort
+from pipeline.networks.device import default_device
+from pipeline.params.sections import PhantomParams
+from pipeline.training.augment import DRAWN, augmentation, prepare
+from pipeline.training.batches import gathered
+from pipeline.training.fit import fit
+from pipeline.training.rows import Rows, StoredImages
+from pipeline.training.state import begin
+
+Figures = dict[str, Any]
+
+FILES = 64
+"""PNG files of 1024 x 1024 pixels."""
+
+
+def write_files(folder: Path) -> None:
+    """Made radiographs of ChestX-ray14's size, as PNG."""
+    params = PhantomParams(
+        seed=1, patients=50, size_px=1024, label_noise=0.1, prevalence_scale=2.0
+    )
+    for image in islice(make_cohort(params).images, FILES):
+        (folder / image.image_index).write_bytes(image.png)
+
+
+def against_bare(backbone: str, much: Amount) -> Figures:
+    """Training images per second of `fit` and of the bare step, in turns; ratios of neighbours."""
+    bare = Bare(make_network(backbone), much.batch)
+    task = make_task(random_images(much.batch * much.steps))
+    epochs = fit(make_network(backbone), task, make_recipe(much.batch, epochs=much.rounds + 1))
+    pairs = []
+    for _ in range(much.rounds + 1):
+        alone = bare.images_per_second(much.steps)
+        pairs.append((next(epochs).images_per_second, alone))
+    pairs = pairs[1:]
+    ratios = sorted(fitted / alone for fitted, alone in pairs)
+    return {
+        "fit": median(fitted for fitted, _ in pairs),
+        "bare": median(alone for _, alone in pairs),
+        "ratio": median(ratios),
+        "ratios": ratios,
+    }
+
+
+def against_loader(backbone: str, folder: Path, much: Amount) -> Figures:
+    """The same against PNG files and workers, in turns."""
+    loader, bare = Conventional(folder, much.batch), Bare(make_network(backbone), much.batch)
+    task = make_task(random_images(much.batch * much.steps))
+    epochs = fit(make_network(backbone), task, make_recipe(much.batch, epochs=much.rounds + 1))
+    pairs = []
+    for _ in range(much.rounds + 1):
+        usual = loader.images_per_second(bare, much.steps)
+        pairs.append((next(epochs).images_per_second, usual))
+    pairs = pairs[1:]
+    ratios = sorted(fitted / usual for fitted, usual in pairs)
+    return {
+        "fit": median(fitted for fitted, _ in pairs),
+        "conventional": median(usual for _, usual in pairs),
+        "ratio": median(ratios),
+        "ratios": ratios,
+    }
+
+
+def feeding(folder: Path, much: Amount) -> Figures:
+    """Augmented images per second on the device, without a network: cached, streamed, usual."""
+    rows = random_images(much.batch * much.steps)
+    usual, _ = Conventional(folder, much.batch).feeding(much.steps)
+    with tempfile.TemporaryDirectory() as kept:
+        stored = _stored(Path(kept) / "images", rows.numpy()[:, 0])
+        cached, streamed = (_fed(source, much) for source in (rows.to(default_device()), stored))
+    return {"cached": cached, "streamed": streamed, "conventional": usual}
+
+
+def _fed(rows: Rows, much: Amount) -> float:
+    order = list(torch.randperm(len(rows)).split(much.batch))
+    augment = augmentation(PAPER)
+    for _ in range(2):  # the first warms up
+        wait_for_device()
+        started = time.perf_counter()
+        for (images,) in gathered((rows,), order, default_device()):
+            augment(prepare((images,)), torch.rand(DRAWN, len(images)).to(images.device))
+        wait_for_device()
+    return len(rows) / (time.perf_counter() - started)
+
+
+def _stored(folder: Path, images: np.ndarray) -> StoredImages:
+    write_shards(({"image": image} for image in images), folder)
+    shards = Shards(folder)
+    return StoredImages(shards, np.arange(len(shards)), SIZE)
+
+
+class _Reached(Exception):  # noqa: N818
+    """The first batch is there: no more is needed."""
+
+
+def first_batch(folder: Path, much: Amount) -> Figures:
+    """Seconds from the call of `fit` to its first batch, from 4,096 images of 256 px in shards.
+
+    All is read, hashed for the snapshots' key and resized before it, where images are cached.
+    """
+    rows = 4096
+    pixels = np.random.default_rng(0).integers(0, 256, (rows, 256, 256), np.uint8)
+    with tempfile.TemporaryDirectory() as kept:
+        stored = _stored(Path(kept) / "images", pixels)
+        cached, streamed = (
+            _time_to_first_batch(stored, Path(kept), much, mode=mode) for mode in ("on", "off")
+        )
+    _, usual = Conventional(folder, much.batch).feeding(2)
+    return {"images": rows, "cached": cached, "streamed": streamed, "conventional": usual}
+
+
+def _time_to_first_batch(rows: Rows, root: Path, much: Amount, *, mode: str) -> float:
+    def watch(batches: Iterable[Any], *, epoch: int, steps: int, images: int) -> Iterable[Any]:  # noqa: ARG001
+        next(iter(batches))
+        wait_for_device()
+        raise _Reached
+
+    recipe = make_recipe(much.batch, epochs=1, device_cache=mode)
+    os.environ["DVC_ROOT"] = str(root)
+    network, task = make_network("resnet18"), make_task(rows)
+    started = time.perf_counter()
+    with suppress(_Reached):
+        next(fit(network, task, recipe, snapshots=Snapshots("bench"), watch=watch))
+    return time.perf_counter() - started
+
+
+def snapshot_seconds(backbone: str) -> float:
+    """What it takes to keep where a training stands."""
+    with tempfile.TemporaryDirectory() as kept:
+        os.environ["DVC_ROOT"] = kept
+        training = begin(make_network(backbone), make_recipe(2, epochs=1), steps=1)
+        for value in training.network.parameters():
+            value.grad = torch.zeros_like(value)
+        training.optimizer.step()
+        training.best = dict(training.network.state_dict())
+        snapshots = Snapshots("bench")
+        snapshots.load()
+        started = time.perf_counter()
+        snapshots.save(training.state_dict(), epoch=1)
+        return time.perf_counter() - started
+
+
+def peak_megabytes(what: str, backbone: str) -> float:
+    """Of a process of its own that does nothing else: "fit" or "bare"."""
+    command = [sys.executable, "-m", "benchmarks.peak", what, backbone]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(json.loads(done.stdout))
+
+
+def measure(backbones: Sequence[str], say: Callable[[str], None]) -> Figures:
+    """All figures."""
+    much, found = amount(), {}
+    with tempfile.TemporaryDirectory() as files:
+        say(f"{FILES} radiographs of 1024 x 1024 pixels")
+        write_files(Path(files))
+        for backbone in backbones:
+            say(f"{backbone}: fit and the bare step in turns")
+            bare = against_bare(backbone, much)
+            say(f"{backbone}: fit and a conventional loader in turns")
+            usual = against_loader(backbone, Path(files), much)
+            say(f"{backbone}: memory")
+            peak = {what: peak_megabytes(what, backbone) for what in ("bare", "fit")}
+            found[backbone] = {
+                "against bare": bare,
+                "against conventional": usual,
+                "epoch seconds": {
+                    "fit": NIH_TRAIN / bare["fit"],
+                    "conventional": NIH_TRAIN / usual["conventional"],
+                },
+                "peak MB": peak,
+                "snapshot seconds": snapshot_seconds(backbone),
+            }
+        say("feeding without a network, and the first batch")
+        fed, first = feeding(Path(files), much), first_batch(Path(files), much)
+    shape = {"size": SIZE, "batch": much.batch, "steps": much.steps, "rounds": much.rounds}
+    return {"setting": shape, "networks": found, "feeding": fed, "first batch": first}

@@ -1,0 +1,35 @@
+"""The most memory that a process takes which trains, and does nothing else."""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks.bare import Bare
+from benchmarks.setup import amount, make_network, make_recipe, make_task, random_images
+from pipeline.training.fit import fit
+
+
+def main() -> None:
+    """Do what the command line says, and print megabytes: of the GPU if there is one."""
+    what, backbone = sys.argv[1:]
+    much = amount()
+    if what == "bare":
+        Bare(make_network(backbone), much.batch).images_per_second(2)
+    else:
+        task = make_task(random_images(much.batch * 2))
+        list(fit(make_network(backbone), task, make_recipe(much.batch, epochs=1)))
+    on_gpu = torch.cuda.is_available()
+    peak = torch.cuda.max_memory_allocated() if on_gpu else _most_resident()
+    sys.stdout.write(json.dumps(peak / 1e6))
+
+
+def _most_resident() -> int:
+    """Bytes. Not `ru_maxrss`, which a process inherits from the one that started it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Figures for people, in Markdown as benchmarks/RESULTS.md keeps them."""
+
+from datetime import datetime
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def table(machine: dict[str, str], figures: Figures) -> str:
+    """A section: where and when, then a table of trainings and one of feeding."""
+    setting = figures["setting"]
+    lines = [
+        f"## {datetime.now():%Y-%m-%d}: {machine['processor']}, GPU: {machine['gpu']}",
+        "",
+        f"torch {machine['torch']}, {machine['precision']}, {setting['size']} x {setting['size']} "
+        f"pixels, batches of {setting['batch']}; medians of {setting['rounds']} rounds of "
+        f"{setting['steps']} steps, taken in turns. Load before: {machine['load before']}.",
+        "",
+        "| network | `fit`, images/s | bare step | ratio (least to most) | PNG + PIL + workers | "
+        "ratio | epoch of 82,736: `fit` | workers | peak memory: `fit` | bare | snapshot |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *(_row(name, one) for name, one in figures["networks"].items()),
+        "",
+        "| without a network | cached | streamed | PNG + PIL + workers |",
+        "|---|---|---|---|",
+        _feeding(figures["feeding"]),
+        _first(figures["first batch"]),
+    ]
+    return "\n".join(lines)
+
+
+def _row(name: str, one: Figures) -> str:
+    bare, usual = one["against bare"], one["against conventional"]
+    epoch, peak = one["epoch seconds"], one["peak MB"]
+    cells = [
+        f"`{name}`",
+        _number(bare["fit"]),
+        _number(bare["bare"]),
+        f"**{bare['ratio']:.2f}** ({bare['ratios'][0]:.2f} to {bare['ratios'][-1]:.2f})",
+        _number(usual["conventional"]),
+        f"**{usual['ratio']:.2f}**",
+        _minutes(epoch["fit"]),
+        _minutes(epoch["conventional"]),
+        f"{peak['fit']:,.0f} MB",
+        f"{peak['bare']:,.0f} MB",
+        f"{one['snapshot seconds']:.2f} s",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _feeding(fed: Figures) -> str:
+    rates = (_number(fed[name]) for name in ("cached", "streamed", "conventional"))
+    return f"| augmented images/s on the device | {' | '.join(rates)} |"
+
+
+def _first(first: Figures) -> str:
+    times = (f"{first[name]:.1f} s" for name in ("cached", "streamed", "conventional"))
+    return f"| first batch ({first['images']:,} images at 256 px) | {' | '.join(times)} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:,.1f} min"

@@ -1,0 +1,44 @@
+"""The benchmarks run, and where there is neither DVC nor MLflow."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from benchmarks import measure
+from benchmarks.machine import describe_machine
+from benchmarks.setup import Amount
+from benchmarks.table import table
+
+SMALL = Amount(batch=2, steps=2, rounds=1)
+
+
+def test_they_import_neither_dvc_nor_mlflow():
+    script = "import sys, benchmarks.__main__, benchmarks.peak; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert {"torch", "benchmarks", "pipeline"} <= loaded
+    assert not loaded & {"dvc", "mlflow"}
+
+
+@pytest.mark.slow
+def test_every_figure_is_measured_and_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(measure, "amount", lambda: SMALL)
+    monkeypatch.setattr(measure, "peak_megabytes", lambda what, backbone: 1.0)
+    monkeypatch.setattr(
+        measure,
+        "write_files",
+        lambda folder: [Image.new("L", (64, 64)).save(folder / f"{n}.png") for n in range(4)],
+    )
+    figures = measure.measure(["mobilenet_v2"], lambda words: None)
+    one = figures["networks"]["mobilenet_v2"]
+    for comparison in ("against bare", "against conventional"):
+        assert len(one[comparison]["ratios"]) == SMALL.rounds
+        assert one[comparison]["ratio"] > 0
+    text = table(describe_machine(), figures)
+    assert "`mobilenet_v2`" in text
+    assert "first batch (4,096 images" in text
