@@ -1,8 +1,11 @@
 """What training stages share beside `options`: snapshots, and processes that train together."""
 
+import ctypes
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from pipeline.cores import cores
 from pipeline.errors import ParamsError, PipelineError
 from pipeline.params.whole import load_params
 from stages.options import run
+
+_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
 
 def snapshots_of(stage: str, member: str, *params: object) -> Snapshots:
@@ -35,6 +40,8 @@ def run_training(main: Callable[..., Any]) -> None:
             sys.exit(f"error: {error}")
         if devices > 1:
             _become_torchrun(devices)
+    if "RANK" in os.environ:
+        _die_with_parent()
     run(main)
 
 
@@ -46,6 +53,12 @@ def _devices(argv: list[str]) -> int:
             f"train.devices: {devices}, but this machine has {torch.cuda.device_count()} GPUs"
         )
     return devices
+
+
+def _die_with_parent() -> None:
+    """A torchrun that is killed outright cannot stop its processes: the system does (Linux)."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _become_torchrun(devices: int) -> None:

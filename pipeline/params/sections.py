@@ -25,6 +25,12 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+def _auto_or_two(value: int | str) -> int | str:
+    if value != "auto" and not (isinstance(value, int) and value >= 2):
+        raise PydanticCustomError("auto", "must be auto, or a number of at least 2")
+    return value
+
+
 class Section(BaseModel):
     """A part of params.yaml."""
 
@@ -135,7 +141,7 @@ class TrainParams(Section):
     """Side of the network's input, in pixels; the cache is resized to it on the fly."""
     batch_size: Annotated[int, Field(ge=2)]
     """Images per step of the optimiser."""
-    micro_batch: Literal["auto"] | Annotated[int, Field(ge=2)]
+    micro_batch: Annotated[int | str, AfterValidator(_auto_or_two)]
     """Images that a device computes at a time; "auto" is as many as fit."""
     device_cache: Literal["auto", "on", "off"]
     """Whether all images are kept in the device's memory, or streamed to it."""

@@ -97,6 +97,26 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _what_processes_share_is_not_compiled(self) -> "Params":
+        if self.train.compile and self.train.devices > 1:
+            raise PydanticCustomError(
+                "train.compile",
+                "must be false with train.devices above 1: a compiled network does not take its "
+                "batch statistics over all of them",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _devices_share_a_batch(self) -> "Params":
+        if self.train.devices > self.train.batch_size:
+            raise PydanticCustomError(
+                "train.devices",
+                "{devices} cannot share batches of train.batch_size, {batch} images",
+                {"devices": self.train.devices, "batch": self.train.batch_size},
+            )
+        return self
+
+    @model_validator(mode="after")
     def _the_backbone_learns_before_the_end(self) -> "Params":
         for key, one in (("global", self.global_), ("local", self.local)):
             if one.head_epochs >= one.epochs:

@@ -126,7 +126,11 @@ def _with_lines_of_batches(
 
 def describe(numbers: Mapping[str, float]) -> str:
     """`train_loss 0.213  val_auroc 0.701`."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+    return "  ".join(f"{name} {_figure(value)}" for name, value in numbers.items())
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def per_second(rate: float) -> str:

@@ -91,6 +91,7 @@ def fit(
     with determinism(recipe.deterministic):
         world = join()
         batch = min(recipe.batch_size, len(task.train))
+        _expect_possible(recipe, world, batch=batch)
         training = begin(network, recipe, steps=len(task.train) // batch)
         _restore(training, task, world, snapshots)
         train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
@@ -101,6 +102,19 @@ def fit(
             yield _run_epoch(training, task, world, watch, batch=batch)
             _keep(training, world, snapshots)
     _finish(training)
+
+
+def _expect_possible(recipe: Recipe, world: World, *, batch: int) -> None:
+    if batch < world.size:
+        raise TrainingError(
+            f"{world.size} processes cannot share batches of {batch} images; lower train.devices "
+            "or raise train.batch_size"
+        )
+    if recipe.compile and world.size > 1:
+        raise TrainingError(
+            f"train.compile: a compiled network does not take its batch statistics over "
+            f"{world.size} processes; say false, or train.devices: 1"
+        )
 
 
 def _restore(training: Training, task: Task, world: World, snapshots: Snapshots | None) -> None:

@@ -35,7 +35,7 @@ def build_recipe(
     return Recipe(
         epochs=params.epochs,
         batch_size=train.batch_size,
-        micro_batch=None if train.micro_batch == "auto" else train.micro_batch,
+        micro_batch=train.micro_batch if isinstance(train.micro_batch, int) else None,
         learning_rate=params.learning_rate,
         weight_decay=train.weight_decay,
         schedule=params.schedule,

@@ -9,6 +9,7 @@ from made_tasks import branch, images, linear, task, vectors
 from torch import nn
 from training_numbers import RECIPE
 
+from pipeline.training.distributed import World
 from pipeline.training.fit import TrainingError, fit
 from pipeline.training.losses import LOSSES
 from pipeline.training.predict import predict_logits
@@ -59,8 +60,37 @@ def test_training_stops_when_patience_ends():
 
 def test_a_loss_that_is_not_finite_stops_with_its_place():
     poison = task(vectors, augment=lambda inputs, _: (inputs[0] * float("nan"),))
-    with pytest.raises(TrainingError, match="step 1 of epoch 1"):
+    with pytest.raises(TrainingError, match="step 1 of epoch 1: already the first one"):
         list(fit(linear(), poison, RECIPE))
+
+
+def test_a_loss_that_has_risen_first_tells_of_the_learning_rate():
+    calls = []
+
+    def augment(inputs, _):
+        calls.append(1)
+        return (inputs[0] * 1e12 ** (len(calls) - 1),)
+
+    with pytest.raises(TrainingError, match=r"step 5 of epoch 1: it had risen from 0\..* to .*"):
+        list(fit(linear(), task(vectors, augment=augment), RECIPE))
+
+
+def test_a_loss_that_had_not_risen_tells_of_the_precision():
+    calls = []
+
+    def augment(inputs, _):
+        calls.append(1)
+        return (inputs[0] * (float("inf") if len(calls) == 11 else 1),)
+
+    recipe = dataclasses.replace(RECIPE, precision="bf16")
+    with pytest.raises(TrainingError, match=r"step 3 of epoch 2: likely too large .* bf16; try"):
+        list(fit(linear(), task(vectors, augment=augment), recipe))
+
+
+def test_more_processes_than_images_in_a_batch_are_refused(monkeypatch):
+    monkeypatch.setattr("pipeline.training.fit.join", lambda: World(0, 9))
+    with pytest.raises(TrainingError, match="9 processes cannot share batches of 8 images"):
+        next(fit(linear(), task(vectors), RECIPE))
 
 
 def test_a_validation_loss_that_is_not_finite_stops_too():
@@ -181,6 +211,32 @@ def test_plateau_counts_bad_epochs_across_a_release(monkeypatch):
     recipe = dataclasses.replace(RECIPE, head_epochs=3, epochs=5, schedule="plateau")
     rates = [epoch.learning_rate for epoch in fit(branch(), task(images, rows=8), recipe)]
     assert rates == pytest.approx([0.01, 0.01, 0.01, 0.002, 0.0002])
+
+
+def test_deterministic_gives_the_same_weights_and_leaves_pytorch_as_it_was():
+    trained = []
+    for deterministic in (True, True, False):
+        network = branch("resnet18")
+        recipe = dataclasses.replace(RECIPE, deterministic=deterministic, epochs=2)
+        for _ in fit(network, task(images, rows=16), recipe):
+            assert torch.are_deterministic_algorithms_enabled() == deterministic
+            assert torch.backends.cudnn.benchmark != deterministic
+        assert not torch.are_deterministic_algorithms_enabled()
+        trained.append(network.state_dict())
+    for again in trained[1:]:  # a CPU repeats itself in any case
+        assert all(torch.equal(value, again[name]) for name, value in trained[0].items())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "capsnet", "convnext_tiny"])
+def test_a_gpu_repeats_itself_to_the_bit_if_it_must(name):
+    trained = []
+    for _ in range(2):
+        network = make_branch(name, size=64)
+        recipe = dataclasses.replace(RECIPE, deterministic=True, precision="auto")
+        list(fit(network, task(images, rows=64), recipe))
+        trained.append(network.state_dict())
+    assert all(torch.equal(value, trained[1][key]) for key, value in trained[0].items())
 
 
 def test_dropout_and_stochastic_depth_follow_the_seed():

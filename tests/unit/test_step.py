@@ -123,6 +123,16 @@ def test_what_an_image_takes_is_measured():
     assert kept == 2 * 4 * (1000 + 1000)  # the input, and the ReLU's output once for both users
 
 
+@pytest.mark.slow
+def test_a_compiled_step_is_the_same_step():
+    what = task(images, rows=16)
+    plain, compiled = (
+        trained(branch("resnet18"), what, compile=on, learning_rate=1e-5)[0]
+        for on in (False, True)
+    )
+    assert compiled == pytest.approx(plain, rel=1e-3)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_branch_learns_in_half_precision(precision):
     losses, state = trained(
