@@ -15,6 +15,7 @@ class Bare:
     """A network and a batch, on the device."""
 
     def __init__(self, network: nn.Module, batch: int) -> None:
+        torch.backends.cudnn.benchmark = True  # as `fit` has it
         self._training = begin(network.train(), make_recipe(batch, epochs=1), steps=1)
         device = self._training.device
         self._images = torch.rand(batch, 1, SIZE, SIZE, device=device)
@@ -32,8 +33,8 @@ class Bare:
     def step_on(self, images: Tensor, targets: Tensor) -> None:
         """One step on a batch that has to be sent to the device first; colour becomes grey."""
         device = self._training.device
-        sent = images[:, :1].to(device, non_blocking=True)
-        self._step(sent, targets.to(device, non_blocking=True))
+        sent = images.to(device, non_blocking=True)
+        self._step(sent[:, :1].contiguous(), targets.to(device, non_blocking=True))
 
     def _step(self, images: Tensor, targets: Tensor) -> None:
         training = self._training

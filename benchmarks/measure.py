@@ -1,7 +1,7 @@
 """What is measured, each figure beside the one it is compared with, in one run."""
 
+import copy
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -97,7 +97,7 @@ def against_loader(backbone: str, folder: Path, much: Amount) -> Figures:
 def feeding(folder: Path, much: Amount) -> Figures:
     """Augmented images per second on the device, without a network: cached, streamed, usual."""
     rows = random_images(much.batch * much.steps)
-    usual, _ = Conventional(folder, much.batch).feeding(much.steps)
+    usual = Conventional(folder, much.batch).feeding(much.steps)
     with tempfile.TemporaryDirectory() as kept:
         stored = _stored(Path(kept) / "images", rows.numpy()[:, 0])
         cached, streamed = (_fed(source, much) for source in (rows.to(default_device()), stored))
@@ -138,7 +138,7 @@ def first_batch(folder: Path, much: Amount) -> Figures:
         cached, streamed = (
             _time_to_first_batch(stored, Path(kept), much, mode=mode) for mode in ("on", "off")
         )
-    _, usual = Conventional(folder, much.batch).feeding(2)
+    usual = Conventional(folder, much.batch).first_batch_seconds
     return {"images": rows, "cached": cached, "streamed": streamed, "conventional": usual}
 
 
@@ -149,24 +149,23 @@ def _time_to_first_batch(rows: Rows, root: Path, much: Amount, *, mode: str) -> 
         raise _Reached
 
     recipe = make_recipe(much.batch, epochs=1, device_cache=mode)
-    os.environ["DVC_ROOT"] = str(root)
     network, task = make_network("resnet18"), make_task(rows)
+    snapshots = Snapshots("bench", root=root)
     started = time.perf_counter()
     with suppress(_Reached):
-        next(fit(network, task, recipe, snapshots=Snapshots("bench"), watch=watch))
+        next(fit(network, task, recipe, snapshots=snapshots, watch=watch))
     return time.perf_counter() - started
 
 
 def snapshot_seconds(backbone: str) -> float:
     """What it takes to keep where a training stands."""
     with tempfile.TemporaryDirectory() as kept:
-        os.environ["DVC_ROOT"] = kept
         training = begin(make_network(backbone), make_recipe(2, epochs=1), steps=1)
         for value in training.network.parameters():
             value.grad = torch.zeros_like(value)
         training.optimizer.step()
-        training.best = dict(training.network.state_dict())
-        snapshots = Snapshots("bench")
+        training.best = copy.deepcopy(training.network.state_dict())
+        snapshots = Snapshots("bench", root=Path(kept))
         snapshots.load()
         started = time.perf_counter()
         snapshots.save(training.state_dict(), epoch=1)

@@ -32,7 +32,5 @@ def run(main: Callable[..., Any], *, tracked: bool = True) -> None:
     try:
         with tracking.stage(sys.argv) if tracked else nullcontext():
             app()
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:  # a full disk, a folder that may not be written
-        sys.exit(f"error: {error}")
+    except (PipelineError, OSError) as error:  # OSError: a full disk, a folder not to be written
+        sys.exit(f"error: {error}" if tracking.is_first_process() else 1)

@@ -15,16 +15,21 @@ from pipeline import tracking
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.cores import cores
 from pipeline.errors import ParamsError, PipelineError
+from pipeline.params.sections import Section
 from pipeline.params.whole import load_params
 from stages.options import run
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 
+_INDIFFERENT = {"device_cache", "devices", "flip_at_predict"}
+"""Params with which a training comes to the same weights; of processes, a snapshot knows."""
 
-def snapshots_of(stage: str, member: str, *params: object) -> Snapshots:
+
+def snapshots_of(stage: str, member: str, *params: Section) -> Snapshots:
     """Where the training of a stage stands, under these params; told to the stage's tracking."""
+    about = [one.model_dump(exclude=_INDIFFERENT) for one in params]
     return Snapshots(
-        f"{stage}/{member}", *params, run=tracking.run_id(), resumed=tracking.go_on_with
+        f"{stage}/{member}", *about, run=tracking.run_id(), resumed=tracking.go_on_with
     )
 
 
@@ -46,8 +51,8 @@ def run_training(main: Callable[..., Any]) -> None:
 
 
 def _devices(argv: list[str]) -> int:
-    path = argv[argv.index("--params") + 1] if "--params" in argv[:-1] else "params.yaml"
-    devices = load_params(Path(path)).train.devices
+    path = Path(tracking.options(argv[1:]).get("params", "params.yaml"))
+    devices = load_params(path).train.devices
     if torch.cuda.is_available() and devices > torch.cuda.device_count():
         raise ParamsError(
             f"train.devices: {devices}, but this machine has {torch.cuda.device_count()} GPUs"

@@ -12,6 +12,7 @@ from pipeline.tracking.session import (
     go_on_with,
     log_artifact,
     log_metrics,
+    options,
     run_id,
     stage,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "is_first_process",
     "log_artifact",
     "log_metrics",
+    "options",
     "progress",
     "run_id",
     "stage",

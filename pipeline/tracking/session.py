@@ -122,9 +122,9 @@ def _is_wanted(argv: Sequence[str]) -> bool:
 def _open(argv: Sequence[str]) -> None:
     global _spool  # noqa: PLW0603 (a process is one stage)
     root = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
-    name, options = Path(argv[0]).stem, _options(argv[1:])
-    title = " ".join(filter(None, [name, options.get("member")]))
-    params = Path(options.get("params", "params.yaml"))
+    name, given = Path(argv[0]).stem, options(argv[1:])
+    title = " ".join(filter(None, [name, given.get("member")]))
+    params = Path(given.get("params", "params.yaml"))
     origin = origin_of(title, root=root, params=params)
     opening = {
         "kind": "open",
@@ -134,7 +134,7 @@ def _open(argv: Sequence[str]) -> None:
         "parent": dataclasses.asdict(origin),
         "stage": name,
         "title": title,
-        "options": options,
+        "options": given,
     }
     _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
     _start_writer(_spool.path.parent)
@@ -179,9 +179,9 @@ def _start_writer(folder: Path) -> None:
         _writers.append(writer)
 
 
-def _options(words: Sequence[str]) -> dict[str, str]:
+def options(words: Sequence[str]) -> dict[str, str]:
     """`--a 1 --b=2 --c` as a mapping; values of a repeated option are joined by spaces."""
-    options: dict[str, str] = {}
+    found: dict[str, str] = {}
     name = ""
     for word in words:
         if word.startswith("--"):
@@ -189,8 +189,8 @@ def _options(words: Sequence[str]) -> dict[str, str]:
         else:
             value = word
         if name:
-            options[name] = " ".join(filter(None, [options.get(name), value]))
-    return options
+            found[name] = " ".join(filter(None, [found.get(name), value]))
+    return found
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:

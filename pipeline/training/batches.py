@@ -20,22 +20,25 @@ Batch = tuple[Shaped[Tensor, "_ ..."], ...]
 """One tensor for each of the inputs, as it is stored."""
 
 _AHEAD = 3  # batches read before they are needed
-_SHARE = 0.4  # of the free memory that images may take: networks need the rest
+_SHARE = 0.4  # of the free memory that images may take: a network needs the rest
 
 
 def cached(examples: Sequence[Examples], device: torch.device, *, mode: str) -> list[Examples]:
     """The same with all inputs in the memory of `device`, as bytes, if `mode` says so.
+
+    Targets, which are small, always are.
 
     Args:
         examples: of several splits.
         device: where the network is.
         mode: "on", "off", or "auto": if they take less than 40 % of what is free there.
     """
+    examples = [replace(one, targets=one.targets.to(device)) for one in examples]
     needed = sum(rows.nbytes for one in examples for rows in one.inputs)
     room = _SHARE * free_bytes(device)
     if mode == "off" or (mode == "auto" and needed > room):
         log.info("streams %.1f GB of images from disk to %s", needed / 1e9, device.type)
-        return list(examples)
+        return examples
     return [replace(one, inputs=tuple(rows.to(device) for rows in one.inputs)) for one in examples]
 
 
@@ -62,7 +65,7 @@ def _read_ahead(
 ) -> Iterator[Batch]:
     def read(batch: Int[Tensor, " _"]) -> Batch:
         parts = tuple(rows[batch] for rows in inputs)
-        return tuple(part.pin_memory() for part in parts) if pin else parts
+        return tuple(_pinned(part) for part in parts) if pin else parts
 
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(1) as pool:
@@ -76,3 +79,7 @@ def _read_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _pinned(part: Tensor) -> Tensor:
+    return part.pin_memory() if part.device.type == "cpu" else part

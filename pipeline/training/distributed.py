@@ -71,9 +71,8 @@ def join() -> World:
         if torch.cuda.is_available():
             torch.cuda.set_device(place)
         dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-    world = World(dist.get_rank(), size)
-    log.info("%d processes share each batch", size)
-    return world
+        log.info("%d processes share each batch", size)
+    return World(dist.get_rank(), size)
 
 
 def leave() -> None:

@@ -29,6 +29,8 @@ from pipeline.training.step import Step, TrainingError, parts_of
 
 log = logging.getLogger(__name__)
 
+_LOOK_EVERY = 250  # steps after which losses are looked at: a device is waited for then
+
 
 @runtime_checkable
 class Watch(Protocol):
@@ -99,8 +101,9 @@ def fit(
         yield from list(training.epochs)
         log.info("trains in %s on %s", training.precision, training.device.type)
         while not training.is_over():
-            yield _run_epoch(training, task, world, watch, batch=batch)
+            epoch = _run_epoch(training, task, world, watch, batch=batch)
             _keep(training, world, snapshots)
+            yield epoch
     _finish(training)
 
 
@@ -121,10 +124,12 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
     """Go on from a snapshot if there is one; else find out how many images fit into memory."""
     state = None
     if snapshots and world.rank == 0:
+        where = (training.precision, training.device.type, str(world.size))
         data = [
             digest(rows) for one in (task.train, task.val) for rows in (*one.inputs, one.targets)
         ]
-        state = snapshots.load(repr(training.recipe), weights_digest(training.network), *data)
+        recipe = repr(replace(training.recipe, device_cache="any"))
+        state = snapshots.load(recipe, *where, weights_digest(training.network), *data)
     state = world.agree(state)
     if state is not None:
         training.load_state_dict(state)
@@ -148,8 +153,8 @@ def _finish(training: Training) -> None:
 
 def _largest_fit(training: Training, task: Task, world: World) -> int:
     release(training.network, len(getattr(training.network, "blocks", ())))  # it will come to that
-    two = torch.arange(min(2, len(task.train)))
-    inputs = prepare(tuple(rows[two].to(training.device) for rows in task.train.inputs))
+    four = torch.arange(4) % len(task.train)
+    inputs = prepare(tuple(rows[four].to(training.device) for rows in task.train.inputs))
     share = -(-training.recipe.batch_size // world.size)
     return largest_fit(training.network, inputs, precision=training.precision, at_most=share)
 
@@ -162,7 +167,6 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch, *, ba
     learning_rate = training.optimizer.param_groups[0]["lr"]
     losses = _train(training, task, world, watch, epoch=number, batch=batch)
     seconds = time.monotonic() - started
-    _expect_finite(losses, number, training)
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
     training.schedule.after_epoch(val_loss)
     epoch = Epoch(
@@ -207,14 +211,22 @@ def _train(
     ]
     stored = gathered((*task.train.inputs, task.train.targets), [order[p] for p in mine], device)
     chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
-    step = Step(training, task.loss, world, _forward(training, world))
+    step = Step(training, task.loss, task.augment, world, _forward(training, world))
     seen = watch(stored, epoch=epoch, steps=len(mine), images=batch)
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
         for (*inputs, targets), numbers in zip(seen, chance, strict=True):
-            learnt_from = task.augment(prepare(tuple(inputs)), numbers)
-            losses.append(step(learnt_from, targets, images=batch))
-        return world.total(torch.stack(losses)).cpu()
+            losses.append(step(tuple(inputs), targets, numbers, images=batch))
+            if len(losses) % _LOOK_EVERY == 0:
+                _expect_finite(_together(losses, world), epoch, training)
+        together = _together(losses, world)
+    _expect_finite(together, epoch, training)
+    return together
+
+
+def _together(losses: list[Tensor], world: World) -> Float[Tensor, " steps"]:
+    """The losses of all ranks' parts, added up."""
+    return world.total(torch.stack(losses)).cpu()
 
 
 def _forward(training: Training, world: World) -> nn.Module:
@@ -244,7 +256,8 @@ def _validate(training: Training, task: Task, world: World, *, epoch: int) -> tu
             "a lower learning rate or precision fp32 usually helps"
         )
     scores = logits[:, : targets.shape[1]]
-    return value, mean_auroc(targets.numpy().astype(bool), scores.numpy())
+    # Processors differ in the last digit; what follows from it must be the same for all ranks.
+    return world.agree((value, mean_auroc(targets.numpy().astype(bool), scores.numpy())))
 
 
 def _expect_finite(losses: Float[Tensor, " steps"], epoch: int, training: Training) -> None:

@@ -127,9 +127,14 @@ def build_loss(name: str, targets: Float[Tensor, "n f"], params: LossParams) -> 
     if name not in LOSSES:
         raise ParamsError(f"train.loss: unknown {name!r}; expected one of {', '.join(LOSSES)}")
     elementwise, prevalence = LOSSES[name], _prevalence(targets)
+    there = {
+        prevalence.device: prevalence
+    }  # sent once: a copy waits for all that a GPU still does
 
     def loss(logits: Float[Tensor, "b f"], truth: Float[Tensor, "b f"]) -> Float[Tensor, ""]:
-        return elementwise(logits, truth, prevalence.to(logits.device), params).mean()
+        if logits.device not in there:
+            there[logits.device] = prevalence.to(logits.device)
+        return elementwise(logits, truth, there[logits.device], params).mean()
 
     best = [_best_constant(elementwise, share, params) for share in prevalence.double()]
     return FittedLoss(loss, torch.tensor(best))

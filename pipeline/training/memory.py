@@ -1,6 +1,7 @@
 """How much memory there is, and how much of it an image takes while a network learns from it."""
 
 import logging
+import os
 from pathlib import Path
 
 import psutil
@@ -17,41 +18,45 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def free_bytes(device: torch.device) -> int:
-    """What can still be taken there, now."""
+    """What this process can still take there, now."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    used = _read_number(_CGROUP / "memory.current")
-    within = total_bytes(device) - used if used is not None else total_bytes(device)
-    return min(int(psutil.virtual_memory().available), within)
+    available = int(psutil.virtual_memory().available)
+    limit, used = _read_number(_CGROUP / "memory.max"), _read_number(_CGROUP / "memory.current")
+    if limit is not None and used is not None:
+        available = min(available, limit - used + _reclaimable())
+    return available // _processes()
 
 
 def total_bytes(device: torch.device) -> int:
-    """What there is, whoever uses it; of a container, what it may use."""
+    """This process's share of all that there is; of a container, of what it may use."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     whole = int(psutil.virtual_memory().total)
     limit = _read_number(_CGROUP / "memory.max")
-    return min(whole, limit) if limit else whole
+    return (whole if limit is None else min(whole, limit)) // _processes()
 
 
 def largest_fit(
-    network: nn.Module, two: tuple[Tensor, ...], *, precision: str, at_most: int
+    network: nn.Module, four: tuple[Tensor, ...], *, precision: str, at_most: int
 ) -> int:
     """How many images can be learnt from at a time: `at_most`, or that halved until it fits.
 
-    Judged by what a forward pass keeps for the way back, and by all memory rather than by what
-    happens to be free: the same machine always comes to the same answer.
+    Judged by how much more a forward pass of four images keeps for the way back than one of two,
+    and by all memory rather than by what happens to be free: the same machine always comes to the
+    same answer. At least two: BatchNorm has no statistics of one.
 
     Args:
         network: in any mode; it is left as it was, statistics included.
-        two: inputs of two images.
+        four: inputs of four images.
         precision: of forward passes.
         at_most: images of a whole batch.
     """
-    device = two[0].device
-    each = _kept_bytes(network, two, precision=precision) / len(two[0])
+    device, two = four[0].device, tuple(one[:2] for one in four)
+    kept = [_kept_bytes(network, some, precision=precision) for some in (two, four)]
+    each = (kept[1] - kept[0]) / 2
     micro = at_most
-    while micro > 1 and micro * each > _SHARE * total_bytes(device):
+    while micro > 2 and micro * each > _SHARE * total_bytes(device):
         micro = (micro + 1) // 2
     if micro < at_most:
         log.info(
@@ -79,6 +84,20 @@ def _kept_bytes(network: nn.Module, inputs: tuple[Tensor, ...], *, precision: st
     for module, training in modes.items():
         module.training = training
     return sum(kept.values())
+
+
+def _processes() -> int:
+    """How many of torchrun's processes share this machine's memory."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def _reclaimable() -> int:
+    """Files that a container has read, and that the system forgets when memory is asked for."""
+    try:
+        lines = (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
 
 
 def _read_number(path: Path) -> int | None:

@@ -1,5 +1,6 @@
 """Logits of many images, without gradients."""
 
+import logging
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,8 @@ from pipeline.networks.device import autocast, settle
 from pipeline.training.augment import prepare
 from pipeline.training.batches import gathered
 from pipeline.training.rows import Rows
+
+log = logging.getLogger(__name__)
 
 _BATCH = 64
 
@@ -28,9 +31,27 @@ def predict_logits(
     device = settle(network)
     network.eval()
     wanted = torch.arange(len(inputs[0])) if rows is None else rows
+    size = _BATCH
+    while True:
+        try:
+            return _logits(network, inputs, wanted.split(size), device, precision)
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+        size //= 2
+        log.warning("out of memory: looks at %d images at a time", size)
+
+
+@torch.inference_mode()
+def _logits(
+    network: nn.Module,
+    inputs: Sequence[Rows],
+    batches: Sequence[Int[Tensor, " _"]],
+    device: torch.device,
+    precision: str,
+) -> Float[Tensor, "n f"]:
     logits = []
-    with torch.inference_mode():
-        for batch in gathered(inputs, wanted.split(_BATCH), device):
-            with autocast(device, precision):
-                logits.append(network(*prepare(batch)).float())
-        return torch.cat(logits).cpu()
+    for batch in gathered(inputs, batches, device):
+        with autocast(device, precision):
+            logits.append(network(*prepare(batch)).float())
+    return torch.cat(logits).cpu()

@@ -16,6 +16,7 @@ from pipeline.artifacts.shards import Shards
 from pipeline.cores import cores
 
 _CHUNK = 256  # images resized at a time: bounds memory
+_HASHED = 32  # rows hashed at a time by each thread
 _FORWARD = 128  # images per forward pass without gradients
 
 
@@ -57,8 +58,11 @@ class StoredImages:
         return load_images(self.shards, self.rows[rows.numpy()], size=self.size)
 
     def to(self, device: torch.device) -> UInt8[Tensor, "n 1 s s"]:
-        """All rows, on `device`."""
-        return load_images(self.shards, self.rows, size=self.size).to(device)
+        """All rows, on `device`; elsewhere memory holds one chunk."""
+        out = torch.empty((len(self), 1, self.size, self.size), dtype=torch.uint8, device=device)
+        for rows in torch.arange(len(self)).split(_CHUNK):
+            out[rows[0] : rows[-1] + 1] = self[rows].to(device)
+        return out
 
 
 def resized(images: UInt8[np.ndarray, "n h w"], size: int) -> UInt8[Tensor, "n 1 s s"]:
@@ -86,12 +90,15 @@ def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s
 
 
 def digest(rows: Rows) -> str:
-    """A hash of all that the rows hold, computed by all cores in bounded memory."""
-    parts = torch.arange(len(rows)).split(_CHUNK)
-    with ThreadPoolExecutor(cores()) as pool:
-        digests = pool.map(lambda part: blake2b(_raw(rows[part])).digest(), parts)
-        return blake2b(b"".join(digests)).hexdigest()
+    """A hash of all that the rows hold; of stored images, as they are before they are resized."""
+    parts = torch.arange(len(rows)).split(_HASHED)
+    about = repr((len(rows), rows.size if isinstance(rows, StoredImages) else "tensor"))
+    with ThreadPoolExecutor(min(cores(), 8)) as pool:
+        digests = pool.map(lambda part: blake2b(_raw(rows, part)).digest(), parts)
+        return blake2b(about.encode() + b"".join(digests)).hexdigest()
 
 
-def _raw(values: Tensor) -> bytes:
-    return values.contiguous().cpu().numpy().tobytes()
+def _raw(rows: Rows, part: Int[Tensor, " b"]) -> bytes:
+    if isinstance(rows, StoredImages):
+        return rows.shards.gather(rows.rows[part.numpy()]).tobytes()
+    return rows[part].contiguous().cpu().numpy().tobytes()

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import PipelineError
 from pipeline.networks.device import autocast
-from pipeline.training.augment import Tensors
+from pipeline.training.augment import Augment, prepare
 from pipeline.training.batch_norm import statistics_of
+from pipeline.training.batches import Batch
 from pipeline.training.distributed import World, unsent
 from pipeline.training.losses import Loss
 from pipeline.training.state import Training
@@ -23,12 +24,19 @@ class TrainingError(PipelineError):
     """Training cannot go on."""
 
 
-def parts_of(rows: Tensor, world: World, *, micro_batch: int) -> list[Tensor]:
-    """A batch as it is computed: in turn, and of each turn the share of this rank.
+def turns_of(images: int, world: World, *, micro_batch: int) -> int:
+    """In how many turns a batch is computed with `micro_batch` images for each rank at a time.
 
-    As few turns as will do with at most `micro_batch` images for each rank, all about as large.
+    A turn is never of a single image, of which BatchNorm has no statistics, nor without one for
+    every rank: where it would come to that, some are one image larger than asked.
     """
-    turns = ceil(len(rows) / (micro_batch * world.size))
+    wanted = ceil(images / (micro_batch * world.size))
+    return min(wanted, max(images // max(2, world.size), 1))
+
+
+def parts_of(rows: Tensor, world: World, *, micro_batch: int) -> list[Tensor]:
+    """A batch as it is computed: in turns about as large as each other, this rank's of each."""
+    turns = turns_of(len(rows), world, micro_batch=micro_batch)
     return [world.part(turn) for turn in rows.tensor_split(turns)]
 
 
@@ -37,55 +45,80 @@ class Step:
 
     The loss is that of the whole batch, and so is its gradient: every image counts the same in
     whatever parts and by however many ranks they are computed. (Only BatchNorm knows of the parts:
-    its statistics are those of the images that are computed at a time.)
+    its statistics are those of the images that are computed at a time. So does dropout.)
     """
 
-    def __init__(self, training: Training, loss: Loss, world: World, forward: nn.Module) -> None:
+    def __init__(
+        self, training: Training, loss: Loss, augment: Augment, world: World, forward: nn.Module
+    ) -> None:
         self._training = training
         self._loss = loss
+        self._augment = augment
         self._world = world
         self._forward = forward
-        self._fits = False
+        kinds: dict[torch.dtype, list[Tensor]] = {}
+        for value in training.network.buffers():
+            kinds.setdefault(value.dtype, []).append(value)
+        self._buffers = [(those, [one.clone() for one in those]) for those in kinds.values()]
 
     def __call__(
-        self, inputs: Tensors, targets: Float[Tensor, "p f"], *, images: int
+        self,
+        stored: Batch,
+        targets: Float[Tensor, "p f"],
+        drawn: Float[Tensor, "9 p"],
+        *,
+        images: int,
     ) -> Float[Tensor, ""]:
         """Learn from this rank's part of a batch of `images`; its share of the batch's loss.
+
+        Args:
+            stored: inputs as they are stored.
+            targets: what they show.
+            drawn: numbers that decide on how each image is augmented.
+            images: of all ranks.
 
         Raises:
             TrainingError: not even a part of two images fits into memory.
         """
         while True:
-            # A step that has fitted once will fit again, and BatchNorms are many.
-            buffers = [] if self._fits else list(self._training.network.buffers())
-            before = [value.clone() for value in buffers]
+            for (
+                values,
+                before,
+            ) in self._buffers:  # BatchNorm's statistics: a forward pass moves them
+                torch._foreach_copy_(before, values)
             try:
-                loss = self._accumulate(inputs, targets, images=images)
+                loss = self._accumulate(stored, targets, drawn, images=images)
             except torch.OutOfMemoryError as error:
                 reason = str(error)
             else:
-                self._fits = True
                 self._update()
                 return loss
             # Out of the except block, so that what the failed attempt held is free again.
-            for value, old in zip(buffers, before, strict=True):
-                value.copy_(old)
             self._halve(images, reason)
+            for values, before in self._buffers:
+                torch._foreach_copy_(values, before)
 
     def _accumulate(
-        self, inputs: Tensors, targets: Float[Tensor, "p f"], *, images: int
+        self,
+        stored: Batch,
+        targets: Float[Tensor, "p f"],
+        drawn: Float[Tensor, "9 p"],
+        *,
+        images: int,
     ) -> Float[Tensor, ""]:
         training, world = self._training, self._world
         training.optimizer.zero_grad()
-        turns = ceil(images / (training.micro_batch * world.size))
-        parts = list(zip(*(one.tensor_split(turns) for one in (*inputs, targets)), strict=True))
+        turns = turns_of(images, world, micro_batch=training.micro_batch)
+        parts = zip(*(one.tensor_split(turns) for one in (*stored, targets, drawn.T)), strict=True)
         total = targets.new_zeros(())
-        for turn, part in enumerate(parts, start=1):
-            with statistics_of(world), autocast(training.device, training.precision):
-                logits = self._forward(*part[:-1])
-            share = self._loss(logits.float(), part[-1]) * (len(part[-1]) / images)
-            # Ranks' gradients are averaged, so each counts as if it were all of them.
-            with nullcontext() if turn == len(parts) else unsent(self._forward):
+        for turn, (*inputs, truth, numbers) in enumerate(parts, start=1):
+            # Gradients are exchanged in the last turn. Ranks' are averaged then, so that each
+            # counts as if it were all of them.
+            with nullcontext() if turn == turns else unsent(self._forward):
+                seen = self._augment(prepare(tuple(inputs)), numbers.T)
+                with statistics_of(world), autocast(training.device, training.precision):
+                    logits = self._forward(*seen)
+                share = self._loss(logits.float(), truth) * (len(truth) / images)
                 training.scaler.scale(share * world.size).backward()
             total += share.detach()
         return total

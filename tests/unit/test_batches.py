@@ -81,6 +81,19 @@ def test_images_are_kept_on_the_device_where_they_fit(stored, monkeypatch):
         assert isinstance(found.inputs[0], torch.Tensor) == kept
 
 
+def test_what_lies_on_the_device_targets_included_is_not_read_ahead(monkeypatch):
+    """The meta device stands for a GPU: it, too, is not where tensors are made."""
+    device = torch.device("meta")
+    monkeypatch.setattr(module, "free_bytes", lambda device: 1e9)
+    monkeypatch.setattr(module, "_read_ahead", None)
+    (found,) = cached([images(20, 0)], device, mode="auto")
+    batches = list(gathered((*found.inputs, found.targets), [torch.arange(5)] * 3, device))
+    assert [tuple(part.shape for part in batch) for batch in batches] == [
+        ((5, 1, 32, 32), (5, 14))
+    ] * 3
+    assert {part.device.type for batch in batches for part in batch} == {"meta"}
+
+
 def test_a_training_is_the_same_from_disk_as_from_memory(stored):
     what = task(images, rows=50)
     trained = []
@@ -104,7 +117,14 @@ def test_logits_of_some_rows_are_those_of_all(stored):
 
 def test_a_digest_is_of_every_byte(stored):
     pixels = stored.to(CPU)
-    assert digest(stored) == digest(pixels) == digest(pixels.clone())
+    assert digest(pixels) == digest(pixels.clone())
+    assert digest(stored) == digest(dataclasses.replace(stored))
+    for other in (
+        dataclasses.replace(stored, size=31),
+        dataclasses.replace(stored, rows=stored.rows[::-1].copy()),
+        dataclasses.replace(stored, rows=stored.rows[:49]),
+    ):
+        assert digest(other) != digest(stored)
     for row in (0, 25, 49):
         other = pixels.clone()
         other[row, 0, 31, 31] += 1

@@ -64,11 +64,26 @@ def test_both_processes_hold_the_same_weights_to_the_bit(trained, kind):
 
 
 @pytest.mark.xdist_group("trained together")
-@pytest.mark.parametrize("kind", ["whole", "in parts", "capsules"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_of_a_step_is_that_of_one_process(trained, kind):
+    """Its length too, of which AdamW's steps say little."""
+    one, two = (read(folder, kind)["gradient"] for folder in trained)
+    assert one.shape == two.shape
+    assert (two - one).norm() < 1e-3 * one.norm()
+
+
+@pytest.mark.xdist_group("trained together")
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_weights_are_those_of_one_process(trained, kind):
-    one, two = (read(folder, kind)["weights"] for folder in trained)
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-4, msg=name)
+    """The way from the start to the end is the same, to what rounding does on it."""
+    one, two = (read(folder, kind) for folder in trained)
+    moved, apart = [], []
+    for name, start in one["start"].items():
+        if start.is_floating_point():
+            moved.append((one["weights"][name] - start).flatten())
+            apart.append((one["weights"][name] - two["weights"][name]).flatten())
+    assert torch.cat(moved).norm() > 0
+    assert torch.cat(apart).norm() < 0.05 * torch.cat(moved).norm()
 
 
 @pytest.mark.xdist_group("trained together")

@@ -11,9 +11,11 @@ from training_numbers import NO_CHANGE, RECIPE
 from pipeline.artifacts import snapshots as module
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.networks.autoencoder import build_autoencoder
+from pipeline.networks.device import resolve_precision
 from pipeline.networks.fusion import FusionSpec, JointFusion, build_fusion
 from pipeline.training.augment import augmentation
 from pipeline.training.capsnet import with_labels, with_reconstruction
+from pipeline.training.distributed import World
 from pipeline.training.examples import beside
 from pipeline.training.fit import Task, fit
 from pipeline.training.step import TrainingError
@@ -32,6 +34,9 @@ KINDS = {
     "streamed": {"device_cache": "off"},
 }
 """What is special in a recipe that carries something from one epoch to the next."""
+
+
+CPU = torch.device("cpu")
 
 
 class Killed(BaseException):
@@ -133,9 +138,9 @@ def test_so_do_both_branches_and_the_fusion_head_with_its_dropout(root):
 
 
 def test_a_training_that_had_ended_is_not_run_again(root):
-    what, first = task(vectors), Snapshots("a")
+    what = task(vectors)
     network, again = linear(), linear()
-    epochs = list(fit(network, what, RECIPE, snapshots=first))
+    epochs = list(fit(network, what, RECIPE, snapshots=Snapshots("a")))
     found = list(fit(again, what, RECIPE, snapshots=Snapshots("a"), watch=killed_in(1, 0)))
     assert found == epochs  # rates of images per second and all: nothing was measured again
     assert torch.equal(network.weight, again.weight)
@@ -151,6 +156,8 @@ def test_patience_goes_on_where_it_was(root):
 
 
 CHANGES = {
+    "precision": lambda what, recipe: (what, dataclasses.replace(recipe, precision="bf16")),
+    "micro-batch": lambda what, recipe: (what, dataclasses.replace(recipe, micro_batch=4)),
     "seed": lambda what, recipe: (what, dataclasses.replace(recipe, seed=2)),
     "epochs": lambda what, recipe: (what, dataclasses.replace(recipe, epochs=4)),
     "rate": lambda what, recipe: (what, dataclasses.replace(recipe, learning_rate=0.02)),
@@ -168,6 +175,51 @@ def changed(what, split, part):
     other[-1, -1] = 1 - other[-1, -1]
     new = dataclasses.replace(one, **{part: other if part == "targets" else (other,)})
     return dataclasses.replace(what, **{split: new})
+
+
+def test_nor_does_one_on_other_hardware_or_of_other_processes(root, monkeypatch):
+    what, recipe = task(images, rows=16), dataclasses.replace(RECIPE, epochs=2, precision="auto")
+    list(fit(branch(), what, recipe, snapshots=Snapshots("a")))
+    with monkeypatch.context() as patch:
+        real = "bf16" if "bf16" in str(resolve_precision(CPU, "auto")) else "fp32"
+        other = {"bf16": "fp32", "fp32": "bf16"}[real]
+        patch.setattr("pipeline.training.state.resolve_precision", lambda *_: other)
+        with pytest.raises(Killed):
+            list(fit(branch(), what, recipe, snapshots=Snapshots("a"), watch=killed_in(1, 0)))
+    world = World(0, 2)
+    patched = [("join", lambda: world), ("parallel", lambda network, _: network)]
+    for name, value in patched:
+        monkeypatch.setattr(f"pipeline.training.fit.{name}", value)
+    monkeypatch.setattr(World, "agree", lambda self, value: value)
+    with pytest.raises(Killed):
+        list(fit(branch(), what, recipe, snapshots=Snapshots("a"), watch=killed_in(1, 0)))
+
+
+def test_where_images_are_kept_makes_no_other_training(root):
+    what = task(images, rows=16)
+    recipe = dataclasses.replace(RECIPE, epochs=2)
+    expected = list(fit(branch(), what, recipe, snapshots=Snapshots("a")))
+    recipe = dataclasses.replace(recipe, device_cache="off")
+    found = list(fit(branch(), what, recipe, snapshots=Snapshots("a"), watch=killed_in(1, 0)))
+    assert found == expected
+
+
+def test_of_two_processes_at_the_same_training_one_keeps_snapshots(root, caplog):
+    """The other one begins anew, and takes nothing from the one that lives."""
+    told = []
+    first, second = Snapshots("a"), Snapshots("a", resumed=lambda *words: told.append(1))
+    epochs = fit(linear(), task(vectors), RECIPE, snapshots=first)
+    next(epochs)
+    found = list(fit(linear(), task(vectors), RECIPE, snapshots=second))
+    assert len(found) == RECIPE.epochs
+    assert not told
+    assert "another process is at the same training" in caplog.text
+    second.clear()
+    (kept,) = root.rglob("*.pt")
+    assert torch.load(kept)["epoch"] == 1
+    list(epochs)
+    first.clear()
+    assert not [path for path in root.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -201,7 +253,7 @@ def test_nor_does_one_with_other_weights_other_params_or_another_name(root, monk
 def test_a_snapshot_is_replaced_whole_or_not_at_all(root, monkeypatch):
     what = task(vectors)
     epochs = fit(linear(), what, RECIPE, snapshots=Snapshots("a"))
-    next(epochs), next(epochs)  # the first is kept when the second is asked for
+    next(epochs)
 
     def half(value, file):
         file.write(b"half a file")
@@ -213,7 +265,7 @@ def test_a_snapshot_is_replaced_whole_or_not_at_all(root, monkeypatch):
             next(epochs)
     (kept,) = root.rglob("*.pt")
     assert torch.load(kept)["epoch"] == 1
-    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+    assert {path.suffix for path in kept.parent.iterdir()} == {".pt", ".lock"}
 
 
 def test_a_snapshot_that_cannot_be_read_is_named_and_training_begins_anew(root, caplog):
@@ -226,13 +278,18 @@ def test_a_snapshot_that_cannot_be_read_is_named_and_training_begins_anew(root, 
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_good_snapshot(root):
-    what = task(vectors)
-    recipe = dataclasses.replace(RECIPE, learning_rate=1e30, epochs=5)
-    with pytest.raises(TrainingError):
-        list(fit(linear(), what, recipe, snapshots=Snapshots("a")))
-    for kept in root.rglob("*.pt"):
-        state = torch.load(kept)["state"]["network"]
-        assert all(bool(value.isfinite().all()) for value in state.values())
+    calls = []
+
+    def augment(inputs, drawn):
+        calls.append(1)
+        return (inputs[0] * (float("nan") if len(calls) == 20 else 1),)
+
+    with pytest.raises(TrainingError, match="at step 4 of epoch 3"):
+        list(fit(linear(), task(vectors, augment=augment), RECIPE, snapshots=Snapshots("a")))
+    (kept,) = root.rglob("*.pt")
+    snapshot = torch.load(kept)
+    assert snapshot["epoch"] == 2
+    assert all(bool(value.isfinite().all()) for value in snapshot["state"]["network"].values())
 
 
 def test_who_goes_on_is_told_of_the_run_and_its_last_epoch(root):
@@ -242,6 +299,7 @@ def test_who_goes_on_is_told_of_the_run_and_its_last_epoch(root):
         snapshots = Snapshots("a", run=run, resumed=lambda *words: told.append(words))
         with pytest.raises(Killed):
             list(fit(linear(), what, recipe, snapshots=snapshots, watch=killed_in(*point)))
+        snapshots._lock.close()  # as the end of its process does
     assert told == [("first", 2)]
     list(fit(linear(), what, recipe, snapshots=Snapshots("a", resumed=lambda *w: told.append(w))))
     assert told == [("first", 2)] * 2
@@ -252,4 +310,7 @@ def test_snapshots_nobody_went_on_with_are_swept_away_in_time(root, monkeypatch)
     monkeypatch.setattr(module.time, "time", lambda: 1e12)
     snapshots = Snapshots("a", "new")
     list(fit(linear(), task(vectors), RECIPE, snapshots=snapshots))
-    assert len(list(root.rglob("*.pt"))) == 1
+    (kept,) = root.rglob("*.pt")
+    snapshots = Snapshots("a", "new")  # what is asked for is never too old
+    list(fit(linear(), task(vectors), RECIPE, snapshots=snapshots, watch=killed_in(1, 0)))
+    assert kept.exists()

@@ -18,11 +18,12 @@ from pipeline.training.augment import augmentation
 from pipeline.training.distributed import join, leave
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
+from pipeline.training.recipe import Recipe
 
 KINDS = {
     "whole": ("resnet18", {"schedule": "cosine"}),
     "in parts": ("timm:resnet18", {"batch_size": 16, "micro_batch": 8, "ema": 0.9}),
-    "capsules": ("capsnet", {}),
+    "capsules": ("capsnet", {"learning_rate": 1e-3}),
     "half frozen": ("mobilenet_v2", {"head_epochs": 1, "learning_rate": 1e-3}),
 }
 """Backbones and what is special in their recipes; a micro-batch is of all ranks together."""
@@ -54,14 +55,28 @@ def main(folder: Path) -> None:
         epochs.close()
         network = make_branch(backbone, size=SIZE)
         records = list(fit(network, task, recipe, snapshots=Snapshots(kind)))
-        write(records, network, folder / f"{kind}-{world.rank}.pt")
+        epochs = [dataclasses.asdict(record) for record in records]
+        found = {"epochs": epochs, "weights": network.state_dict()}
+        found["start"] = make_branch(backbone, size=SIZE).state_dict()
+        found["gradient"] = gradient(make_branch(backbone, size=SIZE), task, recipe)
+        torch.save(found, folder / f"{kind}-{world.rank}.pt")
     leave()
     (folder / "left.json").write_text(json.dumps(world.rank))  # only one is still here
 
 
-def write(records: list, network: nn.Module, path: Path) -> None:
-    epochs = [dataclasses.asdict(record) for record in records]
-    torch.save({"epochs": epochs, "weights": network.state_dict()}, path)
+def gradient(network: nn.Module, task: Task, recipe: Recipe) -> torch.Tensor:
+    """Of the first step, of all that learns in it, as AdamW has been given it."""
+    rows = torch.arange(recipe.batch_size)
+    train = dataclasses.replace(
+        task.train,
+        image_index=task.train.image_index[: len(rows)],
+        inputs=tuple(one[rows] for one in task.train.inputs),
+        targets=task.train.targets[rows],
+    )
+    one_step = dataclasses.replace(recipe, epochs=1)
+    list(fit(network, dataclasses.replace(task, train=train), one_step))
+    grads = [value.grad for value in network.parameters() if value.grad is not None]
+    return torch.cat([grad.flatten() for grad in grads])
 
 
 if __name__ == "__main__":
