@@ -81,7 +81,8 @@ class CapsuleCascade(nn.Module):
         mask = functional.pixel_shuffle(self.project(feature_map), _MASK_SCALE).sigmoid().float()
         if mask.shape[-2:] == (SIDE, SIDE):
             return mask
-        return functional.interpolate(mask, (SIDE, SIDE), mode="bilinear", antialias=True)
+        down, across = (_resizing(size, mask.device) for size in mask.shape[-2:])
+        return down @ mask @ across.T
 
     def forward(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b d"]:
         """Capsules and logits, in fp32, as those of `Capsules`."""
@@ -92,6 +93,16 @@ class CapsuleCascade(nn.Module):
     ) -> Float[Tensor, "b f h w"]:
         """`sum_k A_k * dy/dA_k` per cell, times the number of cells; see `_by_gradient`."""
         return _by_gradient(self, feature_map, head)
+
+
+def _resizing(size: int, device: torch.device) -> Float[Tensor, "28 size"]:
+    """The matrix that resizes a column of `size` numbers, bilinearly and antialiased.
+
+    A product, because a GPU has no deterministic gradient of the resampling itself.
+    """
+    columns = torch.eye(size, device=device)[None, None]
+    resized = functional.interpolate(columns, (SIDE, size), mode="bilinear", antialias=True)
+    return resized[0, 0]
 
 
 Readout = GlobalAverage | Capsules | CapsuleCascade

@@ -3,12 +3,14 @@
 import pytest
 import torch
 from branches import ALL, CAPSULES, LINEAR, make_branch, some_images
+from torch.nn import functional
 
 from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.attention.heatmap import HEATMAPS, cam
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import adopt, restore_branch
+from pipeline.networks.readout import CapsuleCascade
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -207,3 +209,13 @@ def test_building_a_branch_leaves_the_global_generator_alone():
 def test_a_checkpoint_of_another_kind_of_network_is_refused():
     with pytest.raises(ArtifactError, match="not of a branch"):
         restore_branch({}, {"findings": list(FINDINGS), "metadata": {}})
+
+
+@pytest.mark.parametrize("cells", [(7, 7), (3, 3), (14, 14), (5, 9)])
+def test_a_mask_of_another_grid_is_resized_as_an_image_is(cells):
+    cascade = CapsuleCascade(8, 14)
+    maps = torch.rand(2, 8, *cells)
+    with torch.no_grad():
+        plain = functional.pixel_shuffle(cascade.project(maps), 4).sigmoid()
+        expected = functional.interpolate(plain, (28, 28), mode="bilinear", antialias=True)
+        torch.testing.assert_close(cascade.mask(maps), expected)
