@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pipeline.artifacts.files import replacing
@@ -18,8 +18,8 @@ def write_checkpoint(weights: dict[str, Tensor], about: dict[str, Any], path: Pa
     """Write weights and a JSON-able description (backbone, findings, params, ...)."""
     weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
     header = {_KEY: json.dumps(about, sort_keys=True)}
-    with replacing(path) as fresh:
-        save_file(weights, fresh, metadata=header)
+    with replacing(path) as fresh:  # not `save_file`, of whose files only their owner may read
+        fresh.write_bytes(save(weights, metadata=header))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

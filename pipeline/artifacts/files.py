@@ -25,9 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-        if _is_left_over(left):
-            _remove(left)
+    remove_left_over(path.parent, glob.escape(path.name))
     try:
         yield fresh
         if fresh.is_dir():
@@ -35,6 +33,13 @@ def replacing(path: Path) -> Iterator[Path]:
         fresh.replace(path)
     finally:
         _remove(fresh)
+
+
+def remove_left_over(folder: Path, name: str = "*") -> None:
+    """Remove what killed processes had half written in `folder`, under names like `name`."""
+    for left in folder.glob(f".{name}.*.partial"):
+        if _is_left_over(left):
+            _remove(left)
 
 
 def _is_left_over(partial: Path) -> bool:

@@ -5,6 +5,7 @@ main checkout, under a key of everything that decides on the training, and go wh
 """
 
 import fcntl
+import io
 import logging
 import os
 import sys
@@ -13,12 +14,11 @@ from collections.abc import Callable
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import IO, Any
 
 import torch
 
-from pipeline.artifacts.files import replacing
+from pipeline.artifacts.files import remove_left_over, replacing
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ State = dict[str, Any]
 
 MAX_AGE_DAYS = 30.0
 """Snapshots of trainings that nobody went on with are removed after this."""
+
+_DIGEST = 32  # bytes at the start of a file, of all that follows
 
 _ELSEWHERE = ("tracking", "params")
 """Packages of this project that cannot change what is trained."""
@@ -79,23 +81,28 @@ class Snapshots:
         return self._read(path) if path.exists() else None
 
     def _read(self, path: Path) -> State | None:
-        try:
-            kept = torch.load(path, map_location="cpu", weights_only=True)
-            state, epoch, run = kept["state"], int(kept["epoch"]), str(kept["run"])
-        except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError) as error:
-            log.warning("warning: %s cannot be read (%s): begins anew", path, error)
+        whole = path.read_bytes()
+        digest, content = whole[:_DIGEST], whole[_DIGEST:]
+        if digest != _digest(content):
+            log.warning("warning: %s is damaged: begins anew", path)
             return None
-        log.info("goes on behind epoch %d of a run that was stopped (%s)", epoch, path)
-        self._run = run or self._run
-        self._resumed(run, epoch)
-        return dict(state)
+        kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        log.info("goes on behind epoch %d of a run that was stopped (%s)", kept["epoch"], path)
+        self._run = kept["run"] or self._run
+        self._resumed(kept["run"], kept["epoch"])
+        state: State = kept["state"]
+        return state
 
     def save(self, state: State, *, epoch: int) -> None:
         """Keep `state` in place of the one before: whole, or not at all."""
         if self._path is None:
             return
+        # In memory first: `torch.save` to a file hides a full disk and a Ctrl-C.
+        content = io.BytesIO()
+        torch.save({"state": state, "epoch": epoch, "run": self._run}, content)
         with replacing(self._path) as fresh, fresh.open("wb") as file:
-            torch.save({"state": state, "epoch": epoch, "run": self._run}, file)
+            file.write(_digest(content.getbuffer()))
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
 
@@ -105,6 +112,10 @@ class Snapshots:
             self._path.unlink(missing_ok=True)
             self._path.with_suffix(".lock").unlink(missing_ok=True)
             self._lock.close()
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return blake2b(content, digest_size=_DIGEST).digest()
 
 
 def _locked(path: Path) -> IO[bytes] | None:
@@ -139,7 +150,8 @@ def _file_of(module: object) -> str | None:
 
 
 def _sweep(folder: Path, *, spared: Path) -> None:
-    """Remove what is too old to be gone on with."""
+    """Remove what is too old to be gone on with, or half written."""
+    remove_left_over(folder)
     oldest = time.time() - MAX_AGE_DAYS * 86400
     for path in [*folder.glob("*.pt"), *folder.glob("*.lock")]:
         if path.stem != spared.stem and path.stat().st_mtime < oldest:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import ArtifactError
-from pipeline.networks.branch import Pooling, unfold_branch
+from pipeline.networks.branch import Branch, Pooling, unfold_branch
 from pipeline.networks.device import full_precision
 from pipeline.networks.readout import Lengths
 
@@ -98,6 +98,13 @@ class JointFusion(nn.Module):
         with full_precision(joined):
             logits: Tensor = self.fusion(joined)
         return logits
+
+
+def join_branches(global_: Branch, local: Branch, fusion: Fusion) -> JointFusion:
+    """One network to be trained: the branches' own heads, which nobody asks then, are frozen."""
+    for branch in (global_, local):
+        branch.head.requires_grad_(requires_grad=False)
+    return JointFusion(global_, local, fusion)
 
 
 def build_fusion(

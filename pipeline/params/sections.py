@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from pipeline.params.names import (
@@ -23,6 +23,11 @@ def _distinct(values: list[Any]) -> list[Any]:
     if len(set(values)) < len(values):
         raise PydanticCustomError("distinct", "names one thing twice")
     return values
+
+
+def _word(value: Any) -> Any:
+    """YAML 1.1 takes on and off for true and false."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 def _auto_or_two(value: int | str) -> int | str:
@@ -143,7 +148,7 @@ class TrainParams(Section):
     """Images per step of the optimiser."""
     micro_batch: Annotated[int | str, AfterValidator(_auto_or_two)]
     """Images that a device computes at a time; "auto" is as many as fit."""
-    device_cache: Literal["auto", "on", "off"]
+    device_cache: Annotated[Literal["auto", "on", "off"], BeforeValidator(_word)]
     """Whether all images are kept in the device's memory, or streamed to it."""
     devices: Positive
     """Processes that share each batch, each with a GPU of its own if there are GPUs."""

@@ -230,7 +230,10 @@ def _as_written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
 
 def _is_yaml_1_1_text(value: Any) -> bool:
     """Whether YAML 1.1 took for text what people mean as a number: 1e-3."""
-    return isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.I) is not None
+    return (
+        isinstance(value, str)
+        and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.I) is not None
+    )
 
 
 def _hint(loc: tuple[str | int, ...]) -> str:

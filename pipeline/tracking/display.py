@@ -78,8 +78,16 @@ class Shown:
             return
         label = f"{self._label} epoch {epoch}/{self._epochs}"
         if sys.stderr.isatty():
-            with logging_redirect_tqdm(), tqdm(total=steps * images, desc=label) as bar:
-                bar.unit, bar.dynamic_ncols, bar.leave = " images", True, False
+            with (
+                logging_redirect_tqdm(),
+                tqdm(
+                    total=steps * images,
+                    desc=label,
+                    unit=" images",
+                    dynamic_ncols=True,
+                    leave=False,
+                ) as bar,
+            ):
                 for batch in batches:
                     yield batch
                     bar.update(images)

@@ -154,7 +154,8 @@ class StageRun:
                 self._store.upload(self._child, files / record["path"])
             case "named":
                 size = f"{record['size_mb']} MB, not copied"
-                self._store.tag(self._child, _key(f"artifact/{record['path']}"), size)
+                name = record["path"].lstrip("/")
+                self._store.tag(self._child, _key(f"artifact/{name}"), size)
             case "end":
                 self._leave_machine()
                 self._store.end(self._child, record["status"], record["time_ms"])

@@ -37,7 +37,7 @@ def cached(examples: Sequence[Examples], device: torch.device, *, mode: str) -> 
     needed = sum(rows.nbytes for one in examples for rows in one.inputs)
     room = _SHARE * free_bytes(device)
     if mode == "off" or (mode == "auto" and needed > room):
-        log.info("streams %.1f GB of images from disk to %s", needed / 1e9, device.type)
+        log.info("streams %s MB of images from disk to %s", f"{needed / 1e6:,.0f}", device.type)
         return examples
     return [replace(one, inputs=tuple(rows.to(device) for rows in one.inputs)) for one in examples]
 

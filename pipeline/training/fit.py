@@ -144,7 +144,7 @@ def _keep(training: Training, world: World, snapshots: Snapshots | None) -> None
 
 def _finish(training: Training) -> None:
     network = training.network
-    total, last = len(getattr(network, "blocks", ())), training.epochs[-1].released_blocks
+    total, last = _blocks(training, None), training.epochs[-1].released_blocks
     if last < total:
         log.info("%d of %d blocks were never released and are as they were", total - last, total)
     network.load_state_dict(training.best)
@@ -152,7 +152,7 @@ def _finish(training: Training) -> None:
 
 
 def _largest_fit(training: Training, task: Task, world: World) -> int:
-    release(training.network, len(getattr(training.network, "blocks", ())))  # it will come to that
+    release(training.network, _blocks(training, None))  # it will come to that
     four = torch.arange(4) % len(task.train)
     inputs = prepare(tuple(rows[four].to(training.device) for rows in task.train.inputs))
     share = -(-training.recipe.batch_size // world.size)
@@ -183,13 +183,19 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch, *, ba
 
 
 def _release(training: Training, epoch: int) -> int:
-    network, head_epochs = training.network, training.recipe.head_epochs
-    total = len(getattr(network, "blocks", ()))
-    count = released_blocks(epoch, head_epochs=head_epochs, blocks=total)
-    release(network, count)
+    count, head_epochs = _blocks(training, epoch), training.recipe.head_epochs
+    release(training.network, count)
     if head_epochs and epoch == head_epochs + 1:
         slow_down(training.optimizer, training.schedule, RELEASE_FACTOR)
     return count
+
+
+def _blocks(training: Training, epoch: int | None) -> int:
+    """How many blocks learn in an epoch; of None, how many there are."""
+    total = len(getattr(training.network, "blocks", ()))
+    if epoch is None:
+        return total
+    return released_blocks(epoch, head_epochs=training.recipe.head_epochs, blocks=total)
 
 
 def _train(
@@ -211,7 +217,8 @@ def _train(
     ]
     stored = gathered((*task.train.inputs, task.train.targets), [order[p] for p in mine], device)
     chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
-    step = Step(training, task.loss, task.augment, world, _forward(training, world))
+    forward = _forward(training, world, epoch)
+    step = Step(training, task.loss, task.augment, world, forward)
     seen = watch(stored, epoch=epoch, steps=len(mine), images=batch)
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
@@ -229,10 +236,10 @@ def _together(losses: list[Tensor], world: World) -> Float[Tensor, " steps"]:
     return world.total(torch.stack(losses)).cpu()
 
 
-def _forward(training: Training, world: World) -> nn.Module:
-    """The network as its training step calls it; compiled once nothing is frozen any more."""
+def _forward(training: Training, world: World, epoch: int) -> nn.Module:
+    """The network as its training step calls it; compiled once all blocks are released."""
     network: Any = training.network
-    if training.recipe.compile and all(p.requires_grad for p in network.parameters()):
+    if training.recipe.compile and _blocks(training, epoch) == _blocks(training, None):
         network = torch.compile(network)
     return parallel(network, world)
 
@@ -282,8 +289,8 @@ def _cause(before: list[float], training: Training) -> str:
             f"too large for {precision}"
         )
     first, latest = [*means, *before][0], [*means, *before][-1]
+    rate = training.recipe.learning_rate
     if latest > 2 * first:
-        return f"it had risen from {first:.3g} to {latest:.3g}; lower the learning rate"
-    if precision != "fp32":
-        return f"likely too large a number for {precision}; try train.precision: fp32"
-    return "a lower learning rate usually helps"
+        return f"it had risen from {first:.3g} to {latest:.3g}; lower the learning rate ({rate:g})"
+    half = f", or train.precision: fp32 instead of {precision}" if precision != "fp32" else ""
+    return f"a lower learning rate (now {rate:g}) usually helps{half}"

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.networks.branch import Branch, BranchSpec
-from pipeline.networks.fusion import Fusion, FusionSpec, JointFusion, build_fusion
+from pipeline.networks.fusion import Fusion, FusionSpec, JointFusion, build_fusion, join_branches
 from pipeline.params.sections import FusionParams, TrainParams
 from pipeline.training.augment import Augment, as_they_are, augmentation
 from pipeline.training.examples import Examples, beside, load_examples, vector_examples
@@ -80,7 +80,7 @@ def fusion_task(
         for view in views
     )
     known = vector_examples(metadata.astype(np.float32), index, splits)
-    network = JointFusion(global_.branch, local.branch, fusion)
+    network = join_branches(global_.branch, local.branch, fusion)
     return FusionTask(network, beside(beside(images, crops), known), spec, branches)
 
 

@@ -1,11 +1,14 @@
 """Small things to learn: vectors and images with targets."""
 
+import dataclasses
+
 import torch
 from loss_numbers import NUMBERS
 from torch import nn
 
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.fusion import FusionSpec, build_fusion, join_branches
 from pipeline.training.augment import as_they_are
 from pipeline.training.examples import Examples
 from pipeline.training.fit import Task
@@ -52,3 +55,23 @@ def without_batch_norm():
             nn.Conv2d(1, 8, 3, stride=2), nn.GroupNorm(2, 8), nn.ReLU(), nn.Conv2d(8, 8, 3),
             nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 14),
         )  # fmt: skip
+
+
+def joint(head="mlp"):
+    """Both branches and a fusion head, as the stage builds them; an mlp has dropout."""
+    global_, local = branch(), branch("resnet18")
+    inputs = global_.head.in_features + local.head.in_features
+    spec = FusionSpec(head, inputs, FINDINGS, 16, 0.5)
+    fusion = build_fusion(spec, global_.head, local.head, seed=0)
+    return join_branches(global_, local, fusion)
+
+
+def joint_task(rows, augment=as_they_are, size=32):
+    """Images, their crops and no metadata."""
+    train, val = images(rows, 0, size=size), images(16, 1, "val", size=size)
+    both = [
+        dataclasses.replace(one, inputs=(*one.inputs, *one.inputs, torch.zeros(len(one), 0)))
+        for one in (train, val)
+    ]
+    loss = build_loss("bce", train.targets, NUMBERS).loss
+    return Task(both[0], both[1], loss, augment)

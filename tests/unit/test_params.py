@@ -112,6 +112,12 @@ def test_a_fault_is_named_by_its_dotted_key(keys, message):
         parse_params(changed(**keys))
 
 
+def test_on_and_off_may_be_written_as_they_are():
+    """YAML 1.1 takes them for true and false."""
+    for written, meant in ((True, "on"), (False, "off"), ("on", "on"), ("auto", "auto")):
+        assert parse_params(changed(train__device_cache=written)).train.device_cache == meant
+
+
 MEMBER = {
     "global": "resnet18", "local": "resnet18", "weights": {"global": "none", "local": "none"},
 }  # fmt: skip

@@ -1,22 +1,21 @@
 """A training that was stopped goes on as if it had not been, to the bit."""
 
 import dataclasses
+import io
 
 import pytest
 import torch
 from branches import make_branch
-from made_tasks import branch, images, linear, task, vectors
+from made_tasks import branch, images, joint, joint_task, linear, task, vectors
 from training_numbers import NO_CHANGE, RECIPE
 
 from pipeline.artifacts import snapshots as module
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.networks.autoencoder import build_autoencoder
 from pipeline.networks.device import resolve_precision
-from pipeline.networks.fusion import FusionSpec, JointFusion, build_fusion
 from pipeline.training.augment import augmentation
 from pipeline.training.capsnet import with_labels, with_reconstruction
 from pipeline.training.distributed import World
-from pipeline.training.examples import beside
 from pipeline.training.fit import Task, fit
 from pipeline.training.step import TrainingError
 
@@ -78,13 +77,6 @@ def same(found, expected):
     ]
 
 
-def joint():
-    global_, local = branch(), branch("resnet18")
-    inputs = global_.head.in_features + local.head.in_features
-    spec = FusionSpec("mlp", inputs, global_.spec.findings, 16, 0.5)
-    return JointFusion(global_, local, build_fusion(spec, global_.head, local.head, seed=0))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_branch_ends_with_the_weights_of_an_uninterrupted_training(root, kind):
     what, recipe = task(images, rows=24, augment=TURNED), dataclasses.replace(RECIPE, epochs=4)
@@ -121,13 +113,7 @@ def test_so_does_every_other_kind_of_network(root):
 
 
 def test_so_do_both_branches_and_the_fusion_head_with_its_dropout(root):
-    pictures = {"train": images(24, 0), "val": images(16, 1, "val")}
-    known = {
-        "train": dataclasses.replace(pictures["train"], inputs=(torch.zeros(24, 0),)),
-        "val": dataclasses.replace(pictures["val"], inputs=(torch.zeros(16, 0),)),
-    }
-    examples = beside(beside(pictures, pictures), known)
-    what = Task(examples["train"], examples["val"], task(images).loss, TURNED)
+    what = joint_task(24, TURNED)
     expected = joint()
     epochs = list(fit(expected, what, RECIPE))
     network, found = stopped_and_gone_on(joint, what, RECIPE, (2, 2), (3, 0))
@@ -215,7 +201,7 @@ def test_of_two_processes_at_the_same_training_one_keeps_snapshots(root, caplog)
     assert "another process is at the same training" in caplog.text
     second.clear()
     (kept,) = root.rglob("*.pt")
-    assert torch.load(kept)["epoch"] == 1
+    assert read(kept)["epoch"] == 1
     list(epochs)
     first.clear()
     assert not [path for path in root.rglob("*") if path.is_file()]
@@ -249,31 +235,53 @@ def test_nor_does_one_with_other_weights_other_params_or_another_name(root, monk
         list(fit(branch(), what, recipe, snapshots=snapshots, watch=killed_in(1, 0)))
 
 
+def read(path):
+    return torch.load(io.BytesIO(path.read_bytes()[module._DIGEST :]))
+
+
 def test_a_snapshot_is_replaced_whole_or_not_at_all(root, monkeypatch):
     what = task(vectors)
     epochs = fit(linear(), what, RECIPE, snapshots=Snapshots("a"))
     next(epochs)
 
-    def half(value, file):
-        file.write(b"half a file")
+    def full(file):
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", half)
+        patch.setattr(module.os, "fsync", full)
         with pytest.raises(OSError, match="no space left"):
             next(epochs)
     (kept,) = root.rglob("*.pt")
-    assert torch.load(kept)["epoch"] == 1
+    assert read(kept)["epoch"] == 1
     assert {path.suffix for path in kept.parent.iterdir()} == {".pt", ".lock"}
 
 
-def test_a_snapshot_that_cannot_be_read_is_named_and_training_begins_anew(root, caplog):
+def test_what_a_killed_process_had_half_written_of_another_training_is_removed(root):
+    list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a")))
+    (kept,) = root.rglob("*.pt")
+    half = kept.with_name(".0123.pt.999999999.partial")
+    half.write_bytes(b"half")
+    list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a", "other")))
+    assert not half.exists()
+    assert kept.exists()
+
+
+DAMAGES = {
+    "cut": lambda whole: whole[:500],
+    "empty": lambda whole: b"",
+    "a bit": lambda whole: whole[:700] + bytes([whole[700] ^ 1]) + whole[701:],
+    "text": lambda whole: b"not a snapshot",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_snapshot_that_is_damaged_is_named_and_training_begins_anew(root, caplog, damage):
     expected = list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a")))
     (kept,) = root.rglob("*.pt")
-    kept.write_bytes(kept.read_bytes()[:500])
+    kept.write_bytes(DAMAGES[damage](kept.read_bytes()))
     found = list(fit(linear(), task(vectors), RECIPE, snapshots=Snapshots("a")))
     assert same(found, expected)
-    assert f"{kept} cannot be read" in caplog.text
+    assert f"{kept} is damaged" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_good_snapshot(root):
@@ -286,7 +294,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_snapshot(root):
     with pytest.raises(TrainingError, match="at step 4 of epoch 3"):
         list(fit(linear(), task(vectors, augment=augment), RECIPE, snapshots=Snapshots("a")))
     (kept,) = root.rglob("*.pt")
-    snapshot = torch.load(kept)
+    snapshot = read(kept)
     assert snapshot["epoch"] == 2
     assert all(bool(value.isfinite().all()) for value in snapshot["state"]["network"].values())
 

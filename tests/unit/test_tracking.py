@@ -1,7 +1,15 @@
 """Progress and records, without MLflow: nothing is lost, nothing harms the stage."""
 
+import fcntl
 import json
 import logging
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +19,8 @@ from hypothesis import strategies as st
 
 from pipeline import tracking
 from pipeline.tracking import display, origin, session, spool, writer
+
+REPOSITORY = Path(__file__).parents[2]
 
 ARGV = ["/somewhere/stages/train_global.py", "--member", "model", "--index", "a", "--index=b"]
 
@@ -70,6 +80,38 @@ def test_progress_on_a_terminal_is_a_bar_and_log_lines_pass_above_it(capsys, mon
     shown = tracking.progress(range(3), total=3, unit="images", label="decode")
     assert list(shown) == [0, 1, 2]
     assert "decode: 100%" in capsys.readouterr().err
+
+
+TERMINAL = """
+import time
+from pipeline import tracking
+shown = tracking.Shown("model.global", epochs=2)
+for epoch in (1, 2):
+    for _ in shown.batches(range(4), epoch=epoch, steps=4, images=32):
+        time.sleep(0.15)
+    shown.epoch(epoch, {"train_loss": 0.25, "images_per_second": 1234.5})
+"""
+
+
+def test_a_training_in_a_terminal_has_a_bar_for_each_epoch_and_a_line_behind_it():
+    """A real one, of 100 columns."""
+    mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    script = "import logging; logging.basicConfig(level=20, format='%(message)s')" + TERMINAL
+    done = subprocess.Popen([sys.executable, "-c", script], stderr=its, cwd=REPOSITORY)
+    os.close(its)
+    said = b""
+    with suppress(OSError):  # the end of a terminal
+        while part := os.read(mine, 4096):
+            said += part
+    assert done.wait() == 0
+    text = said.decode()
+    assert "model.global epoch 1/2:  50%" in text
+    assert "64/128" in text
+    assert " images/s" in text
+    lines = [line for line in text.split("\r\n") if "model.global: epoch" in line]
+    assert len(lines) == 2
+    assert "train_loss 0.25  images_per_second 1,234" in lines[0]
 
 
 def test_follow_passes_epochs_on_and_says_one_line_for_each(caplog):

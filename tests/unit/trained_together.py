@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from branches import make_branch
-from made_tasks import images
+from made_tasks import images, joint, joint_task
 from torch import nn
 from training_numbers import NO_CHANGE, RECIPE
 
@@ -24,6 +24,7 @@ KINDS = {
     "whole": ("resnet18", {"schedule": "cosine"}),
     "in parts": ("timm:resnet18", {"batch_size": 16, "micro_batch": 8, "ema": 0.9}),
     "capsules": ("capsnet", {"learning_rate": 1e-3}),
+    "joint": ("joint", {"batch_size": 8}),
     "half frozen": ("mobilenet_v2", {"head_epochs": 1, "learning_rate": 1e-3}),
 }
 """Backbones and what is special in their recipes; a micro-batch is of all ranks together."""
@@ -44,24 +45,29 @@ def main(folder: Path) -> None:
     train, val = images(34, 0, size=SIZE), images(13, 1, "val", size=SIZE)
     change = NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0})
     loss = build_loss("bce", train.targets, numbers).loss
-    task = Task(train, val, loss, augmentation(change))
+    tasks = {"joint": joint_task(20, augmentation(change), size=SIZE)}
+    plain = Task(train, val, loss, augmentation(change))
     for kind, (backbone, special) in KINDS.items():
         values = {"batch_size": 11, "learning_rate": 1e-5, "epochs": 3} | special
         if "micro_batch" in special:
             values["micro_batch"] = special["micro_batch"] // world.size
-        recipe = dataclasses.replace(RECIPE, **values)
-        epochs = fit(make_branch(backbone, size=SIZE), task, recipe, snapshots=Snapshots(kind))
+        recipe, task = dataclasses.replace(RECIPE, **values), tasks.get(backbone, plain)
+        epochs = fit(make(backbone), task, recipe, snapshots=Snapshots(kind))
         next(epochs), next(epochs)  # and there it is stopped, with a snapshot of the first
         epochs.close()
-        network = make_branch(backbone, size=SIZE)
+        network = make(backbone)
         records = list(fit(network, task, recipe, snapshots=Snapshots(kind)))
         epochs = [dataclasses.asdict(record) for record in records]
         found = {"epochs": epochs, "weights": network.state_dict()}
-        found["start"] = make_branch(backbone, size=SIZE).state_dict()
-        found["gradient"] = gradient(make_branch(backbone, size=SIZE), task, recipe)
+        found["start"] = make(backbone).state_dict()
+        found["gradient"] = gradient(make(backbone), task, recipe)
         torch.save(found, folder / f"{kind}-{world.rank}.pt")
     leave()
     (folder / "left.json").write_text(json.dumps(world.rank))  # only one is still here
+
+
+def make(backbone: str) -> nn.Module:
+    return joint("linear") if backbone == "joint" else make_branch(backbone, size=SIZE)
 
 
 def gradient(network: nn.Module, task: Task, recipe: Recipe) -> torch.Tensor:
