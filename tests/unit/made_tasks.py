@@ -59,7 +59,7 @@ def without_batch_norm():
 
 def joint(head="mlp"):
     """Both branches and a fusion head, as the stage builds them; an mlp has dropout."""
-    global_, local = branch(), branch("resnet18")
+    global_, local = branch("resnet18"), branch("resnet18")
     inputs = global_.head.in_features + local.head.in_features
     spec = FusionSpec(head, inputs, FINDINGS, 16, 0.5)
     fusion = build_fusion(spec, global_.head, local.head, seed=0)
