@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -57,40 +58,32 @@ def write_files(folder: Path) -> None:
 
 
 def against_bare(backbone: str, much: Amount) -> Figures:
-    """Training images per second of `fit` and of the bare step, in turns; ratios of neighbours."""
+    """Training images per second of `fit` and of the bare step."""
     bare = Bare(make_network(backbone), much.batch)
-    task = make_task(random_images(much.batch * much.steps))
-    epochs = fit(make_network(backbone), task, make_recipe(much.batch, epochs=much.rounds + 1))
-    pairs = []
-    for _ in range(much.rounds + 1):
-        alone = bare.images_per_second(much.steps)
-        pairs.append((next(epochs).images_per_second, alone))
-    pairs = pairs[1:]
-    ratios = sorted(fitted / alone for fitted, alone in pairs)
-    return {
-        "fit": median(fitted for fitted, _ in pairs),
-        "bare": median(alone for _, alone in pairs),
-        "ratio": median(ratios),
-        "ratios": ratios,
-    }
+    return _in_turns(backbone, much, "bare", lambda: bare.images_per_second(much.steps))
 
 
 def against_loader(backbone: str, folder: Path, much: Amount) -> Figures:
-    """The same against PNG files and workers, in turns."""
+    """The same of `fit` and of training from PNG files and workers."""
     loader, bare = Conventional(folder, much.batch), Bare(make_network(backbone), much.batch)
+    usual = partial(loader.images_per_second, bare, much.steps)
+    return _in_turns(backbone, much, "conventional", usual)
+
+
+def _in_turns(backbone: str, much: Amount, name: str, other: Callable[[], float]) -> Figures:
+    """Rates of `fit` and another training, medians of rounds, and the ratios of neighbours."""
     task = make_task(random_images(much.batch * much.steps))
     epochs = fit(make_network(backbone), task, make_recipe(much.batch, epochs=much.rounds + 1))
-    pairs = []
-    for _ in range(much.rounds + 1):
-        usual = loader.images_per_second(bare, much.steps)
-        pairs.append((next(epochs).images_per_second, usual))
-    pairs = pairs[1:]
-    ratios = sorted(fitted / usual for fitted, usual in pairs)
+    others, fits = [], []
+    for _ in range(much.rounds + 1):  # the first warms up
+        others.append(other())
+        fits.append(next(epochs).images_per_second)
+    ratios = [mine / its for its, mine in zip(others, fits, strict=True)][1:]
     return {
-        "fit": median(fitted for fitted, _ in pairs),
-        "conventional": median(usual for _, usual in pairs),
+        "fit": median(fits[1:]),
+        name: median(others[1:]),
         "ratio": median(ratios),
-        "ratios": ratios,
+        "ratios": sorted(ratios),
     }
 
 

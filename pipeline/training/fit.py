@@ -17,6 +17,7 @@ from pipeline.training.augment import DRAWN, Augment, prepare
 from pipeline.training.batches import Batch, cached, gathered
 from pipeline.training.distributed import World, join, parallel
 from pipeline.training.examples import Examples
+from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
 from pipeline.training.losses import Loss
 from pipeline.training.memory import largest_fit
 from pipeline.training.predict import predict_logits
@@ -25,7 +26,7 @@ from pipeline.training.rows import digest
 from pipeline.training.schedule import RELEASE_FACTOR, release, released_blocks, slow_down
 from pipeline.training.score import mean_auroc
 from pipeline.training.state import Epoch, Training, begin, determinism, seeded, weights_digest
-from pipeline.training.step import Step, TrainingError, parts_of
+from pipeline.training.step import Share, Step, parts_of
 
 log = logging.getLogger(__name__)
 
@@ -223,11 +224,11 @@ def _train(
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
         for (*inputs, targets), numbers in zip(seen, chance, strict=True):
-            losses.append(step(tuple(inputs), targets, numbers, images=batch))
+            losses.append(step(Share(tuple(inputs), targets, numbers, images=batch)))
             if len(losses) % _LOOK_EVERY == 0:
-                _expect_finite(_together(losses, world), epoch, training)
+                expect_finite(_together(losses, world), epoch, training)
         together = _together(losses, world)
-    _expect_finite(together, epoch, training)
+    expect_finite(together, epoch, training)
     return together
 
 
@@ -258,39 +259,8 @@ def _validate(training: Training, task: Task, world: World, *, epoch: int) -> tu
     targets = val.targets.cpu()
     value = float(task.loss(logits, targets))
     if not math.isfinite(value):
-        raise TrainingError(
-            f"the validation loss is not finite after epoch {epoch}; "
-            "a lower learning rate or precision fp32 usually helps"
-        )
+        cause = cause_of_what_is_not_finite([], training)
+        raise TrainingError(f"the validation loss is not finite after epoch {epoch}: {cause}")
     scores = logits[:, : targets.shape[1]]
     # Processors differ in the last digit; what follows from it must be the same for all ranks.
     return world.agree((value, mean_auroc(targets.numpy().astype(bool), scores.numpy())))
-
-
-def _expect_finite(losses: Float[Tensor, " steps"], epoch: int, training: Training) -> None:
-    """Raise for a loss that is not finite, with what the losses before it tell of the cause."""
-    bad = (~torch.isfinite(losses)).nonzero()
-    if not len(bad):
-        return
-    step = int(bad[0])
-    raise TrainingError(
-        f"the loss is not finite at step {step + 1} of epoch {epoch}: "
-        + _cause(losses[:step].tolist(), training)
-    )
-
-
-def _cause(before: list[float], training: Training) -> str:
-    """What the losses before a loss that is not finite tell of it."""
-    means = [epoch.train_loss for epoch in training.epochs]
-    precision = training.precision
-    if not (before or means):
-        return (
-            f"already the first one, so an input or a weight to start with is not finite, or is "
-            f"too large for {precision}"
-        )
-    first, latest = [*means, *before][0], [*means, *before][-1]
-    rate = training.recipe.learning_rate
-    if latest > 2 * first:
-        return f"it had risen from {first:.3g} to {latest:.3g}; lower the learning rate ({rate:g})"
-    half = f", or train.precision: fp32 instead of {precision}" if precision != "fp32" else ""
-    return f"a lower learning rate (now {rate:g}) usually helps{half}"

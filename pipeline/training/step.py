@@ -2,26 +2,23 @@
 
 import logging
 from contextlib import nullcontext
+from dataclasses import dataclass
 from math import ceil
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError
 from pipeline.networks.device import autocast
 from pipeline.training.augment import Augment, prepare
 from pipeline.training.batch_norm import statistics_of
 from pipeline.training.batches import Batch
 from pipeline.training.distributed import World, unsent
+from pipeline.training.failure import TrainingError
 from pipeline.training.losses import Loss
 from pipeline.training.state import Training
 
 log = logging.getLogger(__name__)
-
-
-class TrainingError(PipelineError):
-    """Training cannot go on."""
 
 
 def turns_of(images: int, world: World, *, micro_batch: int) -> int:
@@ -38,6 +35,19 @@ def parts_of(rows: Tensor, world: World, *, micro_batch: int) -> list[Tensor]:
     """A batch as it is computed: in turns about as large as each other, this rank's of each."""
     turns = turns_of(len(rows), world, micro_batch=micro_batch)
     return [world.part(turn) for turn in rows.tensor_split(turns)]
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rank has of a batch, on its device."""
+
+    inputs: Batch
+    """As they are stored."""
+    targets: Float[Tensor, "p f"]
+    drawn: Float[Tensor, "9 p"]
+    """Numbers that decide on how each image is augmented."""
+    images: int
+    """Of the whole batch, all ranks together."""
 
 
 class Step:
@@ -61,21 +71,8 @@ class Step:
             kinds.setdefault(value.dtype, []).append(value)
         self._buffers = [(those, [one.clone() for one in those]) for those in kinds.values()]
 
-    def __call__(
-        self,
-        stored: Batch,
-        targets: Float[Tensor, "p f"],
-        drawn: Float[Tensor, "9 p"],
-        *,
-        images: int,
-    ) -> Float[Tensor, ""]:
-        """Learn from this rank's part of a batch of `images`; its share of the batch's loss.
-
-        Args:
-            stored: inputs as they are stored.
-            targets: what they show.
-            drawn: numbers that decide on how each image is augmented.
-            images: of all ranks.
+    def __call__(self, share: Share) -> Float[Tensor, ""]:
+        """Learn from this rank's share of a batch; what it adds to the batch's loss.
 
         Raises:
             TrainingError: not even a part of two images fits into memory.
@@ -87,30 +84,24 @@ class Step:
             ) in self._buffers:  # BatchNorm's statistics: a forward pass moves them
                 torch._foreach_copy_(before, values)
             try:
-                loss = self._accumulate(stored, targets, drawn, images=images)
+                loss = self._accumulate(share)
             except torch.OutOfMemoryError as error:
                 reason = str(error)
             else:
                 self._update()
                 return loss
             # Out of the except block, so that what the failed attempt held is free again.
-            self._halve(images, reason)
+            self._halve(share.images, reason)
             for values, before in self._buffers:
                 torch._foreach_copy_(values, before)
 
-    def _accumulate(
-        self,
-        stored: Batch,
-        targets: Float[Tensor, "p f"],
-        drawn: Float[Tensor, "9 p"],
-        *,
-        images: int,
-    ) -> Float[Tensor, ""]:
+    def _accumulate(self, share: Share) -> Float[Tensor, ""]:
         training, world = self._training, self._world
         training.optimizer.zero_grad()
-        turns = turns_of(images, world, micro_batch=training.micro_batch)
-        parts = zip(*(one.tensor_split(turns) for one in (*stored, targets, drawn.T)), strict=True)
-        total = targets.new_zeros(())
+        turns = turns_of(share.images, world, micro_batch=training.micro_batch)
+        whole = (*share.inputs, share.targets, share.drawn.T)
+        parts = zip(*(one.tensor_split(turns) for one in whole), strict=True)
+        total = share.targets.new_zeros(())
         for turn, (*inputs, truth, numbers) in enumerate(parts, start=1):
             # Gradients are exchanged in the last turn. Ranks' are averaged then, so that each
             # counts as if it were all of them.
@@ -118,9 +109,9 @@ class Step:
                 seen = self._augment(prepare(tuple(inputs)), numbers.T)
                 with statistics_of(world), autocast(training.device, training.precision):
                     logits = self._forward(*seen)
-                share = self._loss(logits.float(), truth) * (len(truth) / images)
-                training.scaler.scale(share * world.size).backward()
-            total += share.detach()
+                loss = self._loss(logits.float(), truth) * (len(truth) / share.images)
+                training.scaler.scale(loss * world.size).backward()
+            total += loss.detach()
         return total
 
     def _update(self) -> None:

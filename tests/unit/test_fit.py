@@ -10,7 +10,8 @@ from torch import nn
 from training_numbers import RECIPE
 
 from pipeline.training.distributed import World
-from pipeline.training.fit import TrainingError, fit
+from pipeline.training.failure import TrainingError
+from pipeline.training.fit import fit
 from pipeline.training.losses import LOSSES
 from pipeline.training.predict import predict_logits
 from pipeline.training.schedule import (

@@ -16,8 +16,8 @@ from pipeline.networks.device import resolve_precision
 from pipeline.training.augment import augmentation
 from pipeline.training.capsnet import with_labels, with_reconstruction
 from pipeline.training.distributed import World
+from pipeline.training.failure import TrainingError
 from pipeline.training.fit import Task, fit
-from pipeline.training.step import TrainingError
 
 TURNED = augmentation(NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}))
 

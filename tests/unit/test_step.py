@@ -14,10 +14,11 @@ from training_numbers import NO_CHANGE, RECIPE
 from pipeline.training import memory
 from pipeline.training.augment import DRAWN, augmentation
 from pipeline.training.distributed import World, parallel
+from pipeline.training.failure import TrainingError
 from pipeline.training.fit import fit
 from pipeline.training.memory import largest_fit
 from pipeline.training.state import begin
-from pipeline.training.step import Step, TrainingError, parts_of
+from pipeline.training.step import Share, Step, parts_of
 
 TURNED = augmentation(NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}))
 
@@ -182,7 +183,7 @@ def test_parts_are_exchanged_between_ranks_once_a_step():
         what = task(images, rows=8)
         step = Step(training, what.loss, TURNED, World(0, 1), network)
         for _ in range(2):
-            step(what.train.inputs, what.train.targets, torch.rand(DRAWN, 8), images=8)
+            step(Share(what.train.inputs, what.train.targets, torch.rand(DRAWN, 8), images=8))
     assert len(sent) == 2
 
 
