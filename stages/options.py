@@ -18,18 +18,22 @@ ParamsFile = Annotated[Path, typer.Option("--params", help="Every number that ma
 Choice = Annotated[str, typer.Option(show_default=False)]
 
 
-def run(main: Callable[..., Any], *, tracked: bool = True) -> None:
+def run(
+    main: Callable[..., Any], *, tracked: bool = True, before: Callable[[], None] = lambda: None
+) -> None:
     """Run a stage's `main` as a command: exit 0, or say what was wrong and exit 1.
 
     Args:
         main: what typer makes a command line of.
         tracked: whether it is a stage of the graph, of which MLflow keeps a run.
+        before: what is to be done first.
     """
     level = logging.INFO if tracking.is_first_process() else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(main)
     try:
+        before()
         with tracking.stage(sys.argv) if tracked else nullcontext():
             app()
     except (PipelineError, OSError) as error:  # OSError: a full disk, a folder not to be written

@@ -1,8 +1,8 @@
 """Stage `pretrain_capsnet`: where the CapsNet of a cascade starts; nothing for other branches."""
 
+from functools import partial
 from pathlib import Path
 
-from pipeline import tracking
 from pipeline.artifacts.checkpoints import write_checkpoint
 from pipeline.artifacts.reconstructions import write_reconstructions
 from pipeline.artifacts.shards import Shards
@@ -18,9 +18,8 @@ from pipeline.training.capsnet import (
     fit_capsnet,
     thumbnails,
 )
-from pipeline.training.distributed import leave
 from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import run_training, snapshots_of
+from stages.training import follow_training, run_training, snapshots_of
 
 
 def main(
@@ -42,19 +41,10 @@ def main(
     examples = thumbnails(
         Shards(images), read_index(index), read_splits(splits), needed=for_global or for_local
     )
+    fit = partial(fit_capsnet, network, examples, cfg.train, cfg.capsnet, seed=seed)
     snapshots = snapshots_of("pretrain_capsnet", member, cfg.train, cfg.capsnet)
-    shown = tracking.Shown(f"{member}.capsnet", epochs=cfg.capsnet.epochs)
-    epochs = fit_capsnet(
-        network,
-        examples,
-        cfg.train,
-        cfg.capsnet,
-        seed=seed,
-        snapshots=snapshots,
-        watch=shown.batches,
-    )
-    followed = list(tracking.follow(epochs, shown))
-    leave()
+    label = f"{member}.capsnet"
+    followed = follow_training(fit, snapshots, label=label, epochs=cfg.capsnet.epochs)
     write_checkpoint(*capsnet_state(network, needed=for_global), global_start)
     write_checkpoint(*capsnet_state(network, needed=for_local), local_start)
     write_reconstructions(describe_pretraining(network, examples, followed), reconstructions)

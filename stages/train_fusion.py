@@ -1,5 +1,6 @@
 """Stage `train_fusion`: join both branches with age, gender and view position."""
 
+from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
@@ -13,11 +14,10 @@ from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.distributed import leave
 from pipeline.training.examples import training_rows
 from pipeline.training.fusion import BranchView, fit_fusion, fusion_task
 from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import run_training, snapshots_of
+from stages.training import follow_training, run_training, snapshots_of
 
 
 def main(
@@ -59,13 +59,10 @@ def main(
         cfg.fusion,
         seed=seed,
     )
+    fit = partial(fit_fusion, task, cfg.train, cfg.fusion, seed=seed)
     snapshots = snapshots_of("train_fusion", member, cfg.train, cfg.fusion)
-    shown = tracking.Shown(f"{member}.fusion", epochs=cfg.fusion.epochs)
-    epochs = fit_fusion(
-        task, cfg.train, cfg.fusion, seed=seed, snapshots=snapshots, watch=shown.batches
-    )
-    followed = list(tracking.follow(epochs, shown))
-    leave()
+    label = f"{member}.fusion"
+    followed = follow_training(fit, snapshots, label=label, epochs=cfg.fusion.epochs)
     about = task.about() | {"metadata": metadata.about()}
     seeing = mirrored(task.network, on=cfg.train.flip_at_predict)
     write_checkpoint(task.network.state_dict(), about, model)

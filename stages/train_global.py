@@ -1,5 +1,6 @@
 """Stage `train_global`: fine-tune the global branch on whole images."""
 
+from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
@@ -15,10 +16,9 @@ from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_branch, prior_logits
-from pipeline.training.distributed import leave
 from pipeline.training.examples import load_examples
 from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import run_training, snapshots_of
+from stages.training import follow_training, run_training, snapshots_of
 
 
 def main(
@@ -50,23 +50,13 @@ def main(
     )
     prior = prior_logits(examples["train"], cfg.train)
     branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
+    fit = partial(fit_branch, branch, examples, cfg.train, cfg.global_, seed=seed)
     snapshots = snapshots_of("train_global", member, cfg.train, cfg.global_)
-    shown = tracking.Shown(f"{member}.global {backbone}", epochs=cfg.global_.epochs)
-    epochs = fit_branch(
-        branch,
-        examples,
-        cfg.train,
-        cfg.global_,
-        seed=seed,
-        snapshots=snapshots,
-        watch=shown.batches,
-    )
-    followed = list(tracking.follow(epochs, shown))
-    leave()
+    label = f"{member}.global {backbone}"
+    followed = follow_training(fit, snapshots, label=label, epochs=cfg.global_.epochs)
     write_checkpoint(branch.state_dict(), spec.about(), model)
-    write_predictions(
-        predict_table(mirrored(branch, on=cfg.train.flip_at_predict), examples), predictions
-    )
+    seeing = mirrored(branch, on=cfg.train.flip_at_predict)
+    write_predictions(predict_table(seeing, examples), predictions)
     write_curves(followed, curves)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)

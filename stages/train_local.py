@@ -1,5 +1,6 @@
 """Stage `train_local`: fine-tune the local branch on crops."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,9 @@ from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
 from pipeline.training.branches import fit_branch, pooled_rows, prior_logits
-from pipeline.training.distributed import leave
 from pipeline.training.examples import load_examples, vector_examples
 from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import run_training, snapshots_of
+from stages.training import follow_training, run_training, snapshots_of
 
 
 def main(
@@ -54,19 +54,10 @@ def main(
     prior = prior_logits(examples["train"], cfg.train)
     branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
     adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
+    fit = partial(fit_branch, branch, examples, cfg.train, cfg.local, seed=seed)
     snapshots = snapshots_of("train_local", member, cfg.train, cfg.local)
-    shown = tracking.Shown(f"{member}.local {backbone}", epochs=cfg.local.epochs)
-    epochs = fit_branch(
-        branch,
-        examples,
-        cfg.train,
-        cfg.local,
-        seed=seed,
-        snapshots=snapshots,
-        watch=shown.batches,
-    )
-    followed = list(tracking.follow(epochs, shown))
-    leave()
+    label = f"{member}.local {backbone}"
+    followed = follow_training(fit, snapshots, label=label, epochs=cfg.local.epochs)
     write_checkpoint(branch.state_dict(), spec.about(), model)
     write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))

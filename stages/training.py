@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import torch
 from pipeline import tracking
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.cores import cores
-from pipeline.errors import ParamsError, PipelineError
+from pipeline.errors import ParamsError
 from pipeline.params.sections import Section
 from pipeline.params.whole import load_params
+from pipeline.training.distributed import leave
+from pipeline.training.state import Epoch
 from stages.options import run
 
 _PR_SET_PDEATHSIG = 1  # of linux/prctl.h
@@ -33,21 +35,37 @@ def snapshots_of(stage: str, member: str, *params: Section) -> Snapshots:
     )
 
 
+def follow_training(
+    fit: Callable[..., Iterator[Epoch]], snapshots: Snapshots, *, label: str, epochs: int
+) -> list[Epoch]:
+    """Train, kept by snapshots, shown and tracked; what comes after it is for one process.
+
+    Args:
+        fit: takes the keywords `snapshots` and `watch`.
+        snapshots: to be cleared when the stage has written its outputs.
+        label: what is trained.
+        epochs: how many are expected.
+    """
+    shown = tracking.Shown(label, epochs=epochs)
+    records = fit(snapshots=snapshots, watch=shown.batches)
+    followed = list(tracking.follow(records, shown))
+    leave()
+    return followed
+
+
 def run_training(main: Callable[..., Any]) -> None:
     """Run a training stage's `main` as a command, in as many processes as `train.devices` says.
 
     Started by torchrun, it is one of its processes, whatever the params say.
     """
-    if "RANK" not in os.environ and "--help" not in sys.argv:
-        try:
-            devices = _devices(sys.argv)
-        except PipelineError as error:
-            sys.exit(f"error: {error}")
-        if devices > 1:
-            _become_torchrun(devices)
+    run(main, before=_share_with_other_devices)
+
+
+def _share_with_other_devices() -> None:
     if "RANK" in os.environ:
         _die_with_parent()
-    run(main)
+    elif "--help" not in sys.argv and (devices := _devices(sys.argv)) > 1:
+        _become_torchrun(devices)
 
 
 def _devices(argv: list[str]) -> int:

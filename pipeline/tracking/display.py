@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -30,31 +31,60 @@ def progress(items: Iterable[T], *, total: int, unit: str, label: str) -> Iterat
         unit: What is counted, in the plural: "images".
         label: What is being done: "decode".
     """
+    return _shown(items, _Count(label, total, unit, each=1, every_s=LINE_EVERY_S, stays=True))
+
+
+@dataclass(frozen=True)
+class _Count:
+    """What is counted, and how that is said."""
+
+    label: str
+    total: int
+    unit: str
+    each: int
+    """Units that an item stands for."""
+    every_s: float
+    """Pause between two lines where there is no terminal."""
+    stays: bool
+    """Whether the bar, or a last line, stays when all is done."""
+
+
+def _shown(items: Iterable[T], count: _Count) -> Iterator[T]:
     if not is_first_process():
         yield from items
     elif sys.stderr.isatty():
-        with logging_redirect_tqdm():
-            yield from tqdm(items, total=total, unit=f" {unit}", desc=label, dynamic_ncols=True)
+        bar = tqdm(
+            total=count.total,
+            unit=f" {count.unit}",
+            desc=count.label,
+            dynamic_ncols=True,
+            leave=count.stays,
+        )
+        with logging_redirect_tqdm(), bar:
+            for item in items:
+                yield item
+                bar.update(count.each)
     else:
-        yield from _with_lines(items, total=total, unit=unit, label=label)
+        yield from _with_lines(items, count)
 
 
-def _with_lines(items: Iterable[T], *, total: int, unit: str, label: str) -> Iterator[T]:
+def _with_lines(items: Iterable[T], count: _Count) -> Iterator[T]:
+    label, total, unit = count.label, count.total, count.unit
     start = last = time.monotonic()
     done = 0
-    for done, item in enumerate(items, start=1):
+    for item in items:
         yield item
+        done += count.each
         now = time.monotonic()
-        if now - last >= LINE_EVERY_S and done < total:
+        if now - last >= count.every_s and done < total:
             rate = done / (now - start)
-            left = duration((total - done) / rate)
-            log.info(
-                "%s: %d/%d %s, %s/s, %s left", label, done, total, unit, per_second(rate), left
-            )
+            left, so_far = duration((total - done) / rate), f"{done:,}/{total:,} {unit}"
+            log.info("%s: %s, %s/s, %s left", label, so_far, per_second(rate), left)
             last = now
-    spent = time.monotonic() - start
-    rate = done / max(spent, 1e-6)
-    log.info("%s: %d %s in %s, %s/s", label, done, unit, duration(spent), per_second(rate))
+    if count.stays:
+        spent = time.monotonic() - start
+        pace = per_second(done / max(spent, 1e-6))
+        log.info("%s: %s %s in %s, %s/s", label, f"{done:,}", unit, duration(spent), pace)
 
 
 class Shown:
@@ -73,26 +103,9 @@ class Shown:
 
     def batches(self, batches: Iterable[T], *, epoch: int, steps: int, images: int) -> Iterator[T]:
         """Pass the batches of an epoch through, each of so many images."""
-        if not is_first_process():
-            yield from batches
-            return
         label = f"{self._label} epoch {epoch}/{self._epochs}"
-        if sys.stderr.isatty():
-            with (
-                logging_redirect_tqdm(),
-                tqdm(
-                    total=steps * images,
-                    desc=label,
-                    unit=" images",
-                    dynamic_ncols=True,
-                    leave=False,
-                ) as bar,
-            ):
-                for batch in batches:
-                    yield batch
-                    bar.update(images)
-        else:
-            yield from _with_lines_of_batches(batches, label, steps=steps, images=images)
+        count = _Count(label, steps * images, "images", images, EPOCH_LINE_EVERY_S, stays=False)
+        return _shown(batches, count)
 
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """Say what an epoch came to, and how long the rest may take."""
@@ -109,27 +122,6 @@ class Shown:
             describe(numbers),
             duration(left),
         )
-
-
-def _with_lines_of_batches(
-    batches: Iterable[T], label: str, *, steps: int, images: int
-) -> Iterator[T]:
-    start = last = time.monotonic()
-    for done, batch in enumerate(batches, start=1):
-        yield batch
-        now = time.monotonic()
-        if now - last >= EPOCH_LINE_EVERY_S and done < steps:
-            rate = done * images / (now - start)
-            left = duration((steps - done) * images / rate)
-            log.info(
-                "%s: %s/%s images, %s/s, %s left",
-                label,
-                f"{done * images:,}",
-                f"{steps * images:,}",
-                per_second(rate),
-                left,
-            )
-            last = now
 
 
 def describe(numbers: Mapping[str, float]) -> str:

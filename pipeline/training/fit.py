@@ -15,6 +15,7 @@ from pipeline.artifacts.snapshots import Snapshots
 from pipeline.seeds import derive_seed
 from pipeline.training.augment import DRAWN, Augment, prepare
 from pipeline.training.batches import Batch, cached, gathered
+from pipeline.training.digests import digest_of_network, digest_of_rows
 from pipeline.training.distributed import World, join, parallel
 from pipeline.training.examples import Examples
 from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
@@ -22,10 +23,16 @@ from pipeline.training.losses import Loss
 from pipeline.training.memory import largest_fit
 from pipeline.training.predict import predict_logits
 from pipeline.training.recipe import Recipe
-from pipeline.training.rows import digest
-from pipeline.training.schedule import RELEASE_FACTOR, release, released_blocks, slow_down
+from pipeline.training.reproducible import determinism, seeded
+from pipeline.training.schedule import (
+    RELEASE_FACTOR,
+    blocks_of,
+    release,
+    released_blocks,
+    slow_down,
+)
 from pipeline.training.score import mean_auroc
-from pipeline.training.state import Epoch, Training, begin, determinism, seeded, weights_digest
+from pipeline.training.state import Epoch, Training, begin
 from pipeline.training.step import Share, Step, parts_of
 
 log = logging.getLogger(__name__)
@@ -127,10 +134,12 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
     if snapshots and world.rank == 0:
         where = (training.precision, training.device.type, str(world.size))
         data = [
-            digest(rows) for one in (task.train, task.val) for rows in (*one.inputs, one.targets)
+            digest_of_rows(rows)
+            for one in (task.train, task.val)
+            for rows in (*one.inputs, one.targets)
         ]
         recipe = repr(replace(training.recipe, device_cache="any"))
-        state = snapshots.load(recipe, *where, weights_digest(training.network), *data)
+        state = snapshots.load(recipe, *where, digest_of_network(training.network), *data)
     state = world.agree(state)
     if state is not None:
         training.load_state_dict(state)
@@ -145,7 +154,7 @@ def _keep(training: Training, world: World, snapshots: Snapshots | None) -> None
 
 def _finish(training: Training) -> None:
     network = training.network
-    total, last = _blocks(training, None), training.epochs[-1].released_blocks
+    total, last = len(blocks_of(network)), training.epochs[-1].released_blocks
     if last < total:
         log.info("%d of %d blocks were never released and are as they were", total - last, total)
     network.load_state_dict(training.best)
@@ -153,7 +162,7 @@ def _finish(training: Training) -> None:
 
 
 def _largest_fit(training: Training, task: Task, world: World) -> int:
-    release(training.network, _blocks(training, None))  # it will come to that
+    release(training.network, len(blocks_of(training.network)))  # it will come to that
     four = torch.arange(4) % len(task.train)
     inputs = prepare(tuple(rows[four].to(training.device) for rows in task.train.inputs))
     share = -(-training.recipe.batch_size // world.size)
@@ -184,19 +193,13 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch, *, ba
 
 
 def _release(training: Training, epoch: int) -> int:
-    count, head_epochs = _blocks(training, epoch), training.recipe.head_epochs
-    release(training.network, count)
+    network, head_epochs = training.network, training.recipe.head_epochs
+    blocks = len(blocks_of(network))
+    count = released_blocks(epoch, head_epochs=head_epochs, blocks=blocks)
+    release(network, count)
     if head_epochs and epoch == head_epochs + 1:
         slow_down(training.optimizer, training.schedule, RELEASE_FACTOR)
     return count
-
-
-def _blocks(training: Training, epoch: int | None) -> int:
-    """How many blocks learn in an epoch; of None, how many there are."""
-    total = len(getattr(training.network, "blocks", ()))
-    if epoch is None:
-        return total
-    return released_blocks(epoch, head_epochs=training.recipe.head_epochs, blocks=total)
 
 
 def _train(
@@ -218,7 +221,7 @@ def _train(
     ]
     stored = gathered((*task.train.inputs, task.train.targets), [order[p] for p in mine], device)
     chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
-    forward = _forward(training, world, epoch)
+    forward = _forward(training, world)
     step = Step(training, task.loss, task.augment, world, forward)
     seen = watch(stored, epoch=epoch, steps=len(mine), images=batch)
     losses = []
@@ -237,10 +240,10 @@ def _together(losses: list[Tensor], world: World) -> Float[Tensor, " steps"]:
     return world.total(torch.stack(losses)).cpu()
 
 
-def _forward(training: Training, world: World, epoch: int) -> nn.Module:
+def _forward(training: Training, world: World) -> nn.Module:
     """The network as its training step calls it; compiled once all blocks are released."""
     network: Any = training.network
-    if training.recipe.compile and _blocks(training, epoch) == _blocks(training, None):
+    if training.recipe.compile and all(block.training for block in blocks_of(network)):
         network = torch.compile(network)
     return parallel(network, world)
 

@@ -1,9 +1,7 @@
 """What batches are gathered from: rows in memory, or on disk until they are asked for."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -13,10 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.artifacts.shards import Shards
-from pipeline.cores import cores
 
 _CHUNK = 256  # images resized at a time: bounds memory
-_HASHED = 32  # rows hashed at a time by each thread
 _FORWARD = 128  # images per forward pass without gradients
 
 
@@ -87,18 +83,3 @@ def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s
     for start in range(0, len(shards), _FORWARD):
         rows = np.arange(start, min(start + _FORWARD, len(shards)))
         yield load_images(shards, rows, size=size)
-
-
-def digest(rows: Rows) -> str:
-    """A hash of all that the rows hold; of stored images, as they are before they are resized."""
-    parts = torch.arange(len(rows)).split(_HASHED)
-    about = repr((len(rows), rows.size if isinstance(rows, StoredImages) else "tensor"))
-    with ThreadPoolExecutor(min(cores(), 8)) as pool:
-        digests = pool.map(lambda part: blake2b(_raw(rows, part)).digest(), parts)
-        return blake2b(about.encode() + b"".join(digests)).hexdigest()
-
-
-def _raw(rows: Rows, part: Int[Tensor, " b"]) -> bytes:
-    if isinstance(rows, StoredImages):
-        return rows.shards.gather(rows.rows[part.numpy()]).tobytes()
-    return rows[part].contiguous().cpu().numpy().tobytes()

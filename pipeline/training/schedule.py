@@ -113,6 +113,11 @@ def slow_down(optimizer: Optimizer, schedule: Schedule, factor: float) -> None:
         schedule.scheduler.base_lrs = [rate * factor for rate in schedule.scheduler.base_lrs]
 
 
+def blocks_of(network: nn.Module) -> tuple[nn.Module, ...]:
+    """What is released one by one, first to last; a network without blocks learns as a whole."""
+    return tuple(getattr(network, "blocks", ()))
+
+
 def released_blocks(epoch: int, *, head_epochs: int, blocks: int) -> int:
     """How many blocks learn in `epoch`, which counts from 1.
 
@@ -128,10 +133,10 @@ def release(network: nn.Module, count: int) -> None:
     """Let the head and the last `count` blocks learn; put the rest in eval mode.
 
     A frozen block's BatchNorm then uses its running statistics and leaves them alone, and it
-    drops nothing out. Networks without blocks (the fusion head) learn as a whole.
+    drops nothing out.
     """
     network.train()
-    blocks: tuple[nn.Module, ...] = getattr(network, "blocks", ())
+    blocks = blocks_of(network)
     if count < len(blocks):
         features: nn.Module = getattr(network, "features", network)
         features.eval().requires_grad_(requires_grad=False)

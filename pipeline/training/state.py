@@ -1,11 +1,7 @@
 """All that a training carries from one epoch to the next."""
 
 import copy
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -126,39 +122,3 @@ def begin(network: nn.Module, recipe: Recipe, *, steps: int) -> Training:
         average=Average(network, recipe.ema) if recipe.ema else None,
         micro_batch=recipe.micro_batch or recipe.batch_size,
     )
-
-
-def weights_digest(network: nn.Module) -> str:
-    """Of what a network is and where it starts."""
-    found = blake2b(repr(network).encode())
-    for name, value in network.state_dict().items():
-        found.update(name.encode())
-        found.update(value.cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
-
-
-@contextmanager
-def seeded(device: torch.device, seed: int) -> Iterator[None]:
-    """PyTorch's own generators begin with `seed`, and are then as they were."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def determinism(on: bool) -> Iterator[None]:
-    """The context in which a GPU, too, gives the same bits for the same inputs.
-
-    Otherwise it may choose the fastest of several algorithms for the sizes it meets.
-    """
-    before = torch.are_deterministic_algorithms_enabled()
-    benchmark = torch.backends.cudnn.benchmark
-    if on:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # a GPU's first use reads it
-    torch.use_deterministic_algorithms(on or before)
-    torch.backends.cudnn.benchmark = not on
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        torch.backends.cudnn.benchmark = benchmark

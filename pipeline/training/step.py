@@ -78,10 +78,8 @@ class Step:
             TrainingError: not even a part of two images fits into memory.
         """
         while True:
-            for (
-                values,
-                before,
-            ) in self._buffers:  # BatchNorm's statistics: a forward pass moves them
+            # BatchNorm's statistics, which a forward pass moves though it may not come to its end.
+            for values, before in self._buffers:
                 torch._foreach_copy_(before, values)
             try:
                 loss = self._accumulate(share)

@@ -13,9 +13,10 @@ from training_numbers import RECIPE
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.training import batches as module
 from pipeline.training.batches import cached, gathered
+from pipeline.training.digests import digest_of_rows as digest
 from pipeline.training.fit import fit
 from pipeline.training.predict import predict_logits
-from pipeline.training.rows import Rows, StoredImages, digest, load_images
+from pipeline.training.rows import Rows, StoredImages, load_images
 
 CPU = torch.device("cpu")
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 from branches import make_branch
+from loss_numbers import NUMBERS
 from made_tasks import images, joint, joint_task
 from torch import nn
 from training_numbers import NO_CHANGE, RECIPE
 
 from pipeline.artifacts.snapshots import Snapshots
-from pipeline.params.sections import LossParams
 from pipeline.training.augment import augmentation
 from pipeline.training.distributed import join, leave
 from pipeline.training.fit import Task, fit
@@ -36,15 +36,9 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     os.environ["DVC_ROOT"] = str(folder)
     world = join()
-    numbers = LossParams(
-        focal_gamma=2.0,
-        asymmetric_gamma_positive=1.0,
-        asymmetric_gamma_negative=4.0,
-        asymmetric_shift=0.05,
-    )
     train, val = images(34, 0, size=SIZE), images(13, 1, "val", size=SIZE)
     change = NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0})
-    loss = build_loss("bce", train.targets, numbers).loss
+    loss = build_loss("bce", train.targets, NUMBERS).loss
     tasks = {"joint": joint_task(20, augmentation(change), size=SIZE)}
     plain = Task(train, val, loss, augmentation(change))
     for kind, (backbone, special) in KINDS.items():
