@@ -8,8 +8,10 @@ from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_index, write_crop_boxes
 from pipeline.attention.crop import cut_crops
-from pipeline.attention.extract import place_crops, seen_rows
+from pipeline.attention.extract import pooled_logits, seen_rows
+from pipeline.attention.place import place_crops
 from pipeline.networks.branch import restore_branch
+from pipeline.networks.layers import find_layer
 from pipeline.params.whole import load_params
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
@@ -29,17 +31,14 @@ def main(
     cfg = load_params(params)
     cached = Shards(images)
     branch = restore_branch(*read_checkpoint(model))
-    grids = seen_rows(
-        branch,
-        cached,
-        cfg.heatmap.methods,
-        size=branch.spec.input_size,
-        flip=cfg.train.flip_at_predict,
-    )
+    layer = find_layer(branch, cfg.heatmap.layer)
+    methods, flip = cfg.heatmap.methods, cfg.train.flip_at_predict
+    rows = seen_rows(branch, layer, cached, methods, flip=flip)
     label = f"{member} heatmaps"
-    followed = tracking.progress(grids, total=len(cached), unit="images", label=label)
-    write_heatmaps(followed, heatmaps, grid=branch.grid, features=features)
-    placed = place_crops(read_index(index), read_heatmaps(heatmaps)[cfg.crop.method], cfg.crop)
+    followed = tracking.progress(rows, total=len(cached), unit="images", label=label)
+    write_heatmaps(followed, heatmaps, grid=layer.grid, features=features)
+    logits = pooled_logits(branch, Shards(features, "pooled"))
+    placed = place_crops(read_index(index), read_heatmaps(heatmaps), logits, cfg.crop)
     write_crop_boxes(placed, boxes)
     tracking.log_artifact(boxes)
     write_shards(cut_crops(cached, placed, size=cfg.crop.size), crops)

@@ -3,35 +3,44 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts import tables
-from pipeline.artifacts.members import read_member_crops, read_member_heatmaps
+from pipeline.artifacts import members, tables
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params.whole import load_params
-from pipeline.results.localisation import iou_rows, localise
+from pipeline.results.localisation import Located, iou_metrics, iou_rows, localise, over_findings
+from pipeline.seeds import derive_seed
 from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
     heatmaps: Dep,
     crops: Dep,
+    controls: Dep,
     boxes: Dep,
     index: Dep,
+    table: Out,
     out: Out,
     per_finding: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
-    """Write IoU, T(IoU), IoBB and pointing per member, method and finding."""
+    """Write IoU, T(IoU), IoBB, pointing and energy per member, method and finding."""
     cfg = load_params(params)
-    table = localise(
-        read_member_heatmaps(heatmaps, cfg.ensemble.members),
-        read_member_crops(crops, cfg.ensemble.members),
+    names = cfg.ensemble.members
+    maps = members.read_member_heatmaps(heatmaps, names)
+    drawn = members.read_member_crops(crops, names)
+    random = members.read_member_controls(controls, names)
+    measures = localise(
+        {name: Located(maps[name], drawn[name], random[name]) for name in names},
         tables.read_boxes(boxes),
         tables.read_index(index),
-        threshold=cfg.iou.threshold,
+        cfg.iou,
+        seed=derive_seed(cfg.seed, "iou"),
     )
-    write_metrics(table, out)
-    write_plot(iou_rows(table), per_finding)
-    tracking.log_metrics(table)
+    metrics = iou_metrics(measures)
+    tables.write_localisation(measures, table)
+    write_metrics(metrics, out)
+    write_plot(iou_rows(metrics), per_finding)
+    tracking.log_metrics(over_findings(metrics))
+    tracking.log_artifact(table)
     tracking.log_artifact(per_finding)
 
 

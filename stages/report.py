@@ -17,6 +17,7 @@ from stages.options import Dep, Out, ParamsFile, run
 
 def main(
     evaluate: Dep,
+    localisation: Dep,
     iou: Dep,
     split_counts: Dep,
     ensemble: Dep,
@@ -35,7 +36,7 @@ def main(
     cfg = load_params(params)
     figures = Figures(
         evaluate=read_metrics(evaluate),
-        iou=read_metrics(iou),
+        localisation=tables.read_localisation(localisation),
         split_counts=read_metrics(split_counts),
         curves=members.read_member_curves(curves, cfg.ensemble.members),
         pretraining=members.read_member_pretraining(reconstructions, cfg.ensemble.members),
@@ -58,7 +59,7 @@ def main(
     )
     write_text(page, out)
     # Evaluate and iou log all of theirs when they run; this reaches a run that skipped them too.
-    tracking.log_metrics(headline(figures.evaluate, figures.iou))
+    tracking.log_metrics(headline(figures.evaluate, read_metrics(iou)))
     tracking.log_artifact(out)
 
 

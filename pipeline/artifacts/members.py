@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts.curves import read_curves
-from pipeline.artifacts.heatmaps import Maps, read_heatmaps
+from pipeline.artifacts.heatmaps import Controls, Maps, read_controls, read_heatmaps
 from pipeline.artifacts.reconstructions import Pretraining, read_reconstructions
 from pipeline.artifacts.tables import read_crop_boxes, read_predictions
 from pipeline.errors import ArtifactError
@@ -51,6 +51,11 @@ def read_member_crops(folder: Path, members: Sequence[str]) -> dict[str, pd.Data
 def read_member_heatmaps(folder: Path, members: Sequence[str]) -> dict[str, dict[str, Maps]]:
     """The maps of each: `<member>/`."""
     return {member: read_heatmaps(_of(member, folder / member)) for member in members}
+
+
+def read_member_controls(folder: Path, members: Sequence[str]) -> dict[str, Controls]:
+    """The maps of each one's network with random weights: `<member>/`."""
+    return {member: read_controls(_of(member, folder / member)) for member in members}
 
 
 def read_member_pretraining(folder: Path, members: Sequence[str]) -> dict[str, Pretraining]:

@@ -37,8 +37,26 @@ SPLIT_NAMES = ("train", "val", "test")
 SPLITS = pa.schema([("image_index", pa.string()), ("split", pa.string())])
 """`split` is one of SPLIT_NAMES."""
 
-CROPS = pa.schema([("image_index", pa.string()), *_BOX, ("source", pa.string())])
-"""Where each crop was cut, as BOXES; `source` says what drew it (a heatmap, or a fallback)."""
+CROPS = pa.schema(
+    [("image_index", pa.string()), *_BOX, ("source", pa.string()), ("finding", pa.string())]
+)
+"""Where each crop was cut, as BOXES; `source` is the heatmap that drew it, or "whole image";
+`finding` the findings whose maps those were, joined by "|"; null for a map that knows none."""
+
+LOCALISATION = pa.schema(
+    [
+        ("member", pa.string()),
+        ("method", pa.string()),
+        ("finding", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("n", pa.int64()),
+    ]
+)
+"""A measure of a method against radiologists' boxes, and its 95 % interval; null where there is
+none. `n` is the number of cases."""
 
 PREDICTIONS = pa.schema(
     [
@@ -103,6 +121,16 @@ def read_crop_boxes(path: Path) -> pd.DataFrame:
     return _read(path, CROPS)
 
 
+def write_localisation(table: pd.DataFrame, path: Path) -> None:
+    """Write measures of localisation (schema LOCALISATION), rows as they are."""
+    _write(table, LOCALISATION, path, by=None)
+
+
+def read_localisation(path: Path) -> pd.DataFrame:
+    """Measures of localisation (schema LOCALISATION)."""
+    return _read(path, LOCALISATION)
+
+
 def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     """Write probabilities (schema PREDICTIONS).
 
@@ -125,9 +153,12 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return _read(path, PREDICTIONS)
 
 
-def _write(frame: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
+def _write(
+    frame: pd.DataFrame, schema: pa.Schema, path: Path, *, by: str | None = "image_index"
+) -> None:
     _check_columns(list(frame.columns), schema, path)
-    frame = frame.sort_values("image_index", kind="stable")
+    if by is not None:
+        frame = frame.sort_values(by, kind="stable")
     try:
         table = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
+WHOLE_IMAGE = np.array([0.0, 0.0, 1.0, 1.0])
+
 
 def enclosing_box(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
     """Smallest box that holds every true cell of `mask`, by cell edges.
@@ -20,6 +22,16 @@ def enclosing_box(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
     return np.array(
         [xs.min() / width, ys.min() / height, (xs.max() + 1) / width, (ys.max() + 1) / height]
     )
+
+
+def enclosing_boxes(boxes: Float[np.ndarray, "k 4"]) -> Float[np.ndarray, "4"]:
+    """Smallest box that holds all of `boxes`."""
+    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
+
+
+def fills_image(box: Float[np.ndarray, "4"]) -> bool:
+    """Whether a box is the whole image, and so points nowhere."""
+    return bool((box == WHOLE_IMAGE).all())
 
 
 def grow_box(

@@ -5,19 +5,16 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, UInt8
-from scipy import ndimage
+from jaxtyping import Bool, Float, Float32, UInt8
 
 from pipeline.artifacts.shards import Shards
-from pipeline.attention.boxes import enclosing_box, grow_box, pixel_box
+from pipeline.attention.boxes import enclosing_box, pixel_box
 from pipeline.attention.grid import draw_on_image
 from pipeline.grid import Grid
 
 FINE_GRID = 112
 """Cells per side to which a heatmap is interpolated before it is cut at the threshold: on a
 7 x 7 grid the best possible boxes reach a mean IoU of .49, so edges must fall between cells."""
-
-WHOLE_IMAGE = np.array([0.0, 0.0, 1.0, 1.0])
 
 
 def heatmap_box(
@@ -33,7 +30,18 @@ def heatmap_box(
     Returns:
         xyxy fractions of the image, or None if no value is positive: such a map says nothing.
     """
-    fine = draw_on_image(np.maximum(heatmap, 0), grid, height=FINE_GRID, width=FINE_GRID)
+    return region_box(fine_map(heatmap, grid), threshold=threshold)
+
+
+def fine_map(heatmap: Float[np.ndarray, "h w"], grid: Grid) -> Float32[np.ndarray, "n n"]:
+    """The positive part of a heatmap on the image, `FINE_GRID` cells a side."""
+    return draw_on_image(np.maximum(heatmap, 0), grid, height=FINE_GRID, width=FINE_GRID)
+
+
+def region_box(
+    fine: Float32[np.ndarray, "h w"], *, threshold: float
+) -> Float[np.ndarray, "4"] | None:
+    """As `heatmap_box`, of a map that is drawn already."""
     peak = fine.max()
     if peak <= 0:
         return None
@@ -41,31 +49,13 @@ def heatmap_box(
 
 
 def largest_region(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The 8-connected region of `mask` with most cells; the first in reading order of several."""
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    if count == 0:
+    """The 8-connected region of `mask` with most cells; of equals the one that is met first."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.astype(np.uint8), connectivity=8
+    )
+    if count == 1:  # the background alone
         return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return np.asarray(labels == np.argmax(sizes))
-
-
-def fills_image(box: Float[np.ndarray, "4"]) -> bool:
-    """Whether a box is the whole image, and so points nowhere."""
-    return bool((box == WHOLE_IMAGE).all())
-
-
-def crop_box(
-    heatmap: Float[np.ndarray, "h w"],
-    grid: Grid,
-    *,
-    threshold: float,
-    margin: float,
-    min_side: float,
-) -> Float[np.ndarray, "4"] | None:
-    """Where to cut: the heatmap's box, grown; None where the heatmap is empty."""
-    box = heatmap_box(heatmap, grid, threshold=threshold)
-    return None if box is None else grow_box(box, margin=margin, min_side=min_side)
+    return np.asarray(labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA]))
 
 
 def cut_crop(

@@ -1,35 +1,52 @@
-"""Heatmaps from one forward pass: functions of a branch and its feature maps.
-
-Behind global average pooling and a linear head the gradient of a logit with respect to the
-feature maps is constant in space, so Grad-CAM, XGrad-CAM and HiResCAM are all CAM: no backward
-pass is needed for any finding. Capsules need one per finding, from the logit to the maps.
-"""
+"""Heatmaps: what a look at a batch says of each image, and of each finding on it."""
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.networks.branch import Branch
+from pipeline.attention import formulas
+from pipeline.attention.formulas import Maps, OfFinding, OfFindings, Weight
+from pipeline.attention.look import Look
+from pipeline.attention.score_cam import scorecam
 
-Heatmap = Callable[[Branch, Float[Tensor, "b k h w"]], Float[Tensor, "b m h w"]]
-"""Branch and its feature maps to maps; m is 1 where the method knows no finding, else f."""
+Heatmap = Callable[[Look], Float[Tensor, "b m h w"]]
+"""A look to non-negative maps; m is 1 where the method knows no finding, else f."""
 
 
-def attention(
-    branch: Branch,  # noqa: ARG001
-    feature_map: Float[Tensor, "b k h w"],
-) -> Float[Tensor, "b 1 h w"]:
+def attention(looked: Look) -> Float[Tensor, "b 1 h w"]:
     """`max_k |A_k|`: where the image excites any channel (AG-CNN, arXiv:1801.09927, Eq. 2)."""
-    return feature_map.abs().amax(dim=1, keepdim=True)
+    return looked.maps.detach().abs().amax(dim=1, keepdim=True)
 
 
-def cam(branch: Branch, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b f h w"]:
-    """`ReLU(sum_k w_k A_k)` for every finding (Zhou et al., arXiv:1512.04150, Eq. 2).
+def class_specific(
+    formula: Callable[[Maps, Maps], OfFinding], *, pooled: Callable[[Maps, Weight], OfFindings]
+) -> Heatmap:
+    """The ReLU of a formula: closed where maps feed pooling and a linear head, else by gradient.
 
-    Of a branch with capsules, the positive evidence by gradient: see `Branch.evidence`.
+    Args:
+        formula: from maps and the gradient of one finding's logit.
+        pooled: the same for all findings at once, from the weight of the linear head.
     """
-    return branch.evidence(feature_map).relu()
+
+    def heatmap(looked: Look) -> OfFindings:
+        maps = looked.maps.detach()
+        if looked.weight is not None:
+            return pooled(maps, looked.weight.detach()).relu()
+        return torch.stack([formula(maps, one) for one in looked.gradients], dim=1).relu()
+
+    return heatmap
 
 
-HEATMAPS: dict[str, Heatmap] = {"attention": attention, "cam": cam}
+HEATMAPS: dict[str, Heatmap] = {
+    "attention": attention,
+    "cam": class_specific(formulas.hirescam, pooled=formulas.class_activation),
+    "gradcam": class_specific(formulas.gradcam, pooled=formulas.class_activation),
+    "gradcam_pp": class_specific(formulas.gradcam_pp, pooled=formulas.pooled_gradcam_pp),
+    "xgradcam": class_specific(formulas.xgradcam, pooled=formulas.class_activation),
+    "layercam": class_specific(formulas.layercam, pooled=formulas.pooled_layercam),
+    "scorecam": scorecam,
+}
+"""`cam` elsewhere than before pooling, and of capsules anywhere, is HiResCAM, which is what CAM is
+where it is defined: `sum_k A_k dy/dA_k` in every cell."""

@@ -76,14 +76,18 @@ class Branch(nn.Module):
         self.std: Tensor
 
     def feature_map(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k h w"]:
-        """Non-negative feature maps of grey images in [0, 1].
+        """Non-negative feature maps of grey images in [0, 1]."""
+        return self.maps_of(self.normalised(images))
+
+    def maps_of(self, normalised: Float[Tensor, "b c s t"]) -> Float[Tensor, "b k h w"]:
+        """Non-negative feature maps of what `normalised` has made of images.
 
         The ReLU is explicit and out of place: what is pooled, what heatmaps read and what the
         fusion head sees is one and the same tensor.
         """
-        return torch.relu(self.features(self._normalised(images)))
+        return torch.relu(self.features(normalised))
 
-    def _normalised(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b c s t"]:
+    def normalised(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b c s t"]:
         """Broadcast to the network's channels, to zero mean and unit spread.
 
         Those are of the images that it was pretrained on, or of each image itself.
@@ -99,15 +103,6 @@ class Branch(nn.Module):
         """What the readout makes of the feature maps, and what the fusion head joins."""
         pooled: Tensor = self.readout(self.feature_map(images))
         return pooled
-
-    def evidence(self, feature_map: Float[Tensor, "b k h w"]) -> Float[Tensor, "b f h w"]:
-        """Which cells speak for each finding, and which against it.
-
-        `sum_k A_k * dy/dA_k` times the number of cells (HiResCAM). Behind global average pooling
-        that is the class activation map, `sum_k w_k A_k`: its mean is the logit less its bias,
-        and it costs no backward pass. Capsules need one per finding.
-        """
-        return self.readout.evidence(feature_map, self.head)
 
     def start_at(self, logits: Float[Tensor, " f"]) -> None:
         """Let the head give these logits before it has learnt anything else.
@@ -220,8 +215,8 @@ def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
     return branch.eval()
 
 
-def unfold_branch(about: dict[str, Any]) -> Branch:
-    """The branch that a checkpoint describes, without its weights.
+def unfold_branch(about: dict[str, Any], *, seed: int = 0) -> Branch:
+    """The branch that a checkpoint describes, with random weights in place of its own.
 
     Raises:
         ArtifactError: it describes another kind of network.
@@ -233,4 +228,4 @@ def unfold_branch(about: dict[str, Any]) -> Branch:
             f"{sorted(expected)}"
         )
     spec = BranchSpec(**{**about, "findings": tuple(about["findings"])})
-    return build_branch(spec, weights=None, seed=0)
+    return build_branch(spec, weights=None, seed=seed)

@@ -49,6 +49,23 @@ def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
     return nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
 
 
+def exact(device: torch.device) -> AbstractContextManager[object]:
+    """The context in which fp32 is fp32: a GPU's convolutions keep off TF32, its default.
+
+    TF32 has 10 bits of fraction, as fp16, whatever it is stored in.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    cudnn = torch.backends.cudnn
+    flags: AbstractContextManager[object] = cudnn.flags(
+        enabled=True,
+        benchmark=cudnn.benchmark,
+        deterministic=cudnn.deterministic,
+        allow_tf32=False,
+    )
+    return flags
+
+
 def _computes_in_fp16(device: torch.device) -> bool:
     return device.type == "cuda" and bool(torch.cuda.get_device_capability(device) >= (7, 0))
 

@@ -33,12 +33,6 @@ class GlobalAverage(nn.Module):
         """One value per channel."""
         return feature_map.mean(dim=(2, 3))
 
-    def evidence(
-        self, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
-    ) -> Float[Tensor, "b f h w"]:
-        """What each cell adds to each logit: `sum_k w_k A_k`, whose mean is logit - bias."""
-        return torch.einsum("bkhw,fk->bfhw", feature_map, head.weight)
-
 
 class Capsules(nn.Module):
     """A capsule per finding, read from the first layer's maps; its logit is its own length.
@@ -54,12 +48,6 @@ class Capsules(nn.Module):
     def forward(self, feature_map: Float[Tensor, "b k 20 20"]) -> Float[Tensor, "b d"]:
         """Capsules and logits, in fp32."""
         return _capsule_vector(self.classes(feature_map))
-
-    def evidence(
-        self, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
-    ) -> Float[Tensor, "b f h w"]:
-        """`sum_k A_k * dy/dA_k` per cell, times the number of cells; see `_by_gradient`."""
-        return _by_gradient(self, feature_map, head)
 
 
 class CapsuleCascade(nn.Module):
@@ -88,12 +76,6 @@ class CapsuleCascade(nn.Module):
         """Capsules and logits, in fp32, as those of `Capsules`."""
         return _capsule_vector(self.capsnet(self.mask(feature_map)))
 
-    def evidence(
-        self, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
-    ) -> Float[Tensor, "b f h w"]:
-        """`sum_k A_k * dy/dA_k` per cell, times the number of cells; see `_by_gradient`."""
-        return _by_gradient(self, feature_map, head)
-
 
 def _resizing(size: int, device: torch.device) -> Float[Tensor, "28 size"]:
     """The matrix that resizes a column of `size` numbers, bilinearly and antialiased.
@@ -111,20 +93,3 @@ Readout = GlobalAverage | Capsules | CapsuleCascade
 def _capsule_vector(capsules: Float[Tensor, "b j e"]) -> Float[Tensor, "b d"]:
     capsules = capsules.float()
     return torch.cat([squash(capsules).flatten(1), length_logits(capsules)], dim=1)
-
-
-def _by_gradient(
-    readout: nn.Module, feature_map: Float[Tensor, "b k h w"], head: nn.Linear | Lengths
-) -> Float[Tensor, "b f h w"]:
-    """Evidence of a readout that is not linear (HiResCAM, arXiv:2011.08891).
-
-    For global average pooling and a linear head it is `GlobalAverage.evidence` exactly.
-    """
-    with torch.inference_mode(mode=False), torch.enable_grad():
-        maps = feature_map.detach().clone().requires_grad_()
-        logits = head(readout(maps))
-        found = [
-            torch.autograd.grad(one.sum(), maps, retain_graph=True)[0] for one in logits.unbind(1)
-        ]
-    cells = maps.shape[2] * maps.shape[3]
-    return torch.stack([(maps.detach() * one).sum(dim=1) * cells for one in found], dim=1)

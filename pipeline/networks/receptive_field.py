@@ -1,5 +1,6 @@
 """Where the cells of a network's feature maps look, from its layers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,8 +33,24 @@ class _Walk:
         self.step *= factor
         self.size = given
 
+    def grid(self, maps: Tensor, side: int) -> Grid:
+        """Where the cells of `maps` look, which the layers so far have made of `side` pixels."""
+        cells = maps.shape[-1]
+        grid = Grid(first=(self.centre + 0.5) / side, step=self.step / side)
+        return grid if self.size == cells and _is_plausible(grid, cells) else tiles(cells)
+
 
 _LAYERS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, DilatedAverage)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The output of a module."""
+
+    module: nn.Module
+    shape: tuple[int, ...]
+    grid: Grid
+    """Where its cells look."""
 
 
 def measure_grid(features: nn.Module, images: Tensor) -> tuple[Tensor, Grid]:
@@ -43,19 +60,46 @@ def measure_grid(features: nn.Module, images: Tensor) -> tuple[Tensor, Grid]:
     Where those do not explain the maps (a transformer's, which have one layer and then tokens;
     padding that a layer works out for itself), cells are taken for equal tiles.
     """
-    walk = _Walk(images.shape[-1])
+    maps, (final, *_) = _walk(features, images, [])
+    return maps, final.grid
+
+
+def measure_layers(
+    features: nn.Module, images: Tensor, modules: Sequence[nn.Module]
+) -> list[Measured]:
+    """What `measure_grid` says of `features`, and then of those `modules` within that have maps.
+
+    In the order in which they run; what is not run, or has no square maps, is left out.
+    """
+    return _walk(features, images, modules)[1]
+
+
+def _walk(
+    features: nn.Module, images: Tensor, modules: Sequence[nn.Module]
+) -> tuple[Tensor, list[Measured]]:
+    side = images.shape[-1]
+    walk = _Walk(side)
+    passed: list[Measured] = []
+
+    def pass_by(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and _is_square(output):
+            passed.append(Measured(module, tuple(output.shape), walk.grid(output, side)))
+
     for layer in features.modules():
         if isinstance(layer, _LAYERS) and not _squeezes(layer):
             walk.hooks.append(layer.register_forward_hook(walk.see))
+    walk.hooks += [module.register_forward_hook(pass_by) for module in modules]
     was_training = features.training
     with torch.no_grad():
         maps: Tensor = features.eval()(images)
     features.train(was_training)
     for hook in walk.hooks:
         hook.remove()
-    side, cells = images.shape[-1], maps.shape[-1]
-    grid = Grid(first=(walk.centre + 0.5) / side, step=walk.step / side)
-    return maps, grid if walk.size == cells and _is_plausible(grid, cells) else tiles(cells)
+    return maps, [Measured(features, tuple(maps.shape), walk.grid(maps, side)), *passed]
+
+
+def _is_square(maps: Tensor) -> bool:
+    return maps.shape[-1] == maps.shape[-2]
 
 
 def _is_plausible(grid: Grid, cells: int) -> bool:

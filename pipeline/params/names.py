@@ -49,7 +49,9 @@ def _expect_timm(model: str) -> None:
 Backbone = Annotated[str, AfterValidator(_backbone)]
 """An entry of `pipeline.networks.zoo.BACKBONES`, `timm:<name>`, or one of these as a cascade."""
 
-HeatmapMethod = Literal["attention", "cam"]
+HeatmapMethod = Literal[
+    "attention", "cam", "gradcam", "gradcam_pp", "xgradcam", "layercam", "scorecam"
+]
 """An entry of `pipeline.attention.heatmap.HEATMAPS`."""
 
 LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from pipeline.findings import FINDINGS
 from pipeline.params.names import (
     Backbone,
     FusionHead,
@@ -204,6 +205,9 @@ class HeatmapParams(Section):
     """Which grids are written."""
 
     methods: Annotated[list[HeatmapMethod], Field(min_length=1), AfterValidator(_distinct)]
+    layer: Literal["last", 4, 8, 16]
+    """Whose maps they show: the last layer's, or those of the last stage with cells of at most so
+    many pixels of the input."""
 
 
 class CropParams(Section):
@@ -211,6 +215,8 @@ class CropParams(Section):
 
     method: HeatmapMethod
     """The heatmap that draws the crop; one of `heatmap.methods`."""
+    top: Annotated[int, Field(ge=1, le=len(FINDINGS))]
+    """How many findings' maps draw it, of the most probable ones; `attention` knows none."""
     threshold: Fraction
     """tau of AG-CNN, applied to a heatmap scaled to [0, 1]."""
     margin: Annotated[float, Field(ge=0, le=1)]
@@ -254,6 +260,13 @@ class IouParams(Section):
 
     threshold: Fraction
     """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images."""
+    fit_threshold: bool
+    """Whether each method is also shown with the threshold that is best on the other half of the
+    patients."""
+    controls: bool
+    """Whether the maps of networks with random weights are shown, too."""
+    bootstrap: Annotated[int, Field(ge=0)]
+    """Replicates of the patient bootstrap; 0 writes no intervals."""
 
 
 class ReportParams(Section):

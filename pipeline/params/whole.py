@@ -76,11 +76,19 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _the_crop_s_heatmap_is_written(self) -> "Params":
+        methods = ", ".join(self.heatmap.methods)
         if self.crop.method not in self.heatmap.methods:
             raise PydanticCustomError(
                 "crop.method",
                 "{method} is not among heatmap.methods ({methods}); add it there",
-                {"method": self.crop.method, "methods": ", ".join(self.heatmap.methods)},
+                {"method": self.crop.method, "methods": methods},
+            )
+        if "attention" not in self.heatmap.methods:
+            raise PydanticCustomError(
+                "heatmap.methods",
+                "must hold attention (found {methods}), which draws the crop of an image whose "
+                "{method} map is empty",
+                {"method": self.crop.method, "methods": methods},
             )
         return self
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.results.cases import Case
+from pipeline.results.cases import Case, patient_halves
 from pipeline.results.overlap import Detection, box_iou
 
 CENTRE_BOX = np.array([0.25, 0.25, 0.75, 0.75])
@@ -45,18 +45,12 @@ BOX_BASELINES: dict[str, Callable[[Sequence[Case]], list[Detection]]] = {
 
 
 def _cross_fitted(cases: Sequence[Case], key: Callable[[Case], str]) -> list[Detection]:
-    half = _patient_half(cases)
+    keyed = [(half, key(case)) for half, case in zip(patient_halves(cases), cases, strict=True)]
     fitted = {
-        (side, name): fit_box([case for case in cases if (half(case), key(case)) == (side, name)])
-        for side, name in {(half(case), key(case)) for case in cases}
+        one: fit_box([case for case, its in zip(cases, keyed, strict=True) if its == one])
+        for one in dict.fromkeys(keyed)
     }
-    return [_detection(fitted.get((1 - half(case), key(case)))) for case in cases]
-
-
-def _patient_half(cases: Sequence[Case]) -> Callable[[Case], int]:
-    """Alternate patients, by ascending id: the same halves in every run, without a seed."""
-    place = {patient: i for i, patient in enumerate(sorted({case.patient_id for case in cases}))}
-    return lambda case: place[case.patient_id] % 2
+    return [_detection(fitted.get((1 - half, name))) for half, name in keyed]
 
 
 def fit_box(cases: Sequence[Case]) -> Float[np.ndarray, "4"]:

@@ -1,6 +1,7 @@
 """Cases: an image, a finding, and where radiologists saw it."""
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,15 @@ class Case(NamedTuple):
     finding: str
     truths: Float[np.ndarray, "k 4"]
     """The radiologists' boxes, xyxy fractions of the image."""
+
+
+def patient_halves(cases: Sequence[Case]) -> list[int]:
+    """0 or 1 for each case: alternate patients by ascending id, without a seed.
+
+    What is fitted on one half is judged on the other.
+    """
+    place = {patient: i for i, patient in enumerate(sorted({case.patient_id for case in cases}))}
+    return [place[case.patient_id] % 2 for case in cases]
 
 
 def boxed_cases(boxes: pd.DataFrame, index: pd.DataFrame) -> list[Case]:

@@ -2,53 +2,75 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.heatmaps import Maps
+from pipeline.artifacts.heatmaps import Controls, Maps
 from pipeline.artifacts.shards import expect_rows
-from pipeline.attention.crop import fills_image, heatmap_box
-from pipeline.attention.grid import cell_centre
 from pipeline.errors import ArtifactError
-from pipeline.findings import FINDINGS
-from pipeline.grid import Grid
+from pipeline.params.sections import IouParams
 from pipeline.results.box_baselines import BOX_BASELINES
-from pipeline.results.cases import CORNERS, Case, boxed_cases
-from pipeline.results.overlap import Detection, Overlap, overlap, summary
+from pipeline.results.box_measures import MEAN, Scores, compare, entries, score
+from pipeline.results.cases import Case, boxed_cases
+from pipeline.results.detections import (
+    detect_crops,
+    detect_in_maps,
+    detect_in_noise,
+    detect_with_fitted_threshold,
+)
+from pipeline.results.overlap import Detection
 
 log = logging.getLogger(__name__)
 
-Table = dict[str, dict[str, dict[str, Any]]]
-"""Member, method, finding (or "mean") to measures."""
+BASELINE = "baseline"
+"""In the place of a member: what sees no image."""
+
+NOISE = "random_map"
+
+FITTED, RANDOMISED = "_fitted", "_randomised"
+"""Behind a method's name: its threshold is fitted on the other half of the patients; its network
+has random weights."""
 
 Heatmaps = Mapping[str, Maps]
 """Maps by method, `(findings or 1, h, w)` per image, rows in index order."""
 
+System = tuple[str, str]
+"""Member and method."""
+
+
+class Located(NamedTuple):
+    """All that a member has to be scored."""
+
+    heatmaps: Heatmaps
+    crops: pd.DataFrame
+    """Schema CROPS; scored as method `crop`."""
+    controls: Controls
+    """The maps of its network with random weights, of the images with boxes or of none."""
+
 
 def localise(
-    heatmaps: Mapping[str, Heatmaps],
-    crops: Mapping[str, pd.DataFrame],
+    members: Mapping[str, Located],
     boxes: pd.DataFrame,
     index: pd.DataFrame,
+    params: IouParams,
     *,
-    threshold: float,
-) -> Table:
+    seed: int,
+) -> pd.DataFrame:
     """Score every member's heatmaps and crops, and boxes that see no image.
 
     Args:
-        heatmaps: of each member.
-        crops: of each member (schema CROPS); scored as method `crop`.
+        members: by name.
         boxes: of the radiologists (schema BOXES).
         index: of the images (schema INDEX).
-        threshold: of a heatmap divided by its maximum, as in `heatmap_box`.
+        params: the section of params.yaml.
+        seed: of the bootstrap over patients, the same for all, and of random maps.
 
     Returns:
-        For each finding that has boxes: mean `iou`, `t_iou` (share of cases above each IoU),
-        `iobb`, `pointing`, `empty_rate` (share of cases in which the method pointed nowhere) and
-        the number of cases `n`; under "mean" the unweighted mean over those findings, with their
-        total `n`. `{}` without any box.
+        Schema LOCALISATION: for each finding that has boxes every measure of `MEASURES` as a mean
+        over its cases, with its interval; under "mean" the unweighted mean over those findings.
+        There `lead` is the mean IoU less that of the best box that sees no image, paired. No rows
+        without any box.
 
     Raises:
         ArtifactError: heatmaps or crops do not belong to this index.
@@ -56,99 +78,69 @@ def localise(
     cases = boxed_cases(boxes, index)
     if not cases:
         log.warning("no radiologist's box is on any of the %d images: no IoU", len(index))
-        return {}
-    _refuse_other_cohort(heatmaps, crops, index)
-    found = {
-        member: _detections(heatmaps.get(member, {}), crops.get(member), cases, threshold)
-        for member in sorted({*heatmaps, *crops})
+        return entries({}, {})
+    _refuse_other_cohort(members, index)
+    found = _detections(members, cases, params, seed=seed)
+    scores = {
+        system: score(detections, cases, replicates=params.bootstrap, seed=seed)
+        for system, detections in found.items()
     }
-    found["baseline"] = {name: baseline(cases) for name, baseline in BOX_BASELINES.items()}
-    return {
-        member: {method: by_finding(hits, cases) for method, hits in methods.items()}
-        for member, methods in found.items()
-    }
+    bar = _best_baseline(scores)
+    return entries(scores, {system: compare(one, bar) for system, one in scores.items()})
 
 
 def _detections(
-    heatmaps: Heatmaps, crops: pd.DataFrame | None, cases: Sequence[Case], threshold: float
-) -> dict[str, list[Detection]]:
-    found = {
-        method: detect_in_maps(maps, cases, threshold=threshold)
-        for method, maps in heatmaps.items()
-    }
-    if crops is not None:
-        found["crop"] = detect_crops(crops, cases, methods=set(heatmaps))
+    members: Mapping[str, Located], cases: Sequence[Case], params: IouParams, *, seed: int
+) -> dict[System, list[Detection]]:
+    found: dict[System, list[Detection]] = {}
+    for member, located in members.items():
+        found |= {
+            (member, method): one for method, one in _of_member(located, cases, params).items()
+        }
+    found |= {(BASELINE, name): baseline(cases) for name, baseline in BOX_BASELINES.items()}
+    maps = next((maps for one in members.values() for maps in one.heatmaps.values()), None)
+    if params.controls and maps is not None:
+        height, width = maps[0].shape[-2:]
+        found[BASELINE, NOISE] = detect_in_noise(
+            cases,
+            shape=(height, width),
+            grid=maps.grid,
+            threshold=params.threshold,
+            seed=seed,
+        )
     return found
 
 
-def detect_in_maps(maps: Maps, cases: Sequence[Case], *, threshold: float) -> list[Detection]:
-    """Box and maximum of each case's heatmap."""
-    return [
-        _detection(finding_map(maps, case.row, case.finding), maps.grid, threshold)
+def _of_member(
+    located: Located, cases: Sequence[Case], params: IouParams
+) -> dict[str, list[Detection]]:
+    found: dict[str, list[Detection]] = {}
+    for method, maps in located.heatmaps.items():
+        found[method] = detect_in_maps(maps, cases, threshold=params.threshold)
+        if params.fit_threshold:
+            found[method + FITTED] = detect_with_fitted_threshold(maps, cases)
+    placed = [
+        case._replace(row=located.controls.rows[case.image_index])
         for case in cases
+        if case.image_index in located.controls.rows
     ]
+    for method, maps in located.controls.maps.items():
+        found[method + RANDOMISED] = detect_in_maps(maps, placed, threshold=params.threshold)
+    found["crop"] = detect_crops(located.crops, cases, methods=set(located.heatmaps))
+    return found
 
 
-def finding_map(maps: Maps, row: int, finding: str) -> np.ndarray:
-    """One image's float32 map of one finding; the only map where the method is class-agnostic."""
-    stack = maps[row]
-    return np.asarray(stack[0 if len(stack) == 1 else FINDINGS.index(finding)])
+def _best_baseline(scores: Mapping[System, Scores]) -> Scores:
+    """The bar: what sees no image and has the greatest mean IoU on these very cases."""
+    baselines = [one for (member, _), one in scores.items() if member == BASELINE]
+    return max(baselines, key=lambda one: one.mean_iou)
 
 
-def _detection(heatmap: np.ndarray, grid: Grid, threshold: float) -> Detection:
-    box = heatmap_box(heatmap, grid, threshold=threshold)
-    if box is None:
-        return Detection(None, None, empty=True)
-    peak = np.array(np.unravel_index(int(np.argmax(heatmap)), heatmap.shape))  # first of equals
-    return Detection(box, cell_centre(peak, grid), empty=fills_image(box))
-
-
-def detect_crops(
-    crops: pd.DataFrame, cases: Sequence[Case], *, methods: set[str]
-) -> list[Detection]:
-    """The crop of each case's image, whatever the finding.
-
-    A crop that none of `methods` drew is a fallback: scored as it is, and counted as empty.
-    """
-    rows = crops.set_index("image_index")
-    boxes = rows[CORNERS].to_numpy(np.float64)
-    fallback = ~rows["source"].isin(methods).to_numpy()
-    place = {name: row for row, name in enumerate(rows.index)}
-    return [
-        Detection(boxes[row], (boxes[row, :2] + boxes[row, 2:]) / 2, empty=bool(fallback[row]))
-        for row in (place[case.image_index] for case in cases)
-    ]
-
-
-def by_finding(detections: Sequence[Detection], cases: Sequence[Case]) -> dict[str, Any]:
-    """Measures of each finding that has cases, and their unweighted mean."""
-    overlaps: dict[str, list[Overlap]] = {}
-    for detection, case in zip(detections, cases, strict=True):
-        overlaps.setdefault(case.finding, []).append(overlap(detection, case.truths))
-    measures = {finding: summary(overlaps[finding]) for finding in FINDINGS if finding in overlaps}
-    return {**measures, "mean": _macro_mean(list(measures.values()))}
-
-
-def _macro_mean(measures: list[dict[str, Any]]) -> dict[str, Any]:
-    mean: dict[str, Any] = {
-        name: float(np.mean([one[name] for one in measures]))
-        for name in ("iou", "iobb", "pointing", "empty_rate")
-    }
-    mean["t_iou"] = {
-        threshold: float(np.mean([one["t_iou"][threshold] for one in measures]))
-        for threshold in measures[0]["t_iou"]
-    }
-    return {**mean, "n": sum(one["n"] for one in measures)}
-
-
-def _refuse_other_cohort(
-    heatmaps: Mapping[str, Heatmaps], crops: Mapping[str, pd.DataFrame], index: pd.DataFrame
-) -> None:
-    for member, methods in heatmaps.items():
-        for method, maps in methods.items():
+def _refuse_other_cohort(members: Mapping[str, Located], index: pd.DataFrame) -> None:
+    for member, located in members.items():
+        for method, maps in located.heatmaps.items():
             expect_rows(len(maps), index, of=f"{member}'s {method} heatmaps")
-    for member, table in crops.items():
-        missing = set(index["image_index"]) - set(table["image_index"])
+        missing = set(index["image_index"]) - set(located.crops["image_index"])
         if missing:
             raise ArtifactError(
                 f"{member}'s crops lack {len(missing)} of {len(index)} images; first: "
@@ -156,11 +148,40 @@ def _refuse_other_cohort(
             )
 
 
-def iou_rows(table: Table) -> pd.DataFrame:
+def iou_metrics(table: pd.DataFrame) -> dict[str, Any]:
+    """metrics/iou.json: member, method, finding (or "mean") to measures and `n`.
+
+    With the intervals of `iou` and `lead`; those of the others, and T(IoBB), are in the table.
+    """
+    metrics: dict[str, Any] = {}
+    for row in table.to_dict("records"):
+        entry = metrics.setdefault(row["member"], {}).setdefault(row["method"], {})
+        entry = entry.setdefault(row["finding"], {"n": row["n"]})
+        name, _, threshold = row["measure"].partition(".")
+        if pd.isna(row["value"]) or name == "t_iobb":
+            continue
+        if threshold:
+            entry.setdefault(name, {})[threshold] = row["value"]
+            continue
+        entry[name] = row["value"]
+        if name in {"iou", "lead"} and not pd.isna(row["low"]):
+            entry |= {f"{name}_low": row["low"], f"{name}_high": row["high"]}
+    return metrics
+
+
+def over_findings(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The means over findings: of metrics/iou.json what a tracker keeps beside the table."""
+    return {
+        member: {method: findings[MEAN] for method, findings in methods.items()}
+        for member, methods in metrics.items()
+    }
+
+
+def iou_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     """The plot: columns finding, system (`<member>.<method>`), iou, t_iou_0.3, pointing."""
     rows = [
         (finding, f"{member}.{method}", one["iou"], one["t_iou"]["0.3"], one["pointing"])
-        for member, methods in table.items()
+        for member, methods in metrics.items()
         for method, findings in methods.items()
         for finding, one in findings.items()
     ]

@@ -3,13 +3,17 @@
 Boxes are xyxy fractions of the image, as everywhere.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
-THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
-"""Of T(IoU) in Wang et al. (CVPR 2017), Table 4: the share of boxes with a greater IoU."""
+T_IOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""Of T(IoU) in Wang et al. (CVPR 2017), Table 4: the share of cases with a greater IoU."""
+
+T_IOBB = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Of T(IoBB) there: the share of cases with more of the detected box in the true one."""
 
 
 class Detection(NamedTuple):
@@ -21,6 +25,8 @@ class Detection(NamedTuple):
     """x, y of its strongest evidence; of a box without a map, the centre."""
     empty: bool = False
     """It points nowhere: there was nothing to draw a box from, or the box is the whole image."""
+    energy: float | None = None
+    """Share of the map that lies in true boxes; None of a box without a map."""
 
 
 class Overlap(NamedTuple):
@@ -29,9 +35,13 @@ class Overlap(NamedTuple):
     iou: float
     iobb: float
     """Share of the detected box that lies in the truth."""
-    pointing: bool
-    """Whether the point is in any true box."""
-    empty: bool
+    pointing: float
+    """1 if the point is in any true box (the pointing game, arXiv:1608.00507), else 0."""
+    energy: float
+    """Share of the map that lies in true boxes (Score-CAM's energy-based pointing game,
+    arXiv:1910.01279, Sec. 4.3); NaN of a box without a map."""
+    empty_rate: float
+    """1 if the method pointed nowhere, else 0."""
 
 
 def overlap(detection: Detection, truths: Float[np.ndarray, "k 4"]) -> Overlap:
@@ -40,26 +50,30 @@ def overlap(detection: Detection, truths: Float[np.ndarray, "k 4"]) -> Overlap:
     Best means greatest IoU. A method draws one box, so it is not asked for the others.
     """
     pointing = detection.point is not None and contains(truths, detection.point)
+    energy = np.nan if detection.energy is None else detection.energy
     if detection.box is None:
-        return Overlap(0.0, 0.0, pointing, empty=True)
+        return Overlap(0.0, 0.0, float(pointing), energy, empty_rate=1.0)
     ious = box_iou(detection.box[None], truths)[0]
     best = int(ious.argmax())
     shared = intersection(detection.box[None], truths[best : best + 1])[0, 0]
     iobb = shared / max(area(detection.box[None])[0], np.finfo(float).tiny)
-    return Overlap(float(ious[best]), float(iobb), pointing, detection.empty)
+    empty = float(detection.empty)
+    return Overlap(float(ious[best]), float(iobb), float(pointing), energy, empty)
 
 
-def summary(overlaps: list[Overlap]) -> dict[str, float | int | dict[str, float]]:
-    """Means over detections; `n` of them."""
-    ious = np.array([one.iou for one in overlaps])
-    return {
-        "iou": float(ious.mean()),
-        "t_iou": {str(threshold): float((ious > threshold).mean()) for threshold in THRESHOLDS},
-        "iobb": float(np.mean([one.iobb for one in overlaps])),
-        "pointing": float(np.mean([one.pointing for one in overlaps])),
-        "empty_rate": float(np.mean([one.empty for one in overlaps])),
-        "n": len(overlaps),
-    }
+MEASURES = (
+    *Overlap._fields,
+    *(f"t_iou.{threshold}" for threshold in T_IOU),
+    *(f"t_iobb.{threshold}" for threshold in T_IOBB),
+)
+"""What is averaged over cases, in the order of `measured`."""
+
+
+def measured(overlaps: Sequence[Overlap]) -> Float[np.ndarray, "n m"]:
+    """Every measure of every case."""
+    plain = np.array(overlaps, float).reshape(-1, len(Overlap._fields))
+    iou, iobb = plain[:, :1], plain[:, 1:2]
+    return np.hstack([plain, iou > np.array(T_IOU), iobb > np.array(T_IOBB)])
 
 
 def box_iou(
@@ -90,3 +104,24 @@ def area(boxes: Float[np.ndarray, "a 4"]) -> Float[np.ndarray, " a"]:
 def contains(boxes: Float[np.ndarray, "k 4"], point: Float[np.ndarray, "2"]) -> bool:
     """Whether the point is in any of the (half-open) boxes."""
     return bool(((boxes[:, :2] <= point) & (point < boxes[:, 2:])).all(axis=1).any())
+
+
+def share_inside(fine: Float[np.ndarray, "h w"], boxes: Float[np.ndarray, "k 4"]) -> float:
+    """Share of a non-negative map that lies in any of the boxes; 0 of an empty map.
+
+    Cells at the boxes' edges count by their area inside; where boxes share a cell, at most once.
+    """
+    total = fine.sum(dtype=np.float64)
+    if total <= 0:
+        return 0.0
+    height, width = fine.shape
+    inside = np.zeros(fine.shape)
+    for x1, y1, x2, y2 in boxes:
+        inside += np.outer(_covered(y1, y2, height), _covered(x1, x2, width))
+    return float((fine * np.minimum(inside, 1)).sum() / total)
+
+
+def _covered(start: float, end: float, cells: int) -> Float[np.ndarray, " {cells}"]:
+    """How much of each cell lies between `start` and `end`, fractions of the side."""
+    edges = np.clip(np.arange(cells + 1) / cells, start, end)
+    return np.asarray(np.diff(edges) * cells)

@@ -1,7 +1,7 @@
 """Radiographs of the report: which ones, and what is drawn on them."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from pipeline.attention.grid import draw_on_image
 from pipeline.findings import FINDINGS
 from pipeline.grid import Grid
 from pipeline.results.cases import CORNERS
-from pipeline.results.localisation import finding_map
+from pipeline.results.detections import finding_map
 from pipeline.results.overlap import box_iou
 
 COLOUR_MAP = "inferno"
@@ -46,52 +46,73 @@ class Radiographs:
     heatmaps: Mapping[str, Maps]
 
 
+class Panel(NamedTuple):
+    """A radiograph under one method's heatmap of a finding."""
+
+    method: str
+    overlay: str
+    """JPEG, as a data URI."""
+    predicted: Box | None
+    iou: float | None
+    """Of the predicted with the best matching true box; None where there is no true box."""
+
+
 class Picture(NamedTuple):
     """One radiograph of a finding, ready for the page."""
 
     image_index: str
     finding: str
     place: str
-    """ "highest", "median", ... among the positives, by probability."""
-    rank: int
-    positives: int
+    """Where it stands among `of` like it, from best to worst: "best", "median", "rank 7", ..."""
+    of: int
+    by: str
+    """What orders them: "IoU" or "probability"."""
     prob: float
+    likely: list[tuple[str, float]]
+    """The three most probable findings."""
     labels: list[str]
     about: str
     """Age, gender, view, as far as known."""
     plain: str
     """JPEG, as a data URI."""
-    overlay: str
+    panels: list[Panel]
     truths: list[Box]
-    predicted: Box | None
     crop: Box
-    iou: float | None
-    """Of the predicted with the best matching true box; None where there is no true box."""
 
 
 def draw_examples(
     radiographs: Radiographs, *, examples: int, threshold: float
 ) -> dict[str, list[Picture]]:
-    """Per finding up to `examples` test images that have it, from the surest to the most missed.
+    """Per finding up to `examples` test images that have it, from the best to the worst.
 
-    They lie at even ranks among the test images that are labelled with the finding, by the
-    ensemble's probability; only images with a radiologist's box count where there are enough.
+    Best is the greatest IoU of the predicted box, where enough of them have a radiologist's box;
+    else the greatest probability, by the ensemble. They lie at even ranks.
 
     Args:
         radiographs: of one member.
         examples: per finding.
         threshold: of the predicted box, as in `heatmap_box`.
     """
-    test = radiographs.predictions[radiographs.predictions["split"] == "test"]
-    labels = radiographs.index.set_index("image_index")
+    shown = [heatmap_method(radiographs.heatmaps)]
     return {
         finding: [
-            _picture(radiographs, finding, image_index, rank, len(ranked), threshold)
-            for image_index, rank in _even(ranked, examples)
+            _picture(radiographs, finding, ranked, rank, shown, threshold)
+            for rank in _even(len(ranked.names), examples)
         ]
         for finding in FINDINGS
-        for ranked in [_ranked_positives(test, labels, radiographs.boxes, finding, examples)]
+        for ranked in [_ranked(radiographs, finding, max(examples, 1), threshold)]
     }
+
+
+def compare_methods(radiographs: Radiographs, *, threshold: float) -> list[Picture]:
+    """The median test image of each finding, under the heatmap of every method."""
+    methods = sorted(radiographs.heatmaps)
+    ranked = {finding: _ranked(radiographs, finding, 1, threshold) for finding in FINDINGS}
+    return [
+        _picture(radiographs, finding, its, (len(its.names) - 1) // 2, methods, threshold)
+        for finding, its in ranked.items()
+        if its.names
+    ]
 
 
 def heatmap_method(heatmaps: Mapping[str, Maps]) -> str:
@@ -99,53 +120,95 @@ def heatmap_method(heatmaps: Mapping[str, Maps]) -> str:
     return "cam" if "cam" in heatmaps else next(iter(heatmaps))
 
 
-def _ranked_positives(
-    test: pd.DataFrame, labels: pd.DataFrame, boxes: pd.DataFrame, finding: str, examples: int
-) -> list[str]:
+class _Ranked(NamedTuple):
+    names: list[str]
+    """Of test images that have the finding, from best to worst."""
+    by: str
+
+
+def _ranked(radiographs: Radiographs, finding: str, examples: int, threshold: float) -> _Ranked:
+    test = radiographs.predictions[radiographs.predictions["split"] == "test"]
+    labels = radiographs.index.set_index("image_index")
     positive = labels.loc[test["image_index"], finding].to_numpy(bool)
     ranked = test[positive].sort_values([finding, "image_index"], ascending=[False, True])
-    boxed = ranked["image_index"].isin(boxes.loc[boxes["finding"] == finding, "image_index"])
-    return list((ranked[boxed] if boxed.sum() >= max(examples, 1) else ranked)["image_index"])
+    names = list(ranked["image_index"])
+    drawn = radiographs.boxes[radiographs.boxes["finding"] == finding]
+    boxed = [name for name in names if name in set(drawn["image_index"])]
+    if len(boxed) < examples:
+        return _Ranked(names, "probability")
+    method = heatmap_method(radiographs.heatmaps)
+    ious = {name: _predicted(radiographs, finding, name, method, threshold)[1] for name in boxed}
+    return _Ranked(sorted(boxed, key=lambda name: -(ious[name] or 0.0)), "IoU")
 
 
-def _even(ranked: list[str], examples: int) -> list[tuple[str, int]]:
-    places = np.unique(np.linspace(0, len(ranked) - 1, min(examples, len(ranked))).astype(int))
-    return [(ranked[place], int(place) + 1) for place in places]
+def _even(many: int, examples: int) -> list[int]:
+    places = np.unique(np.linspace(0, many - 1, min(examples, many)).astype(int))
+    return [int(place) for place in places]
 
 
 def _picture(
     radiographs: Radiographs,
     finding: str,
-    image_index: str,
+    ranked: _Ranked,
     rank: int,
-    positives: int,
+    methods: Sequence[str],
     threshold: float,
 ) -> Picture:
-    row = int(np.flatnonzero(radiographs.index["image_index"] == image_index)[0])
+    name = ranked.names[rank]
+    row = _row(radiographs, name)
     image = _fit(radiographs.images[row])
-    method = heatmap_method(radiographs.heatmaps)
-    maps = radiographs.heatmaps[method]
-    heatmap = finding_map(maps, row, finding)
-    truths = _boxes(radiographs.boxes[radiographs.boxes["finding"] == finding], image_index)
-    predicted = heatmap_box(heatmap, maps.grid, threshold=threshold)
     about = radiographs.index.iloc[row]
-    probs = radiographs.predictions.set_index("image_index")[finding]
+    predictions = radiographs.predictions.set_index("image_index")
+    probs = {other: float(predictions.loc[[name], other].iloc[0]) for other in FINDINGS}
     return Picture(
-        image_index=image_index,
+        image_index=name,
         finding=finding,
-        place=_place(rank, positives),
-        rank=rank,
-        positives=positives,
-        prob=float(probs.loc[[image_index]].iloc[0]),
-        labels=[name for name in FINDINGS if about[name]],
+        place=_place(rank, len(ranked.names)),
+        of=len(ranked.names),
+        by=ranked.by,
+        prob=probs[finding],
+        likely=sorted(probs.items(), key=lambda one: -one[1])[:3],
+        labels=[other for other in FINDINGS if about[other]],
         about=_about(about),
         plain=_jpeg(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
-        overlay=_jpeg(overlay(image, heatmap, maps.grid)[:, :, ::-1]),
-        truths=truths,
-        predicted=predicted,
-        crop=_boxes(radiographs.crops, image_index)[0],
-        iou=_iou(predicted, truths),
+        panels=[_panel(radiographs, image, finding, name, one, threshold) for one in methods],
+        truths=_truths(radiographs, finding, name),
+        crop=_boxes(radiographs.crops, name)[0],
     )
+
+
+def _panel(
+    radiographs: Radiographs,
+    image: UInt8[np.ndarray, "h w"],
+    finding: str,
+    name: str,
+    method: str,
+    threshold: float,
+) -> Panel:
+    maps = radiographs.heatmaps[method]
+    heatmap = finding_map(maps, _row(radiographs, name), finding)
+    under = _jpeg(overlay(image, heatmap, maps.grid)[:, :, ::-1])
+    return Panel(method, under, *_predicted(radiographs, finding, name, method, threshold))
+
+
+def _predicted(
+    radiographs: Radiographs, finding: str, name: str, method: str, threshold: float
+) -> tuple[Box | None, float | None]:
+    """The heatmap's box, and its IoU with the best matching true one, where there is any."""
+    maps, truths = radiographs.heatmaps[method], _truths(radiographs, finding, name)
+    heatmap = finding_map(maps, _row(radiographs, name), finding)
+    box = heatmap_box(heatmap, maps.grid, threshold=threshold)
+    if not truths:
+        return box, None
+    return box, 0.0 if box is None else float(box_iou(box[None], np.stack(truths)).max())
+
+
+def _row(radiographs: Radiographs, name: str) -> int:
+    return int(np.flatnonzero(radiographs.index["image_index"] == name)[0])
+
+
+def _truths(radiographs: Radiographs, finding: str, name: str) -> list[Box]:
+    return _boxes(radiographs.boxes[radiographs.boxes["finding"] == finding], name)
 
 
 def overlay(
@@ -177,15 +240,9 @@ def _boxes(table: pd.DataFrame, image_index: str) -> list[Box]:
     return list(table.loc[table["image_index"] == image_index, CORNERS].to_numpy(np.float64))
 
 
-def _iou(predicted: Box | None, truths: list[Box]) -> float | None:
-    if not truths:
-        return None
-    return 0.0 if predicted is None else float(box_iou(predicted[None], np.stack(truths)).max())
-
-
-def _place(rank: int, positives: int) -> str:
-    named = {(positives + 1) // 2: "median", positives: "lowest", 1: "highest"}
-    return named.get(rank, f"rank {rank}")
+def _place(rank: int, many: int) -> str:
+    named = {(many - 1) // 2: "median", many - 1: "worst", 0: "best"}
+    return named.get(rank, f"rank {rank + 1}")
 
 
 def _about(image: pd.Series) -> str:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.artifacts.reconstructions import Pretraining
 from pipeline.artifacts.shards import expect_rows
 from pipeline.findings import FINDINGS
+from pipeline.results.box_table import box_table
 from pipeline.results.charts import (
     curves_chart,
     differences_chart,
@@ -23,11 +24,14 @@ from pipeline.results.charts import (
 from pipeline.results.pictures import (
     COLOUR_MAP,
     OPACITY,
+    Panel,
     Picture,
     Radiographs,
+    compare_methods,
     draw_examples,
     heatmap_method,
 )
+from pipeline.results.published import PUBLISHED
 
 TEMPLATE = "report.html.jinja"
 
@@ -41,8 +45,8 @@ class Figures(NamedTuple):
 
     evaluate: Metrics
     """metrics/evaluate.json"""
-    iou: Metrics
-    """metrics/iou.json; `{}` if the cohort has no boxes"""
+    localisation: pd.DataFrame
+    """Schema LOCALISATION; no rows if the cohort has no boxes"""
     split_counts: Metrics
     """metrics/split.json: split to counts"""
     curves: Mapping[str, pd.DataFrame]
@@ -90,10 +94,11 @@ def render_report(
         counts=split_rows(figures.split_counts),
         charts=_charts(figures, radiographs, member),
         pretraining=figures.pretraining,
-        iou=figures.iou,
-        iou_names=iou_order(figures.iou, member),
-        bar=best_baseline(figures.iou),
+        boxed=box_table(figures.localisation, member),
+        published=PUBLISHED,
+        crops=crop_sources(radiographs.crops),
         pictures=draw_examples(radiographs, examples=examples, threshold=threshold),
+        compared=compare_methods(radiographs, threshold=threshold) if examples else [],
         method=heatmap_method(radiographs.heatmaps),
         threshold=threshold,
         gradient=_gradient(),
@@ -123,17 +128,6 @@ def best_system(evaluate: Metrics, names: Sequence[str]) -> str:
     """The system that validation prefers; choosing on test would flatter it."""
     systems = [name for name in names if name not in BASELINES]
     return max(systems, key=lambda name: evaluate[name].get("val_mean_auroc", 0.0))
-
-
-def iou_order(iou: Metrics, member: str) -> list[tuple[str, str]]:
-    """Member and method as one reads them: `member`, the others, the image-free baselines."""
-    names = [(owner, method) for owner in iou for method in iou[owner]]
-    return sorted(names, key=lambda name: (name[0] == "baseline", name[0] != member, name))
-
-
-def best_baseline(iou: Metrics) -> float:
-    """Mean IoU that a method must exceed to have localised anything."""
-    return max((one["mean"]["iou"] for one in iou.get("baseline", {}).values()), default=0.0)
 
 
 def split_rows(counts: Metrics) -> list[tuple[str, list[Any]]]:
@@ -193,15 +187,21 @@ def _roc(radiographs: Radiographs) -> str:
     return roc_chart(both, {finding: test[finding].to_numpy() for finding in both})
 
 
-def box_lines(picture: Picture) -> list[tuple[str, list[float]]]:
+def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
     """Boxes to draw: a kind (a class of the style sheet), and x, y, width, height in percent."""
     boxes = [("truth", box) for box in picture.truths] + [("crop", picture.crop)]
-    if picture.predicted is not None:
-        boxes.append(("predicted", picture.predicted))
+    if panel.predicted is not None:
+        boxes.append(("predicted", panel.predicted))
     return [
         (kind, [round(100 * float(v), 2) for v in (*box[:2], *(box[2:] - box[:2]))])
         for kind, box in boxes
     ]
+
+
+def crop_sources(crops: pd.DataFrame) -> list[tuple[str, float]]:
+    """What drew the crops, and the share of images for which it did, most frequent first."""
+    shares = crops["source"].value_counts(normalize=True)
+    return [(str(source), float(share)) for source, share in shares.items()]
 
 
 def _gradient() -> str:

@@ -13,7 +13,8 @@ from torch.nn import functional
 from pipeline.artifacts.shards import Shards
 
 _CHUNK = 256  # images resized at a time: bounds memory
-_FORWARD = 128  # images per forward pass without gradients
+FORWARD = 128
+"""Images per forward pass without gradients."""
 
 
 @runtime_checkable
@@ -78,8 +79,10 @@ def load_images(shards: Shards, rows: np.ndarray, *, size: int) -> UInt8[Tensor,
     return out
 
 
-def image_batches(shards: Shards, *, size: int) -> Iterator[UInt8[Tensor, "b 1 s s"]]:
-    """All images in order at `size`, a batch for one forward pass at a time."""
-    for start in range(0, len(shards), _FORWARD):
-        rows = np.arange(start, min(start + _FORWARD, len(shards)))
-        yield load_images(shards, rows, size=size)
+def image_batches(
+    shards: Shards, *, size: int, rows: np.ndarray | None = None, batch: int = FORWARD
+) -> Iterator[UInt8[Tensor, "b 1 s s"]]:
+    """Images in order at `size`, a batch for one forward pass at a time: all, or those `rows`."""
+    wanted = np.arange(len(shards)) if rows is None else rows
+    for start in range(0, len(wanted), batch):
+        yield load_images(shards, wanted[start : start + batch], size=size)

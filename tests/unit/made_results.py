@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
+from pipeline.artifacts.heatmaps import Controls, read_heatmaps, write_heatmaps
 from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.attention.crop import WHOLE_IMAGE
+from pipeline.attention.boxes import WHOLE_IMAGE
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
+from pipeline.params.sections import IouParams
+from pipeline.results.localisation import Located
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -97,7 +99,7 @@ def made_crops(index):
     """The whole image, drawn by nothing."""
     crops = pd.DataFrame([WHOLE_IMAGE] * len(index), columns=CORNERS)
     crops.insert(0, "image_index", index["image_index"])
-    return crops.assign(source="whole image")
+    return crops.assign(source="whole image", finding=None)
 
 
 def made_images(index, folder, *, size=32, seed=0):
@@ -108,3 +110,14 @@ def made_images(index, folder, *, size=32, seed=0):
         ({"image": rng.integers(0, 256, shape, dtype=np.uint8)} for _ in range(len(index))), folder
     )
     return Shards(folder)
+
+
+def made_located(index, heatmaps):
+    """One member's heatmaps and crops; no controls."""
+    return Located(heatmaps, made_crops(index), Controls({}, {}))
+
+
+def iou_params(**other):
+    """Of a page that wants no more than heatmaps as they are."""
+    plain = {"threshold": 0.5, "fit_threshold": False, "controls": False, "bootstrap": 0}
+    return IouParams(**plain | other)

@@ -6,7 +6,6 @@ from branches import ALL, CAPSULES, LINEAR, make_branch, some_images
 from torch.nn import functional
 
 from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
-from pipeline.attention.heatmap import HEATMAPS, cam
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import adopt, restore_branch
@@ -33,58 +32,9 @@ def test_feature_maps_have_no_upper_bound_that_would_flatten_their_maximum(name)
     norms = (torch.nn.BatchNorm2d, torch.nn.LayerNorm)
     last = [m for m in branch.blocks[-1].modules() if isinstance(m, norms)][-1]
     last.weight.data.fill_(1e12)  # an untrained network whispers
-    feature_map = branch.feature_map(some_images(1))
-    attention = HEATMAPS["attention"](branch, feature_map)
+    attention = branch.feature_map(some_images(1)).abs().amax(dim=1)
     assert attention.max() > 100
     assert attention.unique().numel() == attention.numel()
-
-
-@pytest.mark.parametrize("name", LINEAR)
-def test_the_mean_of_the_evidence_and_the_bias_are_the_logit(name):
-    branch, images = make_branch(name), some_images()
-    evidence = branch.evidence(branch.feature_map(images))
-    logits = evidence.mean(dim=(2, 3)) + branch.head.bias
-    torch.testing.assert_close(logits, branch(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_evidence_is_the_gradient_times_the_map_by_autograd(name):
-    branch, images = make_branch(name), some_images(1)
-    with torch.no_grad():
-        maps = branch.feature_map(images)
-    evidence = branch.evidence(maps)[0]
-    maps.requires_grad_()
-    logits = branch.head(branch.readout(maps))[0]
-    cells = maps.shape[2] * maps.shape[3]
-    for finding in (0, 7, 13):
-        (gradient,) = torch.autograd.grad(logits[finding], maps, retain_graph=True)
-        expected = (gradient * maps).sum(dim=1)[0] * cells
-        torch.testing.assert_close(evidence[finding], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_cam_is_grad_cam_by_autograd():
-    branch = make_branch("resnet18").double()
-    maps = branch.feature_map(some_images(1).double()).detach().requires_grad_()
-    closed = cam(branch, maps)[0].detach()
-    logits = branch.head(maps.mean(dim=(2, 3)))[0]
-    for finding in range(len(FINDINGS)):
-        (gradient,) = torch.autograd.grad(logits[finding], maps, retain_graph=True)
-        grad_cam = (gradient.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1).relu()[0]
-        cells = maps.shape[2] * maps.shape[3]
-        torch.testing.assert_close(grad_cam * cells, closed[finding])
-
-
-@pytest.mark.parametrize("name", ["resnet18", *CAPSULES])
-@pytest.mark.parametrize("method", HEATMAPS)
-def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
-    branch = make_branch(name)
-    with torch.inference_mode():
-        feature_map = branch.feature_map(some_images())
-        maps = HEATMAPS[method](branch, feature_map)
-    height, width = feature_map.shape[2:]
-    assert maps.shape in {(2, 14, height, width), (2, 1, height, width)}
-    assert maps.min() >= 0
-    assert torch.isfinite(maps).all()
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", *CAPSULES])

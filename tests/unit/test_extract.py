@@ -1,49 +1,96 @@
-"""Heatmaps and crop boxes of a cohort: what points nowhere is not passed off as a crop."""
-
-import logging
+"""Heatmaps of a cohort: what is written is what a look says, whatever the batches."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from branches import make_branch
 
-from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.attention.extract import place_crops, seen_rows
+from pipeline.attention import extract
+from pipeline.attention.extract import pooled_logits, seen_rows
+from pipeline.attention.heatmap import HEATMAPS
+from pipeline.attention.look import look
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-from pipeline.grid import tiles
-from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.params.sections import CropParams
-
-CROP = CropParams(method="attention", threshold=0.7, margin=0.1, min_side=0.3, size=32)
+from pipeline.networks.layers import find_layer
+from pipeline.training.augment import to_unit
 
 
-def placed(tmp_path, *grids):
-    write_shards(({"attention": grid[None].astype(np.float16)} for grid in grids), tmp_path / "h")
-    index = pd.DataFrame({"image_index": [f"{n}.png" for n in range(len(grids))]})
-    maps = Maps(Shards(tmp_path / "h", "attention"), tiles(7))
-    return place_crops(index, maps, CROP)
+@pytest.fixture
+def shards(tmp_path):
+    rng = np.random.default_rng(0)
+    images = ({"image": rng.integers(0, 256, (64, 64), np.uint8)} for _ in range(5))
+    write_shards(images, tmp_path / "i")
+    return Shards(tmp_path / "i")
 
 
-def test_a_map_that_points_nowhere_leaves_the_whole_image_and_says_so(tmp_path, caplog):
-    corner = np.zeros((7, 7))
-    corner[1, 1] = 1
-    almost_flat = np.linspace(0.8, 1, 49).reshape(7, 7)
-    with caplog.at_level(logging.INFO):
-        table = placed(tmp_path, corner, np.zeros((7, 7)), np.full((7, 7), 6), almost_flat)
-    assert table["source"].tolist() == ["attention"] + 3 * ["whole image"]
-    assert (table.loc[1:, ["x1", "y1", "x2", "y2"]] == [0, 0, 1, 1]).all(axis=None)
-    assert table.loc[0, "x2"] < 0.5
-    assert "3 of 4 crops are the whole image" in caplog.text
+def seen(branch, shards, methods, cells="last", **options):
+    layer = find_layer(branch, cells)
+    return list(seen_rows(branch, layer, shards, methods, **{"flip": False} | options))
 
 
-def test_a_heatmap_that_float16_cannot_hold_is_refused(tmp_path):
-    spec = BranchSpec("resnet18", FINDINGS, 32, 32, standardise=False)
-    branch = build_branch(spec, weights=None, seed=0)
+@pytest.mark.parametrize(
+    ("name", "cells"), [("resnet18", "last"), ("resnet18", 16), ("capsnet", "last")]
+)
+def test_rows_are_what_a_look_at_each_image_says(shards, monkeypatch, name, cells):
+    monkeypatch.setattr(extract, "_GRADIENT_BYTES", 4 * 14 * 256 * 20 * 20 * 2)  # two at a time
+    branch = make_branch(name)
+    rows = seen(branch, shards, list(HEATMAPS), cells)
+    assert len(rows) == 5
+    for image, row in zip(shards.gather(np.arange(5)), rows, strict=True):
+        looked = look(
+            branch, to_unit(torch.from_numpy(image)[None, None]), find_layer(branch, cells)
+        )
+        for method, heatmap in HEATMAPS.items():
+            assert row[method].dtype == np.float16
+            expected = heatmap(looked)[0].numpy()
+            scale = max(float(expected.max()), 1e-6)
+            np.testing.assert_allclose(row[method] / scale, expected / scale, rtol=2e-3, atol=2e-3)
+        np.testing.assert_allclose(row["pooled"], looked.pooled[0].detach(), rtol=1e-3, atol=1e-4)
+
+
+def test_only_the_rows_asked_for_are_looked_at(shards):
+    branch = make_branch("resnet18")
+    every = seen(branch, shards, ["cam"])
+    some = seen(branch, shards, ["cam"], rows=np.array([3, 1]))
+    for row, expected in zip(some, (every[3], every[1]), strict=True):
+        np.testing.assert_allclose(row["cam"], expected["cam"], rtol=1e-2, atol=1e-3)
+
+
+def test_with_flip_the_features_are_the_mean_of_image_and_mirror_image(shards):
+    branch = make_branch("resnet18")
+    (plain, *_), (both, *_) = (seen(branch, shards, ["cam"], flip=flip) for flip in (False, True))
+    image = to_unit(torch.from_numpy(shards[0].copy())[None, None])
+    with torch.no_grad():
+        mirrored = branch.pooled(image.flip(-1))[0].numpy()
+    np.testing.assert_allclose(
+        both["pooled"], (plain["pooled"] + mirrored) / 2, rtol=1e-3, atol=1e-5
+    )
+    np.testing.assert_array_equal(both["cam"], plain["cam"])
+
+
+def test_logits_of_stored_features_are_those_of_the_images(shards, tmp_path):
+    branch = make_branch("resnet18")
+    write_shards(
+        ({"pooled": row["pooled"]} for row in seen(branch, shards, ["cam"])), tmp_path / "f"
+    )
+    found = pooled_logits(branch, Shards(tmp_path / "f", "pooled"))
+    images = to_unit(torch.from_numpy(shards.gather(np.arange(5)))[:, None])
+    assert found.shape == (5, len(FINDINGS))
+    with torch.no_grad():
+        np.testing.assert_allclose(found, branch(images).numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_heatmap_that_float16_cannot_hold_is_refused(shards):
+    branch = make_branch("resnet18")
     with torch.no_grad():
         branch.features[-1][-1].bn2.weight.fill_(1e7)
-    image = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
-    write_shards([{"image": image}], tmp_path / "i")
     with pytest.raises(ArtifactError, match="attention heatmaps exceed float16"):
-        list(seen_rows(branch, Shards(tmp_path / "i"), ["attention"], size=32, flip=False))
+        seen(branch, shards, ["attention"])
+
+
+def test_memory_for_gradients_is_bounded_by_smaller_batches():
+    branch = make_branch("resnet18", size=256)
+    assert extract._batch(branch, find_layer(branch, "last")) == extract.FORWARD
+    inner = find_layer(branch, 4)
+    assert extract._batch(branch, inner) * 4 * 14 * np.prod(inner.shape) <= 2**28

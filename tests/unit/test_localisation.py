@@ -5,15 +5,24 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from made_results import made_boxes, made_crops, made_heatmaps, made_index, made_splits
+from made_results import (
+    iou_params,
+    made_boxes,
+    made_crops,
+    made_heatmaps,
+    made_index,
+    made_located,
+    made_splits,
+)
 
-from pipeline.artifacts.heatmaps import Maps
+from pipeline.artifacts.heatmaps import Maps, read_controls, write_controls
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
 from pipeline.results.cases import boxed_cases
-from pipeline.results.localisation import finding_map, iou_rows, localise
+from pipeline.results.detections import finding_map
+from pipeline.results.localisation import iou_metrics, iou_rows, localise
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +33,14 @@ def cohort(tmp_path_factory):
     return index, boxes, heatmaps
 
 
+def metrics_of(index, boxes, located, **params):
+    return iou_metrics(localise({"model": located}, boxes, index, iou_params(**params), seed=0))
+
+
 @pytest.fixture(scope="module")
 def table(cohort):
     index, boxes, heatmaps = cohort
-    return localise({"model": heatmaps}, {"model": made_crops(index)}, boxes, index, threshold=0.5)
+    return metrics_of(index, boxes, made_located(index, heatmaps))
 
 
 def test_every_member_method_and_baseline_has_every_boxed_finding(table):
@@ -62,7 +75,7 @@ def test_a_fallback_crop_is_scored_as_it_is_and_counted_as_empty(table, cohort):
 def test_a_crop_drawn_by_a_heatmap_is_not_empty(cohort):
     index, boxes, heatmaps = cohort
     crops = made_crops(index).assign(source="cam")
-    table = localise({"model": heatmaps}, {"model": crops}, boxes, index, threshold=0.5)
+    table = metrics_of(index, boxes, made_located(index, heatmaps)._replace(crops=crops))
     assert table["model"]["crop"]["mean"]["empty_rate"] == 0
 
 
@@ -108,10 +121,11 @@ def test_boxes_on_other_images_are_counted_in_the_log(caplog):
 def test_a_cohort_without_boxes_gives_an_empty_table_and_says_so(cohort, caplog):
     index, boxes, heatmaps = cohort
     none = boxes.iloc[:0]
-    table = localise({"model": heatmaps}, {}, none, index, threshold=0.5)
-    assert table == {}
+    table = localise({"model": made_located(index, heatmaps)}, none, index, iou_params(), seed=0)
+    assert table.empty
+    assert iou_metrics(table) == {}
     assert "no radiologist's box" in caplog.text
-    assert list(iou_rows(table)) == ["finding", "system", "iou", "t_iou_0.3", "pointing"]
+    assert list(iou_rows({})) == ["finding", "system", "iou", "t_iou_0.3", "pointing"]
 
 
 def test_heatmaps_of_another_cohort_are_refused(cohort):
@@ -120,11 +134,33 @@ def test_heatmaps_of_another_cohort_are_refused(cohort):
     with pytest.raises(
         ArtifactError, match=r"model's attention heatmaps: 120 rows for the 119 images"
     ):
-        localise({"model": heatmaps}, {}, boxes, shorter, threshold=0.5)
+        metrics_of(shorter, boxes, made_located(index, heatmaps))
 
 
 def test_crops_of_another_cohort_are_refused(cohort):
     index, boxes, heatmaps = cohort
     crops = made_crops(index).iloc[1:]
     with pytest.raises(ArtifactError, match="lack 1 of 120 images; first: 00000000_000"):
-        localise({"model": heatmaps}, {"model": crops}, boxes, index, threshold=0.5)
+        metrics_of(index, boxes, made_located(index, heatmaps)._replace(crops=crops))
+
+
+def test_controls_and_fitted_thresholds_are_rows_beside_their_methods(cohort, tmp_path):
+    index, boxes, heatmaps = cohort
+    names = list(index.loc[index["image_index"].isin(boxes["image_index"]), "image_index"])
+    cam = heatmaps["cam"]
+    rows = (cam.shards[place] for place in np.flatnonzero(index["image_index"].isin(names)))
+    write_controls(({"cam": row} for row in rows), tmp_path / "c", grid=cam.grid, names=names)
+    random = read_controls(tmp_path / "c")
+    located = made_located(index, heatmaps)._replace(controls=random)
+    table = metrics_of(index, boxes, located, controls=True, fit_threshold=True, bootstrap=20)
+    assert set(table["model"]) == {
+        "attention", "attention_fitted", "cam", "cam_fitted", "cam_randomised", "crop",
+    }  # fmt: skip
+    # these "random" maps are the heatmaps themselves, found by the image's name
+    assert table["model"]["cam_randomised"]["mean"]["iou"] == table["model"]["cam"]["mean"]["iou"]
+    assert "random_map" in table["baseline"]
+    mean = table["model"]["cam"]["mean"]
+    assert mean["iou_low"] <= mean["iou"] <= mean["iou_high"]
+    best = max(one["mean"]["iou"] for one in table["baseline"].values())
+    assert mean["lead"] == pytest.approx(mean["iou"] - best)
+    assert mean["lead_low"] <= mean["lead"] <= mean["lead_high"]

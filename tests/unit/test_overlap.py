@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.results.overlap import Detection, Overlap, area, box_iou, contains, overlap, summary
+from pipeline.results.overlap import (
+    MEASURES,
+    Detection,
+    Overlap,
+    area,
+    box_iou,
+    contains,
+    measured,
+    overlap,
+    share_inside,
+)
 
 SIDE = 12
 
@@ -64,7 +74,8 @@ def test_a_point_is_in_a_half_open_box():
 
 def test_a_detection_of_nothing_scores_nought_and_is_empty():
     truth = np.array([[0.0, 0.0, 1.0, 1.0]])
-    assert overlap(Detection(None, None), truth) == Overlap(0.0, 0.0, False, True)
+    found = overlap(Detection(None, None, energy=0.0), truth)
+    assert found == Overlap(0.0, 0.0, 0.0, 0.0, empty_rate=1.0)
 
 
 def test_a_box_without_area_scores_nought():
@@ -74,12 +85,26 @@ def test_a_box_without_area_scores_nought():
     assert area(point[None]) == 0
 
 
-def test_a_summary_counts_the_empty_among_all():
-    hits = [Overlap(0.35, 0.5, True, False), Overlap(0.0, 0.0, False, True)]
-    found = summary(hits)
+def test_measures_by_hand():
+    hits = [Overlap(0.35, 0.5, 1.0, np.nan, 0.0), Overlap(0.0, 0.0, 0.0, np.nan, 1.0)]
+    found = dict(zip(MEASURES, measured(hits).mean(axis=0), strict=True))
     assert found["iou"] == pytest.approx(0.175)
-    assert found["t_iou"] == {
-        "0.1": 0.5, "0.2": 0.5, "0.3": 0.5, "0.4": 0, "0.5": 0, "0.6": 0, "0.7": 0,
-    }  # fmt: skip
     assert (found["iobb"], found["pointing"], found["empty_rate"]) == (0.25, 0.5, 0.5)
-    assert found["n"] == 2
+    t_iou = [found[f"t_iou.{t}"] for t in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)]
+    assert t_iou == [0.5, 0.5, 0.5, 0, 0, 0, 0]
+    assert [found[f"t_iobb.{t}"] for t in (0.1, 0.25, 0.5, 0.75, 0.9)] == [0.5, 0.5, 0, 0, 0]
+    assert np.isnan(found["energy"])
+
+
+@given(st.lists(boxes(), min_size=1, max_size=3), st.integers(0, 9))
+def test_the_share_of_a_map_inside_boxes_is_that_of_counted_pixels(truths, seed):
+    fine = np.random.default_rng(seed).random((SIDE, SIDE))
+    inside = np.any([pixels(truth) for truth in truths], axis=0)
+    expected = fine[inside].sum() / fine.sum()
+    assert share_inside(fine, np.stack(truths)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_cell_that_a_box_halves_counts_by_half():
+    box = np.array([[0.0, 0.0, 0.25, 1.0]])
+    assert share_inside(np.ones((2, 2)), box) == pytest.approx(0.25)
+    assert share_inside(np.zeros((2, 2)), box) == 0

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_results import (
+    iou_params,
     made_boxes,
     made_crops,
     made_heatmaps,
     made_images,
     made_index,
+    made_located,
     made_splits,
     made_systems,
 )
@@ -24,11 +26,10 @@ from pipeline.grid import tiles
 from pipeline.results.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.evaluation import evaluate
 from pipeline.results.localisation import localise
-from pipeline.results.pictures import Radiographs, draw_examples, overlay
+from pipeline.results.pictures import Radiographs, compare_methods, draw_examples, overlay
 from pipeline.results.report import (
     Figures,
     best_system,
-    iou_order,
     render_report,
     split_rows,
     system_order,
@@ -64,8 +65,9 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
     radiographs, splits, systems = cohort
     index = radiographs.index
     evaluation = evaluate(systems, index, splits, ceiling, replicates=replicates, seed=0)
-    crops = {"model": radiographs.crops}
-    iou = localise({"model": radiographs.heatmaps}, crops, radiographs.boxes, index, threshold=0.5)
+    members = {"model": made_located(index, radiographs.heatmaps)}
+    params = iou_params(fit_threshold=True, controls=True, bootstrap=replicates)
+    found = localise(members, radiographs.boxes, index, params, seed=0)
     curve = pd.DataFrame(
         {
             "epoch": [1, 2],
@@ -80,7 +82,7 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
         for i, name in enumerate(["test", "train", "val"])
     }
     curves = {"model.global": curve, "model.fusion": curve}
-    return Figures(evaluation.metrics, iou, counts, curves, pretraining={})
+    return Figures(evaluation.metrics, found, counts, curves, pretraining={})
 
 
 def render(cohort, figures, *, examples=2):
@@ -100,7 +102,7 @@ def bare_page(cohort):
     """Of a cohort without ceiling and boxes, evaluated without bootstrap."""
     radiographs, splits, systems = cohort
     figures = made_figures(cohort, ceiling={}, replicates=0)
-    bare = figures._replace(iou={}, curves={}, split_counts={})
+    bare = figures._replace(localisation=figures.localisation.iloc[:0], curves={}, split_counts={})
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
     return render((unboxed, splits, systems), bare, examples=0)
 
@@ -181,36 +183,46 @@ def test_systems_stand_in_reading_order():
     ]  # fmt: skip
 
 
-def test_the_image_free_baselines_stand_last():
-    iou = {"baseline": {"centre_box": {}}, "a": {"cam": {}}, "model": {"crop": {}, "cam": {}}}
-    assert iou_order(iou, "model") == [
-        ("model", "cam"), ("model", "crop"), ("a", "cam"), ("baseline", "centre_box"),
-    ]  # fmt: skip
-
-
 def test_nested_split_counts_become_rows_in_the_order_of_use():
     counts = {"test": {"images": 3, "positives": {"Mass": 1}}, "train": {"images": 5}}
     assert split_rows(counts) == [("images", [5, 3]), ("Mass", [None, 1])]
 
 
-def test_examples_run_from_the_surest_to_the_most_missed_test_image(cohort):
+def test_examples_run_from_the_best_to_the_worst_test_image(cohort):
     radiographs, splits, _ = cohort
     test = set(splits.loc[splits["split"].eq("test"), "image_index"])
     for finding, chosen in draw_examples(radiographs, examples=3, threshold=0.5).items():
-        probs = [picture.prob for picture in chosen]
-        assert probs == sorted(probs, reverse=True)
+        boxed = finding in BOXED_FINDINGS
+        assert {picture.by for picture in chosen} == {"IoU" if boxed else "probability"}
+        worth = [picture.panels[0].iou if boxed else picture.prob for picture in chosen]
+        assert worth == sorted(worth, reverse=True)
         assert {picture.image_index for picture in chosen} <= test
         assert all(finding in picture.labels for picture in chosen)
-        assert [chosen[0].place, chosen[-1].place] == ["highest", "lowest"]
+        assert [picture.place for picture in chosen] == ["best", "median", "worst"]
 
 
 def test_an_example_shows_the_boxes_of_its_own_finding(cohort):
     for finding in BOXED_FINDINGS:
         for picture in draw_examples(cohort[0], examples=1, threshold=0.5)[finding]:
             assert len(picture.truths) == 1
-            assert picture.iou == pytest.approx(
-                1, abs=0.3
-            )  # the made heatmap is hot in the true box
+            # the made heatmap is hot in the true box
+            assert picture.panels[0].iou == pytest.approx(1, abs=0.3)
+
+
+def test_methods_are_compared_on_one_radiograph_of_each_finding(cohort):
+    compared = compare_methods(cohort[0], threshold=0.5)
+    assert [picture.finding for picture in compared] == list(FINDINGS)
+    for picture in compared:
+        assert [panel.method for panel in picture.panels] == ["attention", "cam"]
+        assert picture.panels[0].predicted is None  # made empty
+
+
+def test_an_example_names_the_three_most_probable_findings(cohort):
+    picture = draw_examples(cohort[0], examples=1, threshold=0.5)["Mass"][0]
+    probs = [prob for _, prob in picture.likely]
+    assert probs == sorted(probs, reverse=True)
+    row = cohort[0].predictions.set_index("image_index").loc[picture.image_index]
+    assert probs == sorted(row[list(FINDINGS)].astype(float), reverse=True)[:3]
 
 
 def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):

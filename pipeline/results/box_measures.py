@@ -1,0 +1,127 @@
+"""Means over boxed cases, with intervals that resample patients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Shaped
+
+from pipeline.artifacts.tables import LOCALISATION
+from pipeline.findings import FINDINGS
+from pipeline.results.bootstrap import patient_counts, percentile_interval
+from pipeline.results.cases import Case
+from pipeline.results.overlap import MEASURES, Detection, measured, overlap
+
+MEAN = "mean"
+"""In the place of a finding: the unweighted mean over the findings that have cases."""
+
+_IOU = MEASURES.index("iou")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of one system. NaN is a measure that it has not, or a replicate without a case."""
+
+    means: dict[str, Float[np.ndarray, " m"]]
+    """Each measure of `MEASURES`, by finding and under `MEAN`."""
+    replicates: dict[str, Float[np.ndarray, "r m"]]
+    """The same in every replicate of the bootstrap."""
+    cases: dict[str, int]
+
+    @property
+    def mean_iou(self) -> float:
+        """What systems are ranked by."""
+        return float(self.means[MEAN][_IOU])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two systems' mean IoUs, and its interval where there is one."""
+
+    value: float
+    low: float
+    high: float
+
+
+def score(
+    detections: Sequence[Detection], cases: Sequence[Case], *, replicates: int, seed: int
+) -> Scores:
+    """Every measure over the cases of each finding.
+
+    A replicate draws as many patients as there are, with all their cases; its mean is over the
+    findings that it holds.
+    """
+    overlaps = [overlap(one, case.truths) for one, case in zip(detections, cases, strict=True)]
+    values, weights = measured(overlaps), _weights(cases, replicates=replicates, seed=seed)
+    found = np.array([case.finding for case in cases])
+    held = [finding for finding in FINDINGS if (found == finding).any()]
+    here = {finding: found == finding for finding in held}
+    means = {finding: values[rows].mean(axis=0) for finding, rows in here.items()}
+    drawn = {finding: _drawn(values[rows], weights[rows]) for finding, rows in here.items()}
+    counts = {finding: int(rows.sum()) for finding, rows in here.items()}
+    return Scores(
+        {**means, MEAN: np.mean(list(means.values()), axis=0)},
+        {**drawn, MEAN: _mean_of_held(list(drawn.values()))},
+        {**counts, MEAN: len(cases)},
+    )
+
+
+def compare(one: Scores, other: Scores) -> Difference:
+    """`one` less `other` in mean IoU, on the same draws of patients."""
+    value = one.mean_iou - other.mean_iou
+    drawn = one.replicates[MEAN][:, _IOU] - other.replicates[MEAN][:, _IOU]
+    return Difference(value, *_interval(drawn))
+
+
+def entries(
+    scores: Mapping[tuple[str, str], Scores], leads: Mapping[tuple[str, str], Difference]
+) -> pd.DataFrame:
+    """Scores by member and method, and their leads over the bar, as a table of `LOCALISATION`."""
+    rows = []
+    for (member, method), one in scores.items():
+        for finding, values in one.means.items():
+            drawn, n = one.replicates[finding], one.cases[finding]
+            for place, measure in enumerate(MEASURES):
+                low, high = _interval(drawn[:, place])
+                rows.append((member, method, finding, measure, values[place], low, high, n))
+        lead, n = leads[member, method], one.cases[MEAN]
+        rows.append((member, method, MEAN, "lead", lead.value, lead.low, lead.high, n))
+    return pd.DataFrame(rows, columns=LOCALISATION.names)
+
+
+def _weights(
+    cases: Sequence[Case], *, replicates: int, seed: int
+) -> Float[np.ndarray, "n replicates"]:
+    """How often each case is in each replicate: as often as its patient."""
+    ids, places = np.unique([case.patient_id for case in cases], return_inverse=True)
+    return patient_counts(len(ids), replicates=replicates, seed=seed)[places]
+
+
+def _drawn(
+    values: Float[np.ndarray, "n m"], weights: Float[np.ndarray, "n r"]
+) -> Float[np.ndarray, "r m"]:
+    total = weights.sum(axis=0)[:, None]
+    sums = weights.T @ values
+    return _divided(sums, np.broadcast_to(total, sums.shape))
+
+
+def _mean_of_held(drawn: list[Float[np.ndarray, "r m"]]) -> Float[np.ndarray, "r m"]:
+    stack = np.stack(drawn)
+    known = ~np.isnan(stack)
+    held = known.sum(axis=0)
+    sums = np.where(known, stack, 0).sum(axis=0)
+    return _divided(sums, held)
+
+
+def _divided(
+    sums: Float[np.ndarray, "r m"], counts: Shaped[np.ndarray, "r m"]
+) -> Float[np.ndarray, "r m"]:
+    quotient = np.full_like(sums, np.nan)
+    np.divide(sums, counts, out=quotient, where=counts > 0)
+    return quotient
+
+
+def _interval(drawn: Float[np.ndarray, " r"]) -> tuple[float, float]:
+    known = drawn[~np.isnan(drawn)]
+    return percentile_interval(known) if len(known) else (np.nan, np.nan)

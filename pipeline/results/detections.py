@@ -1,0 +1,103 @@
+"""What heatmaps and crops say of each case: a box, a point, and how much of the map is inside."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pipeline.artifacts.heatmaps import Maps
+from pipeline.attention.boxes import fills_image
+from pipeline.attention.crop import fine_map, region_box
+from pipeline.attention.grid import cell_centre
+from pipeline.findings import FINDINGS
+from pipeline.grid import Grid
+from pipeline.results.cases import CORNERS, Case, patient_halves
+from pipeline.results.overlap import Detection, box_iou, share_inside
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""Among which one is fitted."""
+
+
+def detect_in_maps(maps: Maps, cases: Sequence[Case], *, threshold: float) -> list[Detection]:
+    """What each case's heatmap says."""
+    return [
+        detect(finding_map(maps, case.row, case.finding), maps.grid, case, threshold)
+        for case in cases
+    ]
+
+
+def finding_map(maps: Maps, row: int, finding: str) -> Float[np.ndarray, "h w"]:
+    """One image's float32 map of one finding; the only map where the method is class-agnostic."""
+    stack = maps[row]
+    return np.asarray(stack[0 if len(stack) == 1 else FINDINGS.index(finding)])
+
+
+def detect(
+    heatmap: Float[np.ndarray, "h w"], grid: Grid, case: Case, threshold: float
+) -> Detection:
+    """The box of a map's largest region, its maximum, and how much of it lies in true boxes."""
+    fine = fine_map(heatmap, grid)
+    box = region_box(fine, threshold=threshold)
+    if box is None:
+        return Detection(None, None, empty=True, energy=0.0)
+    peak = np.array(np.unravel_index(int(np.argmax(heatmap)), heatmap.shape))  # first of equals
+    inside = share_inside(fine, case.truths)
+    return Detection(box, cell_centre(peak, grid), empty=fills_image(box), energy=inside)
+
+
+def detect_with_fitted_threshold(maps: Maps, cases: Sequence[Case]) -> list[Detection]:
+    """As `detect_in_maps`, with the threshold that is best on the other half of the patients.
+
+    Best for the mean over findings of the mean IoU; one threshold for all findings.
+    """
+    halves = np.array(patient_halves(cases))
+    ious = np.stack([_ious(maps, case) for case in cases])
+    findings = np.array([case.finding for case in cases])
+    chosen = [THRESHOLDS[_best(ious[halves != half], findings[halves != half])] for half in (0, 1)]
+    return [
+        detect(finding_map(maps, case.row, case.finding), maps.grid, case, chosen[half])
+        for case, half in zip(cases, halves, strict=True)
+    ]
+
+
+def _ious(maps: Maps, case: Case) -> Float[np.ndarray, " t"]:
+    """Of the box at every threshold."""
+    fine = fine_map(finding_map(maps, case.row, case.finding), maps.grid)
+    boxes = [region_box(fine, threshold=threshold) for threshold in THRESHOLDS]
+    return np.array(
+        [0.0 if box is None else box_iou(box[None], case.truths).max() for box in boxes]
+    )
+
+
+def _best(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> int:
+    """Of no case (one patient alone has boxes) the middle one."""
+    if not len(ious):
+        return len(THRESHOLDS) // 2
+    means = [ious[findings == finding].mean(axis=0) for finding in np.unique(findings)]
+    return int(np.argmax(np.mean(means, axis=0)))
+
+
+def detect_in_noise(
+    cases: Sequence[Case], *, shape: tuple[int, int], grid: Grid, threshold: float, seed: int
+) -> list[Detection]:
+    """What maps of random numbers say, on a grid like the heatmaps'."""
+    rng = np.random.default_rng(seed)
+    return [detect(rng.random(shape), grid, case, threshold) for case in cases]
+
+
+def detect_crops(
+    crops: pd.DataFrame, cases: Sequence[Case], *, methods: set[str]
+) -> list[Detection]:
+    """The crop of each case's image, whatever the finding.
+
+    A crop that none of `methods` drew is a fallback: scored as it is, and counted as empty.
+    """
+    rows = crops.set_index("image_index")
+    boxes = rows[CORNERS].to_numpy(np.float64)
+    fallback = ~rows["source"].isin(methods).to_numpy()
+    place = {name: row for row, name in enumerate(rows.index)}
+    return [
+        Detection(boxes[row], (boxes[row, :2] + boxes[row, 2:]) / 2, empty=bool(fallback[row]))
+        for row in (place[case.image_index] for case in cases)
+    ]
