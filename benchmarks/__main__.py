@@ -6,20 +6,26 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.attention import measure_attention
 from benchmarks.machine import describe_machine
 from benchmarks.measure import measure
-from benchmarks.table import table
+from benchmarks.table import attention_table, table
 
 
 def main(
     backbones: Annotated[str, typer.Option(help="Separated by commas.")] = "densenet121,resnet50",
     out: Annotated[Path, typer.Option(help="JSON with every ratio.")] = Path("bench.json"),
 ) -> None:
-    """Measure training against the bare step and against a conventional loader."""
+    """Measure training and heatmaps, beside the least they can cost and beside what is usual."""
     machine = describe_machine()
-    figures = measure(backbones.split(","), lambda words: typer.echo(words, err=True))
+    names = backbones.split(",")
+    figures = measure(names, _say) | measure_attention(names, _say)
     out.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n", encoding="utf-8")
-    typer.echo(table(machine, figures))
+    typer.echo(f"{table(machine, figures)}\n\n{attention_table(figures)}")
+
+
+def _say(words: str) -> None:
+    typer.echo(words, err=True)
 
 
 if __name__ == "__main__":

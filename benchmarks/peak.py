@@ -1,4 +1,4 @@
-"""The most memory that a process takes which trains, and does nothing else."""
+"""The most memory that a process takes which trains, or makes crops, and does nothing else."""
 
 import json
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.attention import crops_per_second
 from benchmarks.bare import Bare
 from benchmarks.setup import amount, make_network, make_recipe, make_task, random_images
 from pipeline.training.fit import fit
@@ -15,12 +16,14 @@ def main() -> None:
     """Do what the command line says, and print megabytes: of the GPU if there is one."""
     what, backbone = sys.argv[1:]
     much = amount()
-    if what == "bare":
+    if what == "crops":
+        crops_per_second(int(backbone))
+    elif what == "bare":
         Bare(make_network(backbone), much.batch).images_per_second(2)
     else:
         task = make_task(random_images(much.batch * 2))
         list(fit(make_network(backbone), task, make_recipe(much.batch, epochs=1)))
-    on_gpu = torch.cuda.is_available()
+    on_gpu = torch.cuda.is_available() and what != "crops"
     peak = torch.cuda.max_memory_allocated() if on_gpu else _most_resident()
     sys.stdout.write(json.dumps(peak / 1e6))
 

@@ -31,6 +31,42 @@ def table(machine: dict[str, str], figures: Figures) -> str:
     return "\n".join(lines)
 
 
+def attention_table(figures: Figures) -> str:
+    """Heatmaps beside the forward pass and the package; crops beside the disk."""
+    crops, peak = figures["crops"], figures["crops peak MB"]
+    images = next(iter(figures["heatmaps"].values()))["against forward"]["images"]
+    lines = [
+        f"| 14 findings x 3 methods, fp32, {images:,} images | forward, images/s | heatmaps | "
+        "time, at most 1.15 (least to most) | pytorch-grad-cam, s/image | ours | ratio |",
+        "|---|---|---|---|---|---|---|",
+        *(_heatmaps(name, one) for name, one in figures["heatmaps"].items()),
+        "",
+        "| crops of 224 from 512 px | placed/s | cut and written/s | written | np.save alone | "
+        f"{' | '.join(f'peak memory, {int(many):,} images' for many in peak)} |",
+        "|---|---|---|---|---|---|---|",
+        f"| {crops['images']:,} images | {_number(crops['placed'])} | "
+        f"{_number(crops['written'])} | {_number(crops['MB/s'])} MB/s | "
+        f"{_number(crops['disk MB/s'])} MB/s | "
+        f"{' | '.join(f'{value:,.0f} MB' for value in peak.values())} |",
+    ]
+    return "\n".join(lines)
+
+
+def _heatmaps(name: str, one: Figures) -> str:
+    mine, theirs = one["against forward"], one["package seconds"]
+    seconds = 1 / mine["heatmaps"]
+    cells = [
+        f"`{name}`",
+        _number(mine["forward"]),
+        _number(mine["heatmaps"]),
+        f"**{mine['ratio']:.2f}** ({mine['ratios'][0]:.2f} to {mine['ratios'][-1]:.2f})",
+        "not installed" if theirs is None else f"{theirs:.2f}",
+        f"{seconds:.3f}",
+        "–" if theirs is None else f"**{theirs / seconds:,.0f} x**",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
 def _row(name: str, one: Figures) -> str:
     bare, usual = one["against bare"], one["against conventional"]
     epoch, peak = one["epoch seconds"], one["peak MB"]

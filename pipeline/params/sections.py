@@ -261,8 +261,8 @@ class IouParams(Section):
     threshold: Fraction
     """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images."""
     fit_threshold: bool
-    """Whether each method is also shown with the threshold that is best on the other half of the
-    patients."""
+    """Whether each method is also shown with thresholds fitted to each finding on the other half
+    of the patients."""
     controls: bool
     """Whether the maps of networks with random weights are shown, too."""
     bootstrap: Annotated[int, Field(ge=0)]

@@ -15,6 +15,8 @@ from pipeline.grid import Grid
 from pipeline.results.cases import CORNERS, Case, patient_halves
 from pipeline.results.overlap import Detection, box_iou, share_inside
 
+_ANY = "any finding"
+
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Among which one is fitted."""
 
@@ -46,19 +48,33 @@ def detect(
     return Detection(box, cell_centre(peak, grid), empty=fills_image(box), energy=inside)
 
 
-def detect_with_fitted_threshold(maps: Maps, cases: Sequence[Case]) -> list[Detection]:
+def detect_with_fitted_thresholds(maps: Maps, cases: Sequence[Case]) -> list[Detection]:
     """As `detect_in_maps`, with the threshold that is best on the other half of the patients.
 
-    Best for the mean over findings of the mean IoU; one threshold for all findings.
+    One for each finding, as the best constant box is; for a finding that the other half lacks,
+    the one that is best there for the mean over findings.
     """
     halves = np.array(patient_halves(cases))
     ious = np.stack([_ious(maps, case) for case in cases])
     findings = np.array([case.finding for case in cases])
-    chosen = [THRESHOLDS[_best(ious[halves != half], findings[halves != half])] for half in (0, 1)]
-    return [
-        detect(finding_map(maps, case.row, case.finding), maps.grid, case, chosen[half])
-        for case, half in zip(cases, halves, strict=True)
+    fitted = {half: _fitted(ious[halves != half], findings[halves != half]) for half in (0, 1)}
+    chosen = [
+        fitted[half].get(case.finding, fitted[half][_ANY])
+        for half, case in zip(halves, cases, strict=True)
     ]
+    return [
+        detect(finding_map(maps, case.row, case.finding), maps.grid, case, threshold)
+        for case, threshold in zip(cases, chosen, strict=True)
+    ]
+
+
+def _fitted(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> dict[str, float]:
+    """The best threshold of each finding and, as `_ANY`, of all; of no case the middle one."""
+    if not len(ious):
+        return {_ANY: THRESHOLDS[len(THRESHOLDS) // 2]}
+    means = {str(name): ious[findings == name].mean(axis=0) for name in np.unique(findings)}
+    means[_ANY] = np.mean(list(means.values()), axis=0)
+    return {name: THRESHOLDS[int(np.argmax(values))] for name, values in means.items()}
 
 
 def _ious(maps: Maps, case: Case) -> Float[np.ndarray, " t"]:
@@ -68,14 +84,6 @@ def _ious(maps: Maps, case: Case) -> Float[np.ndarray, " t"]:
     return np.array(
         [0.0 if box is None else box_iou(box[None], case.truths).max() for box in boxes]
     )
-
-
-def _best(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> int:
-    """Of no case (one patient alone has boxes) the middle one."""
-    if not len(ious):
-        return len(THRESHOLDS) // 2
-    means = [ious[findings == finding].mean(axis=0) for finding in np.unique(findings)]
-    return int(np.argmax(np.mean(means, axis=0)))
 
 
 def detect_in_noise(

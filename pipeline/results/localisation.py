@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -17,8 +18,9 @@ from pipeline.results.detections import (
     detect_crops,
     detect_in_maps,
     detect_in_noise,
-    detect_with_fitted_threshold,
+    detect_with_fitted_thresholds,
 )
+from pipeline.results.grid_ceiling import best_on_grid
 from pipeline.results.overlap import Detection
 
 log = logging.getLogger(__name__)
@@ -29,8 +31,11 @@ BASELINE = "baseline"
 NOISE = "random_map"
 
 FITTED, RANDOMISED = "_fitted", "_randomised"
-"""Behind a method's name: its threshold is fitted on the other half of the patients; its network
-has random weights."""
+"""Behind a method's name: its thresholds are fitted, one a finding, on the other half of the
+patients; its network has random weights."""
+
+CEILING = "grid_ceiling"
+"""In the place of a method: the best box of whole cells of the member's heatmaps."""
 
 Heatmaps = Mapping[str, Maps]
 """Maps by method, `(findings or 1, h, w)` per image, rows in index order."""
@@ -118,7 +123,7 @@ def _of_member(
     for method, maps in located.heatmaps.items():
         found[method] = detect_in_maps(maps, cases, threshold=params.threshold)
         if params.fit_threshold:
-            found[method + FITTED] = detect_with_fitted_threshold(maps, cases)
+            found[method + FITTED] = detect_with_fitted_thresholds(maps, cases)
     placed = [
         case._replace(row=located.controls.rows[case.image_index])
         for case in cases
@@ -127,6 +132,9 @@ def _of_member(
     for method, maps in located.controls.maps.items():
         found[method + RANDOMISED] = detect_in_maps(maps, placed, threshold=params.threshold)
     found["crop"] = detect_crops(located.crops, cases, methods=set(located.heatmaps))
+    for maps in islice(located.heatmaps.values(), 1):  # of all methods alike
+        rows, columns = maps[0].shape[-2:]
+        found[CEILING] = best_on_grid(cases, rows=rows, columns=columns)
     return found
 
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from pipeline.results.headline import mean_aurocs, mean_ious
+from pipeline.params.names import STUDIED
+from pipeline.results.headline import mean_aurocs
+from pipeline.results.localisation import BASELINE, RANDOMISED
 
 Metrics = dict[str, Any]
 
@@ -42,12 +44,30 @@ def _system(name: str, entry: Metrics) -> str:
 
 
 def _localisation(iou: Metrics) -> str:
-    ious = mean_ious(iou)
-    if not ious:
+    """Of the member under study and of what sees no image; the others are in the file."""
+    shown = {
+        f"{owner}.{method}": entry["mean"]
+        for owner in (STUDIED, BASELINE)
+        for method, entry in iou.get(owner, {}).items()
+        if not method.endswith(RANDOMISED)
+    }
+    if not shown:
         return "no radiologists' boxes on these images: nothing to localise against"
     head = "against the radiologists' boxes"
-    lines = [f"  {name:<42}  {ious[name]:.3f}" for name in _best_first(ious)]
-    return "\n".join([f"{head:<44}  mean IoU", *lines])
+    order = _best_first({name: entry["iou"] for name, entry in shown.items()})
+    lines = [_row(name, shown[name]) for name in order]
+    return "\n".join(
+        [f"{head:<44}  mean IoU    95 % interval     lead over boxes without an image", *lines]
+    )
+
+
+def _row(name: str, entry: Metrics) -> str:
+    row = f"  {name:<42}  {entry['iou']:.3f}       "
+    if "iou_low" not in entry:
+        return row.rstrip()
+    within = f"{entry['iou_low']:.3f} to {entry['iou_high']:.3f}"
+    lead = f"{entry['lead']:+.3f} ({entry['lead_low']:+.3f} to {entry['lead_high']:+.3f})"
+    return f"{row}{within}    {lead}"
 
 
 def _best_first(values: dict[str, float]) -> list[str]:

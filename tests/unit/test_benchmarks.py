@@ -6,10 +6,10 @@ import sys
 import pytest
 from PIL import Image
 
-from benchmarks import measure
+from benchmarks import attention, measure
 from benchmarks.machine import describe_machine
 from benchmarks.setup import Amount
-from benchmarks.table import table
+from benchmarks.table import attention_table, table
 
 SMALL = Amount(batch=2, steps=2, rounds=1)
 
@@ -42,3 +42,16 @@ def test_every_figure_is_measured_and_told(monkeypatch, tmp_path):
     text = table(describe_machine(), figures)
     assert "`mobilenet_v2`" in text
     assert "first batch (4,096 images" in text
+
+
+@pytest.mark.slow
+def test_heatmaps_and_crops_are_measured_and_told(monkeypatch):
+    monkeypatch.setattr(attention, "peak_megabytes", lambda images: 1.0)
+    monkeypatch.setattr(attention, "amount", lambda: SMALL)
+    figures = attention.measure_attention(["mobilenet_v2"], lambda words: None)
+    one = figures["heatmaps"]["mobilenet_v2"]
+    assert one["against forward"]["ratio"] > 0
+    assert one["package seconds"] * one["against forward"]["heatmaps"] > 10
+    text = attention_table(figures)
+    assert "`mobilenet_v2`" in text
+    assert "peak memory, 8,192 images" in text

@@ -1,12 +1,21 @@
 """From heatmap to crop: the largest region, the whole image where there is none."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline.attention.crop import cut_crop, fine_map, heatmap_box, largest_region, region_box
+from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.attention.crop import (
+    cut_crop,
+    cut_crops,
+    fine_map,
+    heatmap_box,
+    largest_region,
+    region_box,
+)
 from pipeline.grid import tiles
 
 GRID = tiles(7)
@@ -102,3 +111,11 @@ def test_a_crop_is_the_pixels_of_its_box():
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
     crop = cut_crop(image, np.array([0.25, 0.5, 0.75, 1.0]), size=4)
     np.testing.assert_array_equal(crop, image[4:8, 2:6])
+
+
+def test_crops_come_in_the_order_of_their_images(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (600, 8, 8), np.uint8)
+    write_shards(({"image": one} for one in images), tmp_path / "i")
+    placed = pd.DataFrame([[0.25, 0.5, 0.75, 1.0]] * 600, columns=["x1", "y1", "x2", "y2"])
+    crops = [row["image"] for row in cut_crops(Shards(tmp_path / "i"), placed, size=4)]
+    np.testing.assert_array_equal(np.stack(crops), images[:, 4:8, 2:6])

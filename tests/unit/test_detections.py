@@ -14,7 +14,7 @@ from pipeline.results.detections import (
     detect,
     detect_in_maps,
     detect_in_noise,
-    detect_with_fitted_threshold,
+    detect_with_fitted_thresholds,
 )
 from pipeline.results.overlap import box_iou
 
@@ -50,7 +50,7 @@ def mean_iou(detections, cases):
 
 def test_the_fitted_threshold_is_the_one_that_made_the_boxes(cohort):
     maps, cases = cohort
-    fitted = detect_with_fitted_threshold(maps, cases)
+    fitted = detect_with_fitted_thresholds(maps, cases)
     right = detect_in_maps(maps, cases, threshold=0.3)
     for one, other in zip(fitted, right, strict=True):
         np.testing.assert_array_equal(one.box, other.box)
@@ -68,15 +68,35 @@ def test_no_case_is_scored_with_a_threshold_fitted_on_its_own_half(cohort):
         if half == 0 else case
         for case, half in zip(cases, halves, strict=True)
     ]  # fmt: skip
-    fitted = detect_with_fitted_threshold(maps, shrunk)
+    fitted = detect_with_fitted_thresholds(maps, shrunk)
     for case, half, one in zip(shrunk, halves, fitted, strict=True):
         expected = detect_in_maps(maps, [case], threshold=0.3 if half == 0 else 0.8)[0]
         np.testing.assert_array_equal(one.box, expected.box)
 
 
+def test_each_finding_has_a_threshold_of_its_own_where_the_other_half_knows_it(cohort):
+    """Masses are drawn at 0.3, nodules at 0.8, and the one hernia is judged by both."""
+    maps, cases = cohort
+    drawn = [
+        case._replace(
+            finding="Nodule", truths=detect_in_maps(maps, [case], threshold=0.8)[0].box[None]
+        )
+        if place % 4 > 1 else case
+        for place, case in enumerate(cases)
+    ]  # fmt: skip
+    drawn[0] = drawn[0]._replace(finding="Hernia")
+    fitted = detect_with_fitted_thresholds(maps, drawn)
+    for case, one in zip(drawn[1:], fitted[1:], strict=True):
+        threshold = 0.8 if case.finding == "Nodule" else 0.3
+        expected = detect_in_maps(maps, [case], threshold=threshold)[0]
+        np.testing.assert_array_equal(one.box, expected.box)
+    common = [detect_in_maps(maps, drawn[:1], threshold=t)[0].box for t in (0.3, 0.8)]
+    assert common[1][0] >= fitted[0].box[0] >= common[0][0]
+
+
 def test_a_single_patient_s_threshold_is_the_middle_one(cohort):
     maps, cases = cohort
-    (one,) = detect_with_fitted_threshold(maps, cases[:1])
+    (one,) = detect_with_fitted_thresholds(maps, cases[:1])
     middle = THRESHOLDS[len(THRESHOLDS) // 2]
     np.testing.assert_array_equal(
         one.box, detect_in_maps(maps, cases[:1], threshold=middle)[0].box

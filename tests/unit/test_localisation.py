@@ -45,7 +45,7 @@ def table(cohort):
 
 def test_every_member_method_and_baseline_has_every_boxed_finding(table):
     assert {member: set(methods) for member, methods in table.items()} == {
-        "model": {"attention", "cam", "crop"},
+        "model": {"attention", "cam", "crop", "grid_ceiling"},
         "baseline": {"centre_box", "constant_box", "per_finding_box"},
     }
     for methods in table.values():
@@ -148,13 +148,15 @@ def test_controls_and_fitted_thresholds_are_rows_beside_their_methods(cohort, tm
     index, boxes, heatmaps = cohort
     names = list(index.loc[index["image_index"].isin(boxes["image_index"]), "image_index"])
     cam = heatmaps["cam"]
-    rows = (cam.shards[place] for place in np.flatnonzero(index["image_index"].isin(names)))
+    places = np.flatnonzero(index["image_index"].isin(names)).tolist()
+    rows = (cam.shards[place] for place in places)
     write_controls(({"cam": row} for row in rows), tmp_path / "c", grid=cam.grid, names=names)
     random = read_controls(tmp_path / "c")
     located = made_located(index, heatmaps)._replace(controls=random)
     table = metrics_of(index, boxes, located, controls=True, fit_threshold=True, bootstrap=20)
     assert set(table["model"]) == {
         "attention", "attention_fitted", "cam", "cam_fitted", "cam_randomised", "crop",
+        "grid_ceiling",
     }  # fmt: skip
     # these "random" maps are the heatmaps themselves, found by the image's name
     assert table["model"]["cam_randomised"]["mean"]["iou"] == table["model"]["cam"]["mean"]["iou"]
