@@ -6,7 +6,7 @@ from pipeline import tracking
 from pipeline.artifacts import members, tables
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params.whole import load_params
-from pipeline.results.localisation import Located, iou_metrics, iou_rows, localise, over_findings
+from pipeline.results.localisation import iou_metrics, iou_rows, localise, locate, over_findings
 from pipeline.seeds import derive_seed
 from stages.options import Dep, Out, ParamsFile, run
 
@@ -14,7 +14,7 @@ from stages.options import Dep, Out, ParamsFile, run
 def main(
     heatmaps: Dep,
     crops: Dep,
-    controls: Dep,
+    inspected: Dep,
     boxes: Dep,
     index: Dep,
     table: Out,
@@ -25,11 +25,13 @@ def main(
     """Write IoU, T(IoU), IoBB, pointing and energy per member, method and finding."""
     cfg = load_params(params)
     names = cfg.ensemble.members
-    maps = members.read_member_heatmaps(heatmaps, names)
-    drawn = members.read_member_crops(crops, names)
-    random = members.read_member_controls(controls, names)
+    located = locate(
+        members.read_member_heatmaps(heatmaps, names),
+        members.read_member_crops(crops, names),
+        members.read_member_inspections(inspected, names),
+    )
     measures = localise(
-        {name: Located(maps[name], drawn[name], random[name]) for name in names},
+        located,
         tables.read_boxes(boxes),
         tables.read_index(index),
         cfg.iou,

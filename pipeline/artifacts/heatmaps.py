@@ -1,6 +1,6 @@
 """Heatmaps: per method float16 shards of raw grids, and one note of where their cells look."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from pipeline.errors import ArtifactError
 from pipeline.grid import Grid
 
 _NOTE = "grid.json"
-_NAMES = "images.json"
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,16 @@ class Maps:
         return self.shards[row].astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Controls:
-    """Maps of some images, or of none."""
-
-    maps: Mapping[str, Maps]
-    """By method."""
-    rows: Mapping[str, int]
-    """Of each image, by its name."""
-
-
 def write_heatmaps(
     rows: Iterable[Mapping[str, np.ndarray]], folder: Path, *, grid: Grid, features: Path
 ) -> None:
     """Write the maps of every method; the rows' "pooled" goes to `features` as shards."""
     write_shards(rows, folder, apart={"pooled": features}, notes={_NOTE: grid.about()})
+
+
+def write_grids(rows: Iterable[Mapping[str, np.ndarray]], folder: Path, *, grid: Grid) -> None:
+    """Write the maps of every method."""
+    write_shards(rows, folder, notes={_NOTE: grid.about()})
 
 
 def read_heatmaps(folder: Path) -> dict[str, Maps]:
@@ -60,17 +54,3 @@ def read_heatmaps(folder: Path) -> dict[str, Maps]:
         raise ArtifactError(f"{folder}: holds no heatmaps (<method>-*.npy)")
     grid = Grid(**read_json(folder / _NOTE))
     return {method: Maps(Shards(folder, name=method), grid) for method in methods}
-
-
-def write_controls(
-    rows: Iterable[Mapping[str, np.ndarray]], folder: Path, *, grid: Grid, names: Sequence[str]
-) -> None:
-    """Write maps of some images only, in the order of their `names`."""
-    write_shards(rows, folder, notes={_NOTE: grid.about(), _NAMES: list(names)})
-
-
-def read_controls(folder: Path) -> Controls:
-    """What `write_controls` wrote."""
-    names = read_json(folder / _NAMES)
-    rows = {name: row for row, name in enumerate(names)}
-    return Controls(read_heatmaps(folder) if names else {}, rows)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.artifacts.curves import read_curves
-from pipeline.artifacts.heatmaps import Controls, Maps, read_controls, read_heatmaps
+from pipeline.artifacts.heatmaps import Maps, read_heatmaps
+from pipeline.artifacts.inspections import Inspected, read_inspections
 from pipeline.artifacts.reconstructions import Pretraining, read_reconstructions
 from pipeline.artifacts.tables import read_crop_boxes, read_predictions
 from pipeline.errors import ArtifactError
@@ -53,9 +54,9 @@ def read_member_heatmaps(folder: Path, members: Sequence[str]) -> dict[str, dict
     return {member: read_heatmaps(_of(member, folder / member)) for member in members}
 
 
-def read_member_controls(folder: Path, members: Sequence[str]) -> dict[str, Controls]:
-    """The maps of each one's network with random weights: `<member>/`."""
-    return {member: read_controls(_of(member, folder / member)) for member in members}
+def read_member_inspections(folder: Path, members: Sequence[str]) -> dict[str, Inspected]:
+    """The closer look at boxed images of each: `<member>/`."""
+    return {member: read_inspections(_of(member, folder / member)) for member in members}
 
 
 def read_member_pretraining(folder: Path, members: Sequence[str]) -> dict[str, Pretraining]:

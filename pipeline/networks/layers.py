@@ -1,15 +1,17 @@
 """The layers of a branch at which heatmaps can be read."""
 
+import logging
 from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
-from pipeline.errors import ParamsError
 from pipeline.grid import Grid
 from pipeline.networks.branch import Branch
-from pipeline.networks.receptive_field import measure_layers
+from pipeline.networks.receptive_field import Measured, measure_layers
 from pipeline.networks.timm_backbone import TimmFeatures
+
+log = logging.getLogger(__name__)
 
 LAST: Literal["last"] = "last"
 
@@ -29,25 +31,25 @@ def find_layer(branch: Branch, cells: Literal["last"] | int) -> Layer:
     """The last layer of `branch` with cells of at most `cells` pixels of its input.
 
     Candidates are its stages: what stands between two strides. "last" is what the readout reads,
-    and so is a number that its cells already keep to.
-
-    Raises:
-        ParamsError: none of its stages has cells so small.
+    and so is a number that its cells already keep to. Where no stage has cells so small (the
+    grid of a CapsNet or a transformer is its own) it is the one that has the smallest, and the
+    log says so.
     """
     size = branch.spec.input_size
     image = branch.mean.new_zeros(1, branch.mean.shape[1], size, size)
     final, *inner = measure_layers(branch.features, image, stages(branch))
     most = size if cells == LAST else cells
     if size / final.shape[-1] <= most:
-        return Layer(None, _shape(final.shape), branch.grid)
+        return Layer(None, _shape(final), branch.grid)
     for found in reversed(inner):
         if size / found.shape[-1] <= most:
-            return Layer(found.module, _shape(found.shape), found.grid)
-    finest = min((size / found.shape[-1] for found in [final, *inner]), default=size)
-    raise ParamsError(
-        f"heatmap.layer: {branch.spec.backbone} has no stage with cells of at most {cells} pixels "
-        f"of its input of {size}; its finest have {finest:g}. Use last"
-    )
+            return Layer(found.module, _shape(found), found.grid)
+    finest = max([final, *inner], key=lambda found: found.shape[-1])
+    log.warning(
+        "%s has no stage with cells of at most %d of %d pixels; its finest, of %g, are shown",
+        branch.spec.backbone, most, size, size / finest.shape[-1],
+    )  # fmt: skip
+    return Layer(None if finest is final else finest.module, _shape(finest), finest.grid)
 
 
 def stages(branch: Branch) -> list[nn.Module]:
@@ -60,6 +62,6 @@ def stages(branch: Branch) -> list[nn.Module]:
     return [named[one["module"]] for one in listed if one.get("module") in named]
 
 
-def _shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    _, channels, height, width = shape
+def _shape(found: Measured) -> tuple[int, int, int]:
+    _, channels, height, width = found.shape
     return channels, height, width

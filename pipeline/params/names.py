@@ -54,6 +54,9 @@ HeatmapMethod = Literal[
 ]
 """An entry of `pipeline.attention.heatmap.HEATMAPS`."""
 
+HeatmapLayer = Literal["last", 4, 8, 16]
+"""What `pipeline.networks.layers.find_layer` takes."""
+
 LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
 """An entry of `pipeline.training.losses.LOSSES`."""
 

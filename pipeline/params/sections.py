@@ -9,6 +9,7 @@ from pipeline.findings import FINDINGS
 from pipeline.params.names import (
     Backbone,
     FusionHead,
+    HeatmapLayer,
     HeatmapMethod,
     LossName,
     ScheduleName,
@@ -205,7 +206,7 @@ class HeatmapParams(Section):
     """Which grids are written."""
 
     methods: Annotated[list[HeatmapMethod], Field(min_length=1), AfterValidator(_distinct)]
-    layer: Literal["last", 4, 8, 16]
+    layer: HeatmapLayer
     """Whose maps they show: the last layer's, or those of the last stage with cells of at most so
     many pixels of the input."""
 
@@ -265,6 +266,10 @@ class IouParams(Section):
     of the patients."""
     controls: bool
     """Whether the maps of networks with random weights are shown, too."""
+    fine_layer: HeatmapLayer
+    """As `heatmap.layer`, of the maps that images with boxes get beside their heatmaps."""
+    fine_methods: Annotated[list[HeatmapMethod], AfterValidator(_distinct)]
+    """Of those maps; none: no such maps."""
     bootstrap: Annotated[int, Field(ge=0)]
     """Replicates of the patient bootstrap; 0 writes no intervals."""
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.findings import FINDINGS
 from pipeline.results.box_measures import MEAN
-from pipeline.results.localisation import BASELINE, CEILING, FITTED, RANDOMISED
+from pipeline.results.localisation import BASELINE, CEILING, FINE, FITTED, RANDOMISED
 
 SHOWN = {
     "iou": "mean IoU",
@@ -95,7 +95,7 @@ def _row(member: str, method: str, part: pd.DataFrame) -> BoxRow:
         member,
         f"{member} {_name(method)}",
         member == BASELINE,
-        method.endswith(RANDOMISED) or method == CEILING,
+        method.endswith(RANDOMISED) or method.startswith(CEILING),
         method.endswith(FITTED),
         int(part.loc[part["finding"] == MEAN, "n"].iloc[0]),
         {measure: found[MEAN, measure] for measure in SHOWN},
@@ -104,10 +104,11 @@ def _row(member: str, method: str, part: pd.DataFrame) -> BoxRow:
 
 
 def _name(method: str) -> str:
-    if method.endswith(FITTED):
-        return f"{method.removesuffix(FITTED)}, threshold fitted"
-    if method.endswith(RANDOMISED):
-        return f"{method.removesuffix(RANDOMISED)}, random weights"
+    """A method's name as prose: what stands behind it, from its end."""
+    words = {FITTED: "threshold fitted", RANDOMISED: "random weights", FINE: "finer layer"}
+    for suffix, word in words.items():
+        if method.endswith(suffix):
+            return f"{_name(method.removesuffix(suffix))}, {word}"
     return "best box of whole cells" if method == CEILING else method
 
 

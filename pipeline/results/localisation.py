@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pipeline.artifacts.heatmaps import Controls, Maps
+from pipeline.artifacts.heatmaps import Maps
+from pipeline.artifacts.inspections import Inspected
 from pipeline.artifacts.shards import expect_rows
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import IouParams
@@ -30,9 +31,9 @@ BASELINE = "baseline"
 
 NOISE = "random_map"
 
-FITTED, RANDOMISED = "_fitted", "_randomised"
+FITTED, RANDOMISED, FINE = "_fitted", "_randomised", "_fine"
 """Behind a method's name: its thresholds are fitted, one a finding, on the other half of the
-patients; its network has random weights."""
+patients; its network has random weights; it shows a layer with finer cells."""
 
 CEILING = "grid_ceiling"
 """In the place of a method: the best box of whole cells of the member's heatmaps."""
@@ -50,8 +51,17 @@ class Located(NamedTuple):
     heatmaps: Heatmaps
     crops: pd.DataFrame
     """Schema CROPS; scored as method `crop`."""
-    controls: Controls
-    """The maps of its network with random weights, of the images with boxes or of none."""
+    inspected: Inspected
+    """Finer maps of the images with boxes, and those of its network with random weights."""
+
+
+def locate(
+    heatmaps: Mapping[str, Heatmaps],
+    crops: Mapping[str, pd.DataFrame],
+    inspected: Mapping[str, Inspected],
+) -> dict[str, Located]:
+    """What belongs to each member, from what there is of each kind."""
+    return {name: Located(maps, crops[name], inspected[name]) for name, maps in heatmaps.items()}
 
 
 def localise(
@@ -119,22 +129,34 @@ def _detections(
 def _of_member(
     located: Located, cases: Sequence[Case], params: IouParams
 ) -> dict[str, list[Detection]]:
-    found: dict[str, list[Detection]] = {}
-    for method, maps in located.heatmaps.items():
-        found[method] = detect_in_maps(maps, cases, threshold=params.threshold)
-        if params.fit_threshold:
-            found[method + FITTED] = detect_with_fitted_thresholds(maps, cases)
+    inspected = located.inspected
     placed = [
-        case._replace(row=located.controls.rows[case.image_index])
+        case._replace(row=inspected.rows[case.image_index])
         for case in cases
-        if case.image_index in located.controls.rows
+        if case.image_index in inspected.rows
     ]
-    for method, maps in located.controls.maps.items():
-        found[method + RANDOMISED] = detect_in_maps(maps, placed, threshold=params.threshold)
+    kinds = inspected.kinds
+    found = _of_maps(located.heatmaps, cases, params)
+    found |= _of_maps(kinds.get("fine", {}), placed, params, suffix=FINE)
+    plain = params.model_copy(update={"fit_threshold": False})
+    found |= _of_maps(kinds.get("random", {}), placed, plain, suffix=RANDOMISED)
+    found |= _of_maps(kinds.get("fine_random", {}), placed, plain, suffix=FINE + RANDOMISED)
     found["crop"] = detect_crops(located.crops, cases, methods=set(located.heatmaps))
-    for maps in islice(located.heatmaps.values(), 1):  # of all methods alike
-        rows, columns = maps[0].shape[-2:]
-        found[CEILING] = best_on_grid(cases, rows=rows, columns=columns)
+    return found
+
+
+def _of_maps(
+    heatmaps: Heatmaps, cases: Sequence[Case], params: IouParams, *, suffix: str = ""
+) -> dict[str, list[Detection]]:
+    """Of every method, and the ceiling of their grid where these are a network's own."""
+    found: dict[str, list[Detection]] = {}
+    for method, maps in heatmaps.items():
+        found[method + suffix] = detect_in_maps(maps, cases, threshold=params.threshold)
+        if params.fit_threshold:
+            found[method + suffix + FITTED] = detect_with_fitted_thresholds(maps, cases)
+    for maps in islice(heatmaps.values(), 0 if suffix.endswith(RANDOMISED) else 1):
+        rows, columns = maps[0].shape[-2:]  # of all methods alike
+        found[CEILING + suffix] = best_on_grid(cases, rows=rows, columns=columns)
     return found
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.heatmaps import Controls, read_heatmaps, write_heatmaps
+from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
+from pipeline.artifacts.inspections import Inspected
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.boxes import WHOLE_IMAGE
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
@@ -113,11 +114,12 @@ def made_images(index, folder, *, size=32, seed=0):
 
 
 def made_located(index, heatmaps):
-    """One member's heatmaps and crops; no controls."""
-    return Located(heatmaps, made_crops(index), Controls({}, {}))
+    """One member's heatmaps and crops; no closer look."""
+    return Located(heatmaps, made_crops(index), Inspected({}, {}))
 
 
 def iou_params(**other):
     """Of a page that wants no more than heatmaps as they are."""
     plain = {"threshold": 0.5, "fit_threshold": False, "controls": False, "bootstrap": 0}
-    return IouParams(**plain | other)
+    fine = {"fine_layer": 8, "fine_methods": ["layercam"]}
+    return IouParams(**plain | fine | other)

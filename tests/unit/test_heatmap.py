@@ -220,3 +220,9 @@ def test_a_layer_is_found_by_the_size_of_its_cells():
         (256, 4, 4), (128, 8, 8), (64, 16, 16),
     ]  # fmt: skip
     assert find_layer(make_branch("resnet18", output_stride=16), 16).module is None
+
+
+def test_where_no_cells_are_so_small_the_finest_are_taken_and_told(caplog):
+    branch = make_branch("capsnet", size=224)
+    assert find_layer(branch, 8).module is None
+    assert "no stage with cells of at most 8 of 224 pixels; its finest, of 11.2" in caplog.text

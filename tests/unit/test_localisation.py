@@ -15,7 +15,8 @@ from made_results import (
     made_splits,
 )
 
-from pipeline.artifacts.heatmaps import Maps, read_controls, write_controls
+from pipeline.artifacts.heatmaps import Maps
+from pipeline.artifacts.inspections import Inspection, read_inspections, write_inspections
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
@@ -144,22 +145,25 @@ def test_crops_of_another_cohort_are_refused(cohort):
         metrics_of(index, boxes, made_located(index, heatmaps)._replace(crops=crops))
 
 
-def test_controls_and_fitted_thresholds_are_rows_beside_their_methods(cohort, tmp_path):
+def test_a_closer_look_and_fitted_thresholds_are_rows_beside_the_methods(cohort, tmp_path):
     index, boxes, heatmaps = cohort
     names = list(index.loc[index["image_index"].isin(boxes["image_index"]), "image_index"])
     cam = heatmaps["cam"]
     places = np.flatnonzero(index["image_index"].isin(names)).tolist()
-    rows = (cam.shards[place] for place in places)
-    write_controls(({"cam": row} for row in rows), tmp_path / "c", grid=cam.grid, names=names)
-    random = read_controls(tmp_path / "c")
-    located = made_located(index, heatmaps)._replace(controls=random)
+    again = {
+        kind: Inspection(({"cam": cam.shards[place]} for place in places), cam.grid)
+        for kind in ("fine", "random", "fine_random")
+    }
+    write_inspections(again, tmp_path / "c", names=names)
+    located = made_located(index, heatmaps)._replace(inspected=read_inspections(tmp_path / "c"))
     table = metrics_of(index, boxes, located, controls=True, fit_threshold=True, bootstrap=20)
     assert set(table["model"]) == {
         "attention", "attention_fitted", "cam", "cam_fitted", "cam_randomised", "crop",
-        "grid_ceiling",
+        "cam_fine", "cam_fine_fitted", "cam_fine_randomised", "grid_ceiling", "grid_ceiling_fine",
     }  # fmt: skip
-    # these "random" maps are the heatmaps themselves, found by the image's name
-    assert table["model"]["cam_randomised"]["mean"]["iou"] == table["model"]["cam"]["mean"]["iou"]
+    # the closer look is the heatmaps themselves here, found by the image's name
+    for method in ("cam_fine", "cam_randomised", "cam_fine_randomised"):
+        assert table["model"][method]["mean"]["iou"] == table["model"]["cam"]["mean"]["iou"]
     assert "random_map" in table["baseline"]
     mean = table["model"]["cam"]["mean"]
     assert mean["iou_low"] <= mean["iou"] <= mean["iou_high"]

@@ -88,7 +88,13 @@ def test_every_params_file_is_valid(path):
         ),
         ({"local__schedule": "onecycle"}, "local.schedule: .* 'one_cycle'"),
         ({"train__loss": "focalloss"}, "train.loss: .* 'bce'"),
-        ({"heatmap__methods": ["attention", "gradcam"]}, r"heatmap.methods.1: .* 'cam'"),
+        ({"heatmap__methods": ["attention", "gradcum"]}, r"heatmap.methods.1: .* 'cam'"),
+        ({"heatmap__layer": 32}, r"heatmap.layer: .* 'last'"),
+        ({"crop__top": 15}, r"crop.top: .* 14"),
+        (
+            {"heatmap__methods": ["cam"], "crop__method": "cam"},
+            r"heatmap.methods: must hold attention \(found cam\), which draws",
+        ),
         (
             {"heatmap__methods": ["cam"]},
             r"crop.method: attention is not among heatmap.methods \(cam\)",

@@ -1,0 +1,41 @@
+"""Stage `inspect`: finer heatmaps of the boxed images, and those of random weights."""
+
+from pathlib import Path
+
+from pipeline.artifacts.checkpoints import read_checkpoint
+from pipeline.artifacts.inspections import write_inspections
+from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.tables import read_boxes, read_index
+from pipeline.attention.inspect import boxed_images, inspections
+from pipeline.networks.branch import restore_branch, unfold_branch
+from pipeline.params.whole import load_params
+from pipeline.seeds import derive_seed
+from stages.options import Choice, Dep, Out, ParamsFile, run
+
+
+def main(
+    member: Choice,
+    images: Dep,
+    index: Dep,
+    boxes: Dep,
+    model: Dep,
+    inspected: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Write the maps with which the heatmaps of images that have boxes are compared."""
+    cfg = load_params(params)
+    state, about = read_checkpoint(model)
+    names = boxed_images(read_boxes(boxes), read_index(index))
+    found = inspections(
+        restore_branch(state, about),
+        unfold_branch(about, seed=derive_seed(cfg.seed, member, "inspect")),
+        Shards(images),
+        names.index.to_numpy(),
+        cfg.heatmap,
+        cfg.iou,
+    )
+    write_inspections(found, inspected, names=list(names))
+
+
+if __name__ == "__main__":
+    run(main)
