@@ -32,7 +32,7 @@ def main(
         Shards(images),
         names.index.to_numpy(),
         cfg.heatmap,
-        cfg.iou,
+        cfg.inspect,
     )
     write_inspections(found, inspected, names=list(names))
 

@@ -19,7 +19,7 @@ from pipeline.attention.look import look
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import exact, settle
 from pipeline.networks.layers import Layer, find_layer
-from pipeline.params.sections import HeatmapParams, IouParams
+from pipeline.params.sections import HeatmapParams, InspectParams
 from pipeline.training.augment import to_unit
 from pipeline.training.rows import image_batches
 
@@ -37,11 +37,11 @@ def inspections(
     shards: Shards,
     rows: np.ndarray,
     heatmap: HeatmapParams,
-    iou: IouParams,
+    inspect: InspectParams,
 ) -> dict[str, Inspection]:
     """What there is to compare with the heatmaps of some images, by kind.
 
-    "fine": maps of `iou.fine_methods` at `iou.fine_layer`. With `iou.controls`, "random" and
+    "fine": maps of `inspect.methods` at `inspect.layer`. With `inspect.controls`, "random" and
     "fine_random": the maps of random weights, at the heatmaps' layer and at that one.
 
     Args:
@@ -50,12 +50,12 @@ def inspections(
         shards: the images.
         rows: of those to look at.
         heatmap: the section of params.yaml.
-        iou: likewise.
+        inspect: likewise.
     """
     wanted = {
-        "fine": (trained, iou.fine_layer, iou.fine_methods),
-        "random": (random, heatmap.layer, heatmap.methods if iou.controls else []),
-        "fine_random": (random, iou.fine_layer, iou.fine_methods if iou.controls else []),
+        "fine": (trained, inspect.layer, inspect.methods),
+        "random": (random, heatmap.layer, heatmap.methods if inspect.controls else []),
+        "fine_random": (random, inspect.layer, inspect.methods if inspect.controls else []),
     }
     found = {}
     for kind, (branch, cells, methods) in wanted.items():

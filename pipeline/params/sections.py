@@ -249,6 +249,17 @@ class FusionParams(LearningParams):
     features: Annotated[list[Literal["age", "gender", "view"]], AfterValidator(_distinct)]
 
 
+class InspectParams(Section):
+    """A closer look at the images that radiologists drew boxes on."""
+
+    layer: HeatmapLayer
+    """As `heatmap.layer`, of the maps that they get beside their heatmaps."""
+    methods: Annotated[list[HeatmapMethod], AfterValidator(_distinct)]
+    """Of those maps; none: no such maps."""
+    controls: bool
+    """Whether maps of the same networks with random weights are made, too."""
+
+
 class EvaluateParams(Section):
     """Metrics."""
 
@@ -264,12 +275,6 @@ class IouParams(Section):
     fit_threshold: bool
     """Whether each method is also shown with thresholds fitted to each finding on the other half
     of the patients."""
-    controls: bool
-    """Whether the maps of networks with random weights are shown, too."""
-    fine_layer: HeatmapLayer
-    """As `heatmap.layer`, of the maps that images with boxes get beside their heatmaps."""
-    fine_methods: Annotated[list[HeatmapMethod], AfterValidator(_distinct)]
-    """Of those maps; none: no such maps."""
     bootstrap: Annotated[int, Field(ge=0)]
     """Replicates of the patient bootstrap; 0 writes no intervals."""
 

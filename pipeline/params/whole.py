@@ -20,6 +20,7 @@ from pipeline.params.sections import (
     FusionParams,
     HeatmapParams,
     IngestParams,
+    InspectParams,
     IouParams,
     LocalParams,
     Member,
@@ -50,6 +51,7 @@ class Params(Section):
     fusion: FusionParams
     heatmap: HeatmapParams
     crop: CropParams
+    inspect: InspectParams
     evaluate: EvaluateParams
     iou: IouParams
     report: ReportParams

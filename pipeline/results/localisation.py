@@ -114,7 +114,7 @@ def _detections(
         }
     found |= {(BASELINE, name): baseline(cases) for name, baseline in BOX_BASELINES.items()}
     maps = next((maps for one in members.values() for maps in one.heatmaps.values()), None)
-    if params.controls and maps is not None:
+    if maps is not None:
         height, width = maps[0].shape[-2:]
         found[BASELINE, NOISE] = detect_in_noise(
             cases,

@@ -25,7 +25,9 @@ from tests.stages.conftest import REPO, merge, run
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 MEMBERS = ("model", "second", "third")
-CHAIN = ("pretrain_capsnet", "train_global", "extract_crops", "train_local", "train_fusion")
+CHAIN = (
+    "pretrain_capsnet", "train_global", "extract_crops", "inspect", "train_local", "train_fusion",
+)  # fmt: skip
 VOTE = {"ensemble", "evaluate", "iou", "report"}
 
 
@@ -198,6 +200,34 @@ def test_a_members_weights_rerun_the_branch_that_starts_from_them(finished, with
     assert list(direct) == [f"train_{branch}@second"]
 
 
+def test_a_closer_look_reruns_localisation_alone(finished, with_params):
+    with_params(inspect={"layer": 16})
+    looks = {f"inspect@{member}" for member in MEMBERS}
+    assert changed_stages(finished) == looks | {"iou", "report"}
+
+
+def test_crops_by_the_map_of_the_most_probable_finding_at_a_finer_layer(finished, with_params):
+    with_params(
+        heatmap={"layer": 16, "methods": ["attention", "layercam"]},
+        crop={"method": "layercam", "top": 2},
+        inspect={"methods": [], "controls": False},
+        ensemble={"members": ["model"]},
+    )
+    run("dvc", "repro", "extract_crops@model", "inspect@model", "iou", cwd=finished)
+    crops = read_crop_boxes(finished / "data/crop_boxes/model.parquet")
+    assert set(crops["source"]) <= {"layercam", "attention", "whole image"}
+    drawn = crops[crops["source"] == "layercam"]
+    assert len(drawn) > 0
+    assert set(drawn["finding"].str.split("|").explode()) <= set(FINDINGS)
+    assert drawn["finding"].str.count("[|]").max() == 1
+    assert crops.loc[crops["source"] != "layercam", "finding"].isna().all()
+    iou = json.loads((finished / "metrics/iou.json").read_text())
+    assert set(iou["model"]) == {
+        "attention", "attention_fitted", "layercam", "layercam_fitted", "crop", "grid_ceiling",
+    }  # fmt: skip
+    restore(finished)
+
+
 def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, with_params):
     resnets = {"global": "resnet18", "local": "resnet18"}
     fourth = resnets | {"weights": dict.fromkeys(resnets, "none")}
@@ -213,7 +243,7 @@ def test_one_member_less_reruns_the_vote_alone(finished, with_params):
 def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with_params):
     with_params(without=("second", "third"), ensemble={"members": ["model"]})
     left = [file for name in ("second", "third") for file in files_of(name, finished)]
-    assert len(left) == 2 * (3 + 3 + 3 + 1 + 1)
+    assert len(left) == 2 * (3 + 4 + 1 + 1 + 9 + 3)
     for file in left:
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")
@@ -229,9 +259,12 @@ def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with
 
 def files_of(member: str, folder: Path) -> list[Path]:
     """What stages that are for all members would read of one."""
-    globs = ["predictions/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet", "reconstructions/{}/*"]
+    globs = [
+        "predictions/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet", "reconstructions/{}/*",
+        "inspected/{}/**/*",
+    ]  # fmt: skip
     made = [f for glob in globs for f in (folder / "data").glob(glob.format(member))]
-    return made + list((folder / "plots/curves" / member).iterdir())
+    return [f for f in made if f.is_file()] + list((folder / "plots/curves" / member).iterdir())
 
 
 def test_the_committed_lock_is_current_and_the_committed_results_are_its():

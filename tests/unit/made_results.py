@@ -120,6 +120,5 @@ def made_located(index, heatmaps):
 
 def iou_params(**other):
     """Of a page that wants no more than heatmaps as they are."""
-    plain = {"threshold": 0.5, "fit_threshold": False, "controls": False, "bootstrap": 0}
-    fine = {"fine_layer": 8, "fine_methods": ["layercam"]}
-    return IouParams(**plain | fine | other)
+    plain = {"threshold": 0.5, "fit_threshold": False, "bootstrap": 0}
+    return IouParams(**plain | other)

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from branches import make_branch
-from made_results import iou_params
 
 from pipeline.artifacts.inspections import read_inspections, write_inspections
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.inspect import boxed_images, inspections
 from pipeline.networks.branch import unfold_branch
-from pipeline.params.sections import HeatmapParams
+from pipeline.params.sections import HeatmapParams, InspectParams
 
 INDEX = pd.DataFrame({"image_index": ["a.png", "b.png", "c.png"]})
 BOXES = pd.DataFrame({"image_index": ["c.png", "a.png", "a.png"], "finding": ["Mass"] * 3})
@@ -32,9 +31,8 @@ def shards(tmp_path):
 def inspected(name, shards, folder, *, rows=(0, 2), **params):
     trained = make_branch(name)
     random = unfold_branch(trained.spec.about(), seed=4)
-    found = inspections(
-        trained, random, shards, np.array(rows, int), HEATMAP, iou_params(**params)
-    )
+    closer = InspectParams(**{"layer": 8, "methods": ["layercam"]} | params)
+    found = inspections(trained, random, shards, np.array(rows, int), HEATMAP, closer)
     write_inspections(found, folder, names=[INDEX["image_index"][row] for row in rows])
     return read_inspections(folder)
 
@@ -65,8 +63,8 @@ def test_the_finer_layer_is_finer(shards, tmp_path):
     ("params", "kinds"),
     [
         ({"controls": False}, {"fine"}),
-        ({"controls": False, "fine_methods": []}, set()),
-        ({"controls": True, "fine_methods": []}, {"random"}),
+        ({"controls": False, "methods": []}, set()),
+        ({"controls": True, "methods": []}, {"random"}),
         ({"controls": True, "rows": ()}, set()),
     ],
 )

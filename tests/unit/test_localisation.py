@@ -47,7 +47,7 @@ def table(cohort):
 def test_every_member_method_and_baseline_has_every_boxed_finding(table):
     assert {member: set(methods) for member, methods in table.items()} == {
         "model": {"attention", "cam", "crop", "grid_ceiling"},
-        "baseline": {"centre_box", "constant_box", "per_finding_box"},
+        "baseline": {"centre_box", "constant_box", "per_finding_box", "random_map"},
     }
     for methods in table.values():
         assert all(list(one) == [*BOXED_FINDINGS, "mean"] for one in methods.values())
@@ -156,7 +156,7 @@ def test_a_closer_look_and_fitted_thresholds_are_rows_beside_the_methods(cohort,
     }
     write_inspections(again, tmp_path / "c", names=names)
     located = made_located(index, heatmaps)._replace(inspected=read_inspections(tmp_path / "c"))
-    table = metrics_of(index, boxes, located, controls=True, fit_threshold=True, bootstrap=20)
+    table = metrics_of(index, boxes, located, fit_threshold=True, bootstrap=20)
     assert set(table["model"]) == {
         "attention", "attention_fitted", "cam", "cam_fitted", "cam_randomised", "crop",
         "cam_fine", "cam_fine_fitted", "cam_fine_randomised", "grid_ceiling", "grid_ceiling_fine",

@@ -66,7 +66,7 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
     index = radiographs.index
     evaluation = evaluate(systems, index, splits, ceiling, replicates=replicates, seed=0)
     members = {"model": made_located(index, radiographs.heatmaps)}
-    params = iou_params(fit_threshold=True, controls=True, bootstrap=replicates)
+    params = iou_params(fit_threshold=True, bootstrap=replicates)
     found = localise(members, radiographs.boxes, index, params, seed=0)
     curve = pd.DataFrame(
         {
