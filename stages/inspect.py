@@ -1,7 +1,9 @@
 """Stage `inspect`: finer heatmaps of the boxed images, and those of random weights."""
 
+from functools import partial
 from pathlib import Path
 
+from pipeline import tracking
 from pipeline.artifacts.checkpoints import read_checkpoint
 from pipeline.artifacts.inspections import write_inspections
 from pipeline.artifacts.shards import Shards
@@ -33,6 +35,7 @@ def main(
         names.index.to_numpy(),
         cfg.heatmap,
         cfg.inspect,
+        watch=partial(tracking.progress, unit="images"),
     )
     write_inspections(found, inspected, names=list(names))
 

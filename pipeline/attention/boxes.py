@@ -1,30 +1,12 @@
 """Boxes: xyxy, half-open, as fractions of the image unless a name says pixels."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 WHOLE_IMAGE = np.array([0.0, 0.0, 1.0, 1.0])
 
 
-def enclosing_box(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "4"]:
-    """Smallest box that holds every true cell of `mask`, by cell edges.
-
-    Returns:
-        `(x1, y1, x2, y2)` as fractions of the width and height of `mask`.
-
-    Raises:
-        ValueError: no cell is true.
-    """
-    if not mask.any():
-        raise ValueError("cannot enclose an empty mask")
-    ys, xs = np.nonzero(mask)
-    height, width = mask.shape
-    return np.array(
-        [xs.min() / width, ys.min() / height, (xs.max() + 1) / width, (ys.max() + 1) / height]
-    )
-
-
-def enclosing_boxes(boxes: Float[np.ndarray, "k 4"]) -> Float[np.ndarray, "4"]:
+def enclosing_box(boxes: Float[np.ndarray, "k 4"]) -> Float[np.ndarray, "4"]:
     """Smallest box that holds all of `boxes`."""
     return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 

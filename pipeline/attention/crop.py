@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from pipeline.artifacts.shards import Shards
-from pipeline.attention.boxes import enclosing_box, pixel_box
+from pipeline.attention.boxes import pixel_box
 from pipeline.attention.grid import draw_on_image
 from pipeline.cores import cores
 from pipeline.grid import Grid
@@ -38,8 +38,9 @@ def heatmap_box(
 
 
 def fine_map(heatmap: Float[np.ndarray, "h w"], grid: Grid) -> Float32[np.ndarray, "n n"]:
-    """The positive part of a heatmap on the image, `FINE_GRID` cells a side."""
-    return draw_on_image(np.maximum(heatmap, 0), grid, height=FINE_GRID, width=FINE_GRID)
+    """The positive part of a heatmap on the image, at least `FINE_GRID` cells a side."""
+    height, width = (max(FINE_GRID, cells) for cells in heatmap.shape)
+    return draw_on_image(np.maximum(heatmap, 0), grid, height=height, width=width)
 
 
 def region_box(
@@ -49,17 +50,25 @@ def region_box(
     peak = fine.max()
     if peak <= 0:
         return None
-    return enclosing_box(largest_region(fine > threshold * peak))
+    height, width = fine.shape
+    box = largest_region(fine > threshold * peak) / np.array([width, height, width, height])
+    return np.asarray(box)
 
 
-def largest_region(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
-    """The 8-connected region of `mask` with most cells; of equals the one that is met first."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.astype(np.uint8), connectivity=8
-    )
-    if count == 1:  # the background alone
-        return mask
-    return np.asarray(labels == 1 + np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+def largest_region(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "4"]:
+    """The box of the 8-connected region with most cells; of equals the one that is met first.
+
+    Returns:
+        `(x1, y1, x2, y2)` in cells of `mask`, half-open.
+
+    Raises:
+        ValueError: no cell is true.
+    """
+    *_, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if len(stats) == 1:  # the background alone
+        raise ValueError("no region in an empty mask")
+    x, y, width, height, _ = stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax()]
+    return np.array([x, y, x + width, y + height])
 
 
 def cut_crop(

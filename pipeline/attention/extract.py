@@ -1,6 +1,6 @@
 """Heatmaps and pooled features of a whole cohort, from one pass and in bounded memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from pipeline.networks.layers import Layer
 from pipeline.training.augment import to_unit
 from pipeline.training.rows import FORWARD, image_batches
 
+_USUAL_SIZE = 224  # pixels, for which FORWARD is made
 _GRADIENT_BYTES = 2**28  # what the gradients of a batch may take, of all findings
 
 
@@ -28,6 +29,7 @@ def seen_rows(
     *,
     flip: bool,
     rows: np.ndarray | None = None,
+    scaled: bool = False,
 ) -> Iterator[dict[str, np.ndarray]]:
     """What a branch sees in every image, in fp32, as rows for `write_shards`.
 
@@ -42,55 +44,58 @@ def seen_rows(
         methods: entries of `HEATMAPS`.
         flip: see above.
         rows: of the shards; all without.
+        scaled: whether each map is divided by its maximum: what random weights make of an image
+            has no scale that means anything, and may have one that float16 does not hold.
     """
     device = settle(branch)
     branch.eval()
     size, batch = branch.spec.input_size, _batch(branch, layer)
     for images in image_batches(shards, size=size, rows=rows, batch=batch):
         with exact(device):
-            seen = _seen(branch, layer, to_unit(images.to(device)), methods, flip=flip)
+            looked = look(branch, to_unit(images.to(device)), layer)
+            seen = as_float16(looked, methods, scaled=scaled)
+            seen["pooled"] = _pooled(looked, flip=flip).cpu().numpy()
         for position in range(len(images)):
             yield {name: values[position] for name, values in seen.items()}
 
 
 def _batch(branch: Branch, layer: Layer) -> int:
-    """Images at a time: fewer where every finding has a gradient as large as the maps."""
-    if feeds_pooling(branch, layer):
-        return FORWARD
-    of_image = 4 * len(branch.spec.findings) * int(np.prod(layer.shape))
-    return max(1, min(FORWARD, _GRADIENT_BYTES // of_image))
+    """Images at a time: fewer large ones, and fewer where every finding has a gradient."""
+    fit = FORWARD * _USUAL_SIZE**2 // branch.spec.input_size**2
+    if not feeds_pooling(branch, layer):
+        of_image = 4 * len(branch.spec.findings) * int(np.prod(layer.shape))
+        fit = min(fit, _GRADIENT_BYTES // of_image)
+    return max(1, min(FORWARD, fit))
 
 
-def _seen(
-    branch: Branch,
-    layer: Layer,
-    images: Float[Tensor, "b 1 s s"],
-    methods: Sequence[str],
-    *,
-    flip: bool,
-) -> dict[str, Float[np.ndarray, "b ..."]]:
-    looked = look(branch, images, layer)
+def _pooled(looked: Look, *, flip: bool) -> Float[Tensor, "b d"]:
     pooled = looked.pooled.detach()
-    if flip:
-        with torch.no_grad():
-            pooled = (pooled + branch.pooled(images.flip(-1))) / 2
-    return {**halved(looked, methods), "pooled": pooled.cpu().numpy()}
+    if not flip:
+        return pooled
+    with torch.no_grad():
+        return (pooled + looked.branch.pooled(looked.images.flip(-1))) / 2
 
 
-def halved(looked: Look, methods: Sequence[str]) -> Mapping[str, Float[np.ndarray, "b m h w"]]:
-    """The maps of each method in float16: 1.4 kB for an image's 14 findings on a grid of 7 x 7.
+def as_float16(
+    looked: Look, methods: Sequence[str], *, scaled: bool
+) -> dict[str, Float[np.ndarray, "b ..."]]:
+    """The maps of each method: 1.4 kB for an image's 14 findings on a grid of 7 x 7.
 
     Raises:
         ArtifactError: a value is none, or beyond float16.
     """
-    maps = {name: HEATMAPS[name](looked).half().cpu().numpy() for name in methods}
-    for name, grids in maps.items():
-        if not np.isfinite(grids).all():
+    maps = {name: HEATMAPS[name](looked) for name in methods}
+    if scaled:
+        peaks = {name: one.amax(dim=(2, 3), keepdim=True) for name, one in maps.items()}
+        maps = {name: one / peaks[name].where(peaks[name] > 0, 1) for name, one in maps.items()}
+    grids = {name: one.half().cpu().numpy() for name, one in maps.items()}
+    for name, one in grids.items():
+        if not np.isfinite(one).all():
             raise ArtifactError(
-                f"{name} heatmaps exceed float16, in which they are written; were the branch's "
-                "weights trained to an end?"
+                f"{name} heatmaps are no numbers, or exceed float16, in which they are written; "
+                "were the branch's weights trained to an end?"
             )
-    return maps
+    return grids
 
 
 def pooled_logits(branch: Branch, pooled: Shards) -> Float[np.ndarray, "n f"]:

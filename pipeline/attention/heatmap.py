@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.attention import formulas
-from pipeline.attention.formulas import Maps, OfFinding, OfFindings, Weight
+from pipeline.attention.formulas import FeatureMaps, OfFinding, OfFindings, Weight
 from pipeline.attention.look import Look
 from pipeline.attention.score_cam import scorecam
 
@@ -21,7 +21,9 @@ def attention(looked: Look) -> Float[Tensor, "b 1 h w"]:
 
 
 def class_specific(
-    formula: Callable[[Maps, Maps], OfFinding], *, pooled: Callable[[Maps, Weight], OfFindings]
+    formula: Callable[[FeatureMaps, FeatureMaps], OfFinding],
+    *,
+    pooled: Callable[[FeatureMaps, Weight], OfFindings],
 ) -> Heatmap:
     """The ReLU of a formula: closed where maps feed pooling and a linear head, else by gradient.
 

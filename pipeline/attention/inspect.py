@@ -4,26 +4,30 @@ A control is the map of the same network with random weights: one that does as w
 nothing of the image (Adebayo et al., Sanity Checks for Saliency Maps, arXiv:1810.03292).
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from pipeline.artifacts.inspections import Inspection
 from pipeline.artifacts.shards import Shards
-from pipeline.attention.heatmap import HEATMAPS
-from pipeline.attention.look import look
+from pipeline.attention.extract import seen_rows
 from pipeline.networks.branch import Branch
-from pipeline.networks.device import exact, settle
 from pipeline.networks.layers import Layer, find_layer
 from pipeline.params.sections import HeatmapParams, InspectParams
-from pipeline.training.augment import to_unit
-from pipeline.training.rows import image_batches
 
-_BATCH = 16
+log = logging.getLogger(__name__)
+
+
+def unwatched(
+    rows: Iterable[dict[str, np.ndarray]],
+    *,
+    total: int,  # noqa: ARG001
+    label: str,  # noqa: ARG001
+) -> Iterable[dict[str, np.ndarray]]:
+    """Nobody looks on."""
+    return rows
 
 
 def boxed_images(boxes: pd.DataFrame, index: pd.DataFrame) -> pd.Series:
@@ -38,6 +42,7 @@ def inspections(
     rows: np.ndarray,
     heatmap: HeatmapParams,
     inspect: InspectParams,
+    watch: Callable[..., Iterable[dict[str, np.ndarray]]] = unwatched,
 ) -> dict[str, Inspection]:
     """What there is to compare with the heatmaps of some images, by kind.
 
@@ -51,39 +56,33 @@ def inspections(
         rows: of those to look at.
         heatmap: the section of params.yaml.
         inspect: likewise.
+        watch: shown the rows of each kind, with their number and the kind.
     """
-    wanted = {
-        "fine": (trained, inspect.layer, inspect.methods),
-        "random": (random, heatmap.layer, heatmap.methods if inspect.controls else []),
-        "fine_random": (random, inspect.layer, inspect.methods if inspect.controls else []),
-    }
+    plain = find_layer(trained, heatmap.layer)
+    layers = [plain, find_layer(trained, inspect.layer)]
+    methods = [heatmap.methods, inspect.methods if _is_finer(layers[1], plain) else []]
+    wanted = {"fine": (trained, 1)}
+    if inspect.controls:
+        wanted |= {"random": (random, 0), "fine_random": (random, 1)}
     found = {}
-    for kind, (branch, cells, methods) in wanted.items():
-        if methods and len(rows):
-            layer = find_layer(branch, cells)
-            found[kind] = Inspection(_rows(branch, layer, shards, methods, rows), layer.grid)
+    for kind, (branch, which) in wanted.items():
+        if methods[which] and len(rows):
+            layer = find_layer(branch, [heatmap.layer, inspect.layer][which])
+            maps = _maps(branch, layer, shards, methods[which], rows)
+            found[kind] = Inspection(watch(maps, total=len(rows), label=kind), layer.grid)
     return found
 
 
-def _rows(
+def _is_finer(layer: Layer, than: Layer) -> bool:
+    """Whether there is anything to see closer; of a CapsNet or a transformer there is not."""
+    finer = layer.shape[1] > than.shape[1]
+    if not finer:
+        log.info("inspect.layer has no smaller cells here than heatmap.layer: nothing is finer")
+    return finer
+
+
+def _maps(
     branch: Branch, layer: Layer, shards: Shards, methods: Sequence[str], rows: np.ndarray
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Maps of some images, each divided by its maximum.
-
-    What random weights make of an image has no scale that means anything, and may have one that
-    float16 does not hold.
-    """
-    device = settle(branch)
-    branch.eval()
-    size = branch.spec.input_size
-    for images in image_batches(shards, size=size, rows=rows, batch=_BATCH):
-        with exact(device):
-            looked = look(branch, to_unit(images.to(device)), layer)
-            maps = {name: _scaled(HEATMAPS[name](looked)) for name in methods}
-        for position in range(len(images)):
-            yield {name: values[position] for name, values in maps.items()}
-
-
-def _scaled(maps: Float[Tensor, "b m h w"]) -> Float[np.ndarray, "b m h w"]:
-    peaks = maps.amax(dim=(2, 3), keepdim=True)
-    return (maps / torch.where(peaks > 0, peaks, 1)).half().cpu().numpy()
+    for row in seen_rows(branch, layer, shards, methods, flip=False, rows=rows, scaled=True):
+        yield {name: row[name] for name in methods}

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import expect_rows
-from pipeline.attention.boxes import WHOLE_IMAGE, enclosing_boxes, fills_image, grow_box
+from pipeline.attention.boxes import WHOLE_IMAGE, enclosing_box, fills_image, grow_box
 from pipeline.attention.crop import heatmap_box
 from pipeline.findings import FINDINGS
 from pipeline.params.sections import CropParams
@@ -36,8 +36,9 @@ def place_crops(
 
     Maps of a method that knows findings are those of the image's `crop.top` most probable ones;
     their boxes are joined to the smallest box that holds them. A map that is empty, or above the
-    threshold all over, says nothing about where to look: the image's attention map draws its crop
-    then, and if that says nothing either, it is the whole image. `source` and `finding` say so.
+    threshold all over, says nothing about where to look, nor does a crop that would be the whole
+    image: the image's attention map draws its crop then, and if that says nothing either, it is
+    the whole image. `source` and `finding` say so.
 
     Args:
         index: of the images (schema INDEX).
@@ -68,9 +69,10 @@ def _drawn(
             if box is not None and not fills_image(box)
         }
         if boxes:
-            joined = enclosing_boxes(np.stack(list(boxes.values())))
+            joined = enclosing_box(np.stack(list(boxes.values())))
             box = grow_box(joined, margin=crop.margin, min_side=crop.min_side)
-            return box, source, "|".join(name for name in boxes if name) or None
+            if not fills_image(box):
+                return box, source, "|".join(name for name in boxes if name) or None
     return WHOLE_IMAGE, WHOLE, None
 
 

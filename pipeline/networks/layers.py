@@ -46,7 +46,7 @@ def find_layer(branch: Branch, cells: Literal["last"] | int) -> Layer:
             return Layer(found.module, _shape(found), found.grid)
     finest = max([final, *inner], key=lambda found: found.shape[-1])
     log.warning(
-        "%s has no stage with cells of at most %d of %d pixels; its finest, of %g, are shown",
+        "%s has no stage to show with cells of at most %d of %d pixels; its finest have %g",
         branch.spec.backbone, most, size, size / finest.shape[-1],
     )  # fmt: skip
     return Layer(None if finest is final else finest.module, _shape(finest), finest.grid)
@@ -57,6 +57,8 @@ def stages(branch: Branch) -> list[nn.Module]:
     features = branch.features
     if not isinstance(features, TimmFeatures):
         return list(branch.blocks)
+    if getattr(features.network, "output_fmt", "NCHW") != "NCHW":
+        return []  # channels stand last in them
     named = dict(features.network.named_modules())
     listed = getattr(features.network, "feature_info", None) or []
     return [named[one["module"]] for one in listed if one.get("module") in named]

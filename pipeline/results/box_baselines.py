@@ -12,6 +12,7 @@ from pipeline.results.overlap import Detection, box_iou
 CENTRE_BOX = np.array([0.25, 0.25, 0.75, 0.75])
 """Half the image's width and height, in the middle."""
 
+_ANY = "any finding"
 _GRID = 16  # 18,496 boxes with edges on sixteenths, then refined
 _FINEST = 128
 
@@ -26,14 +27,11 @@ def constant_box(cases: Sequence[Case]) -> list[Detection]:
 
     Fitted for the mean over findings of the mean IoU, which is what the tables show.
     """
-    return _cross_fitted(cases, lambda _: "any")
+    return _cross_fitted(cases, lambda _: _ANY)
 
 
 def per_finding_box(cases: Sequence[Case]) -> list[Detection]:
-    """The best single box for each finding, fitted on the other half of the patients.
-
-    A finding that the other half does not hold has no box there, and counts as empty.
-    """
+    """The best single box for each finding, fitted on the other half of the patients."""
     return _cross_fitted(cases, lambda case: case.finding)
 
 
@@ -45,22 +43,34 @@ BOX_BASELINES: dict[str, Callable[[Sequence[Case]], list[Detection]]] = {
 
 
 def _cross_fitted(cases: Sequence[Case], key: Callable[[Case], str]) -> list[Detection]:
-    keyed = [(half, key(case)) for half, case in zip(patient_halves(cases), cases, strict=True)]
-    fitted = {
-        one: fit_box([case for case, its in zip(cases, keyed, strict=True) if its == one])
-        for one in dict.fromkeys(keyed)
-    }
-    return [_detection(fitted.get((1 - half, name))) for half, name in keyed]
+    """For each case the box of its key from the other half.
+
+    Where that half lacks the key, the best single box there; where it lacks everything (one
+    patient alone has boxes) the centred one.
+    """
+    halves = patient_halves(cases)
+    fitted: dict[tuple[int, str], Float[np.ndarray, 4]] = {}
+    for half in (0, 1):
+        other = [case for case, its in zip(cases, halves, strict=True) if its != half]
+        fitted[half, _ANY] = fit_box(other) if other else CENTRE_BOX
+        for name in {key(case) for case in other}:
+            fitted[half, name] = fit_box([case for case in other if key(case) == name])
+    return [
+        _detection(fitted.get((half, key(case)), fitted[half, _ANY]))
+        for half, case in zip(halves, cases, strict=True)
+    ]
 
 
 def fit_box(cases: Sequence[Case]) -> Float[np.ndarray, "4"]:
     """The box with the greatest mean IoU, every finding weighing the same.
 
-    Found on a grid of sixteenths, then refined by halving steps down to 1/128 of the image.
+    Of several true boxes of a case the best matching one counts, as where it is judged. Found on
+    a grid of sixteenths, then refined by halving steps down to 1/128 of the image.
     """
-    truths = np.concatenate([case.truths for case in cases])
-    findings = np.concatenate([[case.finding] * len(case.truths) for case in cases])
-    _, which, counts = np.unique(findings, return_inverse=True, return_counts=True)
+    truths = [case.truths for case in cases]
+    _, which, counts = np.unique(
+        [case.finding for case in cases], return_inverse=True, return_counts=True
+    )
     weights = 1 / counts[which]
     box, step = _best(_grid_boxes(), truths, weights), _GRID
     while step < _FINEST:
@@ -72,11 +82,16 @@ def fit_box(cases: Sequence[Case]) -> Float[np.ndarray, "4"]:
 
 def _best(
     boxes: Float[np.ndarray, "a 4"],
-    truths: Float[np.ndarray, "b 4"],
-    weights: Float[np.ndarray, " b"],
+    truths: Sequence[Float[np.ndarray, "_ 4"]],
+    weights: Float[np.ndarray, " cases"],
 ) -> Float[np.ndarray, "4"]:
+    every = np.concatenate(truths)
+    starts = np.cumsum([0, *(len(one) for one in truths[:-1])])
     rows = range(0, len(boxes), 1024)  # a block of 1,024 boxes x 984 truths is 8 MB
-    values = [box_iou(boxes[start : start + 1024], truths) @ weights for start in rows]
+    values = [
+        np.maximum.reduceat(box_iou(boxes[start : start + 1024], every), starts, axis=1) @ weights
+        for start in rows
+    ]
     return np.asarray(boxes[int(np.argmax(np.concatenate(values)))])
 
 
@@ -85,5 +100,5 @@ def _grid_boxes() -> Float[np.ndarray, "a 4"]:
     return np.array([(x1, y1, x2, y2) for x1, x2 in spans for y1, y2 in spans])
 
 
-def _detection(box: Float[np.ndarray, "4"] | None) -> Detection:
-    return Detection(box, None if box is None else (box[:2] + box[2:]) / 2)
+def _detection(box: Float[np.ndarray, "4"]) -> Detection:
+    return Detection(box, (box[:2] + box[2:]) / 2)

@@ -44,25 +44,49 @@ class Difference:
     high: float
 
 
-def score(
-    detections: Sequence[Detection], cases: Sequence[Case], *, replicates: int, seed: int
-) -> Scores:
-    """Every measure over the cases of each finding.
+def case_weights(
+    cases: Sequence[Case], *, replicates: int, seed: int
+) -> Float[np.ndarray, "n replicates"]:
+    """How often each case is in each replicate of the bootstrap: as often as its patient.
 
-    A replicate draws as many patients as there are, with all their cases; its mean is over the
-    findings that it holds.
+    A replicate draws as many patients as there are. The same weights for every system make
+    differences between them paired.
+    """
+    ids, places = np.unique([case.patient_id for case in cases], return_inverse=True)
+    return patient_counts(len(ids), replicates=replicates, seed=seed)[places]
+
+
+def score(
+    detections: Sequence[Detection],
+    cases: Sequence[Case],
+    weights: Float[np.ndarray, "n replicates"],
+) -> Scores:
+    """Every measure over the cases of each finding, and in every replicate.
+
+    A replicate's mean is over the findings that it holds. What rests on one patient alone has
+    no replicates: nothing is known of how it varies.
+
+    Args:
+        detections: one for each case.
+        cases: of one finding on one image each.
+        weights: of `case_weights`.
     """
     overlaps = [overlap(one, case.truths) for one, case in zip(detections, cases, strict=True)]
-    values, weights = measured(overlaps), _weights(cases, replicates=replicates, seed=seed)
+    values = measured(overlaps)
     found = np.array([case.finding for case in cases])
     held = [finding for finding in FINDINGS if (found == finding).any()]
     here = {finding: found == finding for finding in held}
     means = {finding: values[rows].mean(axis=0) for finding, rows in here.items()}
     drawn = {finding: _drawn(values[rows], weights[rows]) for finding, rows in here.items()}
+    overall = _mean_of_held(list(drawn.values()))
+    patients = np.array([case.patient_id for case in cases])
+    for finding, rows in here.items():
+        drawn[finding][:] = np.nan if len(set(patients[rows])) < 2 else drawn[finding]
+    overall[:] = np.nan if len(set(patients)) < 2 else overall
     counts = {finding: int(rows.sum()) for finding, rows in here.items()}
     return Scores(
         {**means, MEAN: np.mean(list(means.values()), axis=0)},
-        {**drawn, MEAN: _mean_of_held(list(drawn.values()))},
+        {**drawn, MEAN: overall},
         {**counts, MEAN: len(cases)},
     )
 
@@ -88,14 +112,6 @@ def entries(
         lead, n = leads[member, method], one.cases[MEAN]
         rows.append((member, method, MEAN, "lead", lead.value, lead.low, lead.high, n))
     return pd.DataFrame(rows, columns=LOCALISATION.names)
-
-
-def _weights(
-    cases: Sequence[Case], *, replicates: int, seed: int
-) -> Float[np.ndarray, "n replicates"]:
-    """How often each case is in each replicate: as often as its patient."""
-    ids, places = np.unique([case.patient_id for case in cases], return_inverse=True)
-    return patient_counts(len(ids), replicates=replicates, seed=seed)[places]
 
 
 def _drawn(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pipeline.findings import FINDINGS
 from pipeline.results.box_measures import MEAN
-from pipeline.results.localisation import BASELINE, CEILING, FINE, FITTED, RANDOMISED
+from pipeline.results.methods import BASELINE, is_control, is_fitted, spoken
 
 SHOWN = {
     "iou": "mean IoU",
@@ -93,23 +93,14 @@ def _row(member: str, method: str, part: pd.DataFrame) -> BoxRow:
     }
     return BoxRow(
         member,
-        f"{member} {_name(method)}",
+        f"{member} {spoken(method)}",
         member == BASELINE,
-        method.endswith(RANDOMISED) or method.startswith(CEILING),
-        method.endswith(FITTED),
+        is_control(method),
+        is_fitted(method),
         int(part.loc[part["finding"] == MEAN, "n"].iloc[0]),
         {measure: found[MEAN, measure] for measure in SHOWN},
         {finding: found[finding, "iou"] for finding in FINDINGS if (finding, "iou") in found},
     )
-
-
-def _name(method: str) -> str:
-    """A method's name as prose: what stands behind it, from its end."""
-    words = {FITTED: "threshold fitted", RANDOMISED: "random weights", FINE: "finer layer"}
-    for suffix, word in words.items():
-        if method.endswith(suffix):
-            return f"{_name(method.removesuffix(suffix))}, {word}"
-    return "best box of whole cells" if method == CEILING else method
 
 
 def _known(value: float) -> float | None:

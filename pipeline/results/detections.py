@@ -99,13 +99,18 @@ def detect_crops(
 ) -> list[Detection]:
     """The crop of each case's image, whatever the finding.
 
-    A crop that none of `methods` drew is a fallback: scored as it is, and counted as empty.
+    A crop that none of `methods` drew is a fallback: scored as it is, and counted as empty, as
+    is one that is the whole image.
     """
     rows = crops.set_index("image_index")
     boxes = rows[CORNERS].to_numpy(np.float64)
     fallback = ~rows["source"].isin(methods).to_numpy()
     place = {name: row for row, name in enumerate(rows.index)}
     return [
-        Detection(boxes[row], (boxes[row, :2] + boxes[row, 2:]) / 2, empty=bool(fallback[row]))
+        Detection(
+            boxes[row],
+            (boxes[row, :2] + boxes[row, 2:]) / 2,
+            empty=bool(fallback[row]) or fills_image(boxes[row]),
+        )
         for row in (place[case.image_index] for case in cases)
     ]

@@ -13,7 +13,7 @@ from pipeline.artifacts.shards import expect_rows
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import IouParams
 from pipeline.results.box_baselines import BOX_BASELINES
-from pipeline.results.box_measures import MEAN, Scores, compare, entries, score
+from pipeline.results.box_measures import MEAN, Scores, case_weights, compare, entries, score
 from pipeline.results.cases import Case, boxed_cases
 from pipeline.results.detections import (
     detect_crops,
@@ -22,21 +22,10 @@ from pipeline.results.detections import (
     detect_with_fitted_thresholds,
 )
 from pipeline.results.grid_ceiling import best_on_grid
+from pipeline.results.methods import BASELINE, CEILING, FINE, FITTED, NOISE, RANDOMISED, is_control
 from pipeline.results.overlap import Detection
 
 log = logging.getLogger(__name__)
-
-BASELINE = "baseline"
-"""In the place of a member: what sees no image."""
-
-NOISE = "random_map"
-
-FITTED, RANDOMISED, FINE = "_fitted", "_randomised", "_fine"
-"""Behind a method's name: its thresholds are fitted, one a finding, on the other half of the
-patients; its network has random weights; it shows a layer with finer cells."""
-
-CEILING = "grid_ceiling"
-"""In the place of a method: the best box of whole cells of the member's heatmaps."""
 
 Heatmaps = Mapping[str, Maps]
 """Maps by method, `(findings or 1, h, w)` per image, rows in index order."""
@@ -94,12 +83,10 @@ def localise(
     if not cases:
         log.warning("no radiologist's box is on any of the %d images: no IoU", len(index))
         return entries({}, {})
-    _refuse_other_cohort(members, index)
+    _refuse_other_cohort(members, index, cases)
     found = _detections(members, cases, params, seed=seed)
-    scores = {
-        system: score(detections, cases, replicates=params.bootstrap, seed=seed)
-        for system, detections in found.items()
-    }
+    weights = case_weights(cases, replicates=params.bootstrap, seed=seed)
+    scores = {system: score(one, cases, weights) for system, one in found.items()}
     bar = _best_baseline(scores)
     return entries(scores, {system: compare(one, bar) for system, one in scores.items()})
 
@@ -130,12 +117,8 @@ def _of_member(
     located: Located, cases: Sequence[Case], params: IouParams
 ) -> dict[str, list[Detection]]:
     inspected = located.inspected
-    placed = [
-        case._replace(row=inspected.rows[case.image_index])
-        for case in cases
-        if case.image_index in inspected.rows
-    ]
     kinds = inspected.kinds
+    placed = [case._replace(row=inspected.rows[case.image_index]) for case in cases]
     found = _of_maps(located.heatmaps, cases, params)
     found |= _of_maps(kinds.get("fine", {}), placed, params, suffix=FINE)
     plain = params.model_copy(update={"fit_threshold": False})
@@ -154,7 +137,7 @@ def _of_maps(
         found[method + suffix] = detect_in_maps(maps, cases, threshold=params.threshold)
         if params.fit_threshold:
             found[method + suffix + FITTED] = detect_with_fitted_thresholds(maps, cases)
-    for maps in islice(heatmaps.values(), 0 if suffix.endswith(RANDOMISED) else 1):
+    for maps in islice(heatmaps.values(), 0 if is_control(suffix) else 1):
         rows, columns = maps[0].shape[-2:]  # of all methods alike
         found[CEILING + suffix] = best_on_grid(cases, rows=rows, columns=columns)
     return found
@@ -166,7 +149,10 @@ def _best_baseline(scores: Mapping[System, Scores]) -> Scores:
     return max(baselines, key=lambda one: one.mean_iou)
 
 
-def _refuse_other_cohort(members: Mapping[str, Located], index: pd.DataFrame) -> None:
+def _refuse_other_cohort(
+    members: Mapping[str, Located], index: pd.DataFrame, cases: Sequence[Case]
+) -> None:
+    boxed = {case.image_index for case in cases}
     for member, located in members.items():
         for method, maps in located.heatmaps.items():
             expect_rows(len(maps), index, of=f"{member}'s {method} heatmaps")
@@ -175,6 +161,12 @@ def _refuse_other_cohort(members: Mapping[str, Located], index: pd.DataFrame) ->
             raise ArtifactError(
                 f"{member}'s crops lack {len(missing)} of {len(index)} images; first: "
                 f"{min(missing)}; run extract_crops again"
+            )
+        unseen = boxed - set(located.inspected.rows)
+        if unseen:
+            raise ArtifactError(
+                f"{member}'s closer look lacks {len(unseen)} of {len(boxed)} images that have "
+                f"boxes; first: {min(unseen)}; run inspect again"
             )
 
 
@@ -210,7 +202,7 @@ def over_findings(metrics: Mapping[str, Any]) -> dict[str, Any]:
 def iou_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
     """The plot: columns finding, system (`<member>.<method>`), iou, t_iou_0.3, pointing."""
     rows = [
-        (finding, f"{member}.{method}", one["iou"], one["t_iou"]["0.3"], one["pointing"])
+        (finding, f"{member}.{method}", one["iou"], one["t_iou"]["0.3"], one.get("pointing"))
         for member, methods in metrics.items()
         for method, findings in methods.items()
         for finding, one in findings.items()

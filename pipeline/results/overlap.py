@@ -36,7 +36,8 @@ class Overlap(NamedTuple):
     iobb: float
     """Share of the detected box that lies in the truth."""
     pointing: float
-    """1 if the point is in any true box (the pointing game, arXiv:1608.00507), else 0."""
+    """1 if the point is in any true box (the pointing game, arXiv:1608.00507), else 0; NaN of a
+    box without a point."""
     energy: float
     """Share of the map that lies in true boxes (Score-CAM's energy-based pointing game,
     arXiv:1910.01279, Sec. 4.3); NaN of a box without a map."""
@@ -49,16 +50,16 @@ def overlap(detection: Detection, truths: Float[np.ndarray, "k 4"]) -> Overlap:
 
     Best means greatest IoU. A method draws one box, so it is not asked for the others.
     """
-    pointing = detection.point is not None and contains(truths, detection.point)
     energy = np.nan if detection.energy is None else detection.energy
     if detection.box is None:
-        return Overlap(0.0, 0.0, float(pointing), energy, empty_rate=1.0)
+        return Overlap(0.0, 0.0, 0.0, energy, empty_rate=1.0)
+    pointing = np.nan if detection.point is None else float(contains(truths, detection.point))
     ious = box_iou(detection.box[None], truths)[0]
     best = int(ious.argmax())
     shared = intersection(detection.box[None], truths[best : best + 1])[0, 0]
     iobb = shared / max(area(detection.box[None])[0], np.finfo(float).tiny)
     empty = float(detection.empty)
-    return Overlap(float(ious[best]), float(iobb), float(pointing), energy, empty)
+    return Overlap(float(ious[best]), float(iobb), pointing, energy, empty)
 
 
 MEASURES = (

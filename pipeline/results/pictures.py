@@ -3,7 +3,8 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, get_args
 
 import cv2
 import matplotlib as mpl
@@ -17,6 +18,7 @@ from pipeline.attention.crop import heatmap_box
 from pipeline.attention.grid import draw_on_image
 from pipeline.findings import FINDINGS
 from pipeline.grid import Grid
+from pipeline.params.names import HeatmapMethod
 from pipeline.results.cases import CORNERS
 from pipeline.results.detections import finding_map
 from pipeline.results.overlap import box_iou
@@ -44,6 +46,11 @@ class Radiographs:
     boxes: pd.DataFrame
     crops: pd.DataFrame
     heatmaps: Mapping[str, Maps]
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Of each image in the index, by its name."""
+        return {str(name): row for row, name in enumerate(self.index["image_index"])}
 
 
 class Panel(NamedTuple):
@@ -104,10 +111,12 @@ def draw_examples(
     }
 
 
-def compare_methods(radiographs: Radiographs, *, threshold: float) -> list[Picture]:
-    """The median test image of each finding, under the heatmap of every method."""
+def compare_methods(radiographs: Radiographs, *, examples: int, threshold: float) -> list[Picture]:
+    """The median of the test images that `draw_examples` orders, under every method's heatmap."""
     methods = sorted(radiographs.heatmaps)
-    ranked = {finding: _ranked(radiographs, finding, 1, threshold) for finding in FINDINGS}
+    ranked = {
+        finding: _ranked(radiographs, finding, max(examples, 1), threshold) for finding in FINDINGS
+    }
     return [
         _picture(radiographs, finding, its, (len(its.names) - 1) // 2, methods, threshold)
         for finding, its in ranked.items()
@@ -117,7 +126,8 @@ def compare_methods(radiographs: Radiographs, *, threshold: float) -> list[Pictu
 
 def heatmap_method(heatmaps: Mapping[str, Maps]) -> str:
     """The maps to show: of the finding where there are any, else the attention map."""
-    return "cam" if "cam" in heatmaps else next(iter(heatmaps))
+    specific = [name for name in get_args(HeatmapMethod) if name in heatmaps]
+    return str(max(specific, key=lambda name: name != "attention"))
 
 
 class _Ranked(NamedTuple):
@@ -132,8 +142,9 @@ def _ranked(radiographs: Radiographs, finding: str, examples: int, threshold: fl
     positive = labels.loc[test["image_index"], finding].to_numpy(bool)
     ranked = test[positive].sort_values([finding, "image_index"], ascending=[False, True])
     names = list(ranked["image_index"])
-    drawn = radiographs.boxes[radiographs.boxes["finding"] == finding]
-    boxed = [name for name in names if name in set(drawn["image_index"])]
+    drawn = radiographs.boxes.loc[radiographs.boxes["finding"] == finding, "image_index"]
+    boxes = set(drawn)
+    boxed = [name for name in names if name in boxes]
     if len(boxed) < examples:
         return _Ranked(names, "probability")
     method = heatmap_method(radiographs.heatmaps)
@@ -155,7 +166,7 @@ def _picture(
     threshold: float,
 ) -> Picture:
     name = ranked.names[rank]
-    row = _row(radiographs, name)
+    row = radiographs.rows[name]
     image = _fit(radiographs.images[row])
     about = radiographs.index.iloc[row]
     predictions = radiographs.predictions.set_index("image_index")
@@ -186,7 +197,7 @@ def _panel(
     threshold: float,
 ) -> Panel:
     maps = radiographs.heatmaps[method]
-    heatmap = finding_map(maps, _row(radiographs, name), finding)
+    heatmap = finding_map(maps, radiographs.rows[name], finding)
     under = _jpeg(overlay(image, heatmap, maps.grid)[:, :, ::-1])
     return Panel(method, under, *_predicted(radiographs, finding, name, method, threshold))
 
@@ -196,15 +207,11 @@ def _predicted(
 ) -> tuple[Box | None, float | None]:
     """The heatmap's box, and its IoU with the best matching true one, where there is any."""
     maps, truths = radiographs.heatmaps[method], _truths(radiographs, finding, name)
-    heatmap = finding_map(maps, _row(radiographs, name), finding)
+    heatmap = finding_map(maps, radiographs.rows[name], finding)
     box = heatmap_box(heatmap, maps.grid, threshold=threshold)
     if not truths:
         return box, None
     return box, 0.0 if box is None else float(box_iou(box[None], np.stack(truths)).max())
-
-
-def _row(radiographs: Radiographs, name: str) -> int:
-    return int(np.flatnonzero(radiographs.index["image_index"] == name)[0])
 
 
 def _truths(radiographs: Radiographs, finding: str, name: str) -> list[Box]:

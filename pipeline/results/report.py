@@ -98,7 +98,7 @@ def render_report(
         published=PUBLISHED,
         crops=crop_sources(radiographs.crops),
         pictures=draw_examples(radiographs, examples=examples, threshold=threshold),
-        compared=compare_methods(radiographs, threshold=threshold) if examples else [],
+        compared=compare_methods(radiographs, examples=examples, threshold=threshold),
         method=heatmap_method(radiographs.heatmaps),
         threshold=threshold,
         gradient=_gradient(),
@@ -198,10 +198,9 @@ def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
     ]
 
 
-def crop_sources(crops: pd.DataFrame) -> list[tuple[str, float]]:
-    """What drew the crops, and the share of images for which it did, most frequent first."""
-    shares = crops["source"].value_counts(normalize=True)
-    return [(str(source), float(share)) for source, share in shares.items()]
+def crop_sources(crops: pd.DataFrame) -> list[tuple[str, int]]:
+    """What drew the crops, and of how many images, most frequent first."""
+    return [(str(source), int(count)) for source, count in crops["source"].value_counts().items()]
 
 
 def _gradient() -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.params.names import STUDIED
 from pipeline.results.headline import mean_aurocs
-from pipeline.results.localisation import BASELINE, RANDOMISED
+from pipeline.results.methods import BASELINE, is_control
 
 Metrics = dict[str, Any]
 
@@ -49,7 +49,7 @@ def _localisation(iou: Metrics) -> str:
         f"{owner}.{method}": entry["mean"]
         for owner in (STUDIED, BASELINE)
         for method, entry in iou.get(owner, {}).items()
-        if not method.endswith(RANDOMISED)
+        if not is_control(method)
     }
     if not shown:
         return "no radiologists' boxes on these images: nothing to localise against"

@@ -10,6 +10,7 @@ from pipeline.attention.boxes import WHOLE_IMAGE
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
 from pipeline.params.sections import IouParams
+from pipeline.results.box_measures import case_weights, score
 from pipeline.results.localisation import Located
 
 CORNERS = ["x1", "y1", "x2", "y2"]
@@ -115,10 +116,16 @@ def made_images(index, folder, *, size=32, seed=0):
 
 def made_located(index, heatmaps):
     """One member's heatmaps and crops; no closer look."""
-    return Located(heatmaps, made_crops(index), Inspected({}, {}))
+    rows = {name: row for row, name in enumerate(index["image_index"])}
+    return Located(heatmaps, made_crops(index), Inspected({}, rows))
 
 
 def iou_params(**other):
     """Of a page that wants no more than heatmaps as they are."""
     plain = {"threshold": 0.5, "fit_threshold": False, "bootstrap": 0}
     return IouParams(**plain | other)
+
+
+def scored(detections, cases, *, replicates, seed):
+    """`score` with weights of its own."""
+    return score(detections, cases, case_weights(cases, replicates=replicates, seed=seed))

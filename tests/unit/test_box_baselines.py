@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import scored
 
 from pipeline.findings import canonical
-from pipeline.results.box_baselines import BOX_BASELINES, fit_box
-from pipeline.results.box_measures import MEAN, score
+from pipeline.results.box_baselines import BOX_BASELINES, CENTRE_BOX, fit_box
+from pipeline.results.box_measures import MEAN
 from pipeline.results.cases import Case, boxed_cases
 from pipeline.results.overlap import MEASURES, Detection, box_iou
 
@@ -77,9 +78,27 @@ def test_a_frequent_finding_does_not_outweigh_a_rare_one():
     assert wide < 1
 
 
-def test_a_finding_that_the_other_half_lacks_is_empty():
-    detections = BOX_BASELINES["per_finding_box"]([case(0, [0, 0, 1, 1])])
-    assert detections[0].box is None
+def test_where_the_other_half_lacks_a_finding_its_best_single_box_stands_in():
+    cases = [case(0, [0, 0, 0.5, 0.5], "Hernia"), case(1, [0.5, 0.5, 1, 1])]
+    first, second = BOX_BASELINES["per_finding_box"](cases)
+    assert box_iou(first.box[None], cases[1].truths)[0, 0] > 0.97
+    assert box_iou(second.box[None], cases[0].truths)[0, 0] > 0.97
+
+
+def test_where_the_other_half_is_empty_the_centred_box_stands_in():
+    for name in ("constant_box", "per_finding_box"):
+        (alone,) = BOX_BASELINES[name]([case(0, [0, 0, 0.1, 0.1])])
+        assert (alone.box == CENTRE_BOX).all()
+
+
+def test_of_several_boxes_of_a_case_the_one_that_is_met_best_counts():
+    """Two lungs, and always the left one drawn alike: its box meets every case."""
+    left, rng = [0.1, 0.2, 0.4, 0.8], np.random.default_rng(0)
+    cases = [
+        case(i, left)._replace(truths=np.array([left, [0.6, y, 0.9, y + 0.2]]))
+        for i, y in enumerate(rng.uniform(0.1, 0.7, 8))
+    ]
+    assert box_iou(fit_box(cases)[None], np.array([left]))[0, 0] > 0.97
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +117,7 @@ def official():
 
 def means(detections, cases):
     """Over findings, by measure."""
-    found = score(detections, cases, replicates=0, seed=0)
+    found = scored(detections, cases, replicates=0, seed=0)
     assert found.cases[MEAN] == len(cases)
     return dict(zip(MEASURES, found.means[MEAN], strict=True))
 

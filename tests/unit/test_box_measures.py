@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import scored
 
 from pipeline.results.bootstrap import patient_counts, percentile_interval
-from pipeline.results.box_measures import MEAN, compare, entries, score
+from pipeline.results.box_measures import MEAN, compare, entries
 from pipeline.results.cases import Case
 from pipeline.results.overlap import MEASURES, Detection, overlap
 
@@ -32,7 +33,7 @@ def ious(cases, detections):
 
 def test_means_are_over_the_cases_of_a_finding_and_then_over_findings():
     cases, detections = made(25)
-    found = score(detections, cases, replicates=0, seed=0)
+    found = scored(detections, cases, replicates=0, seed=0)
     frame = pd.DataFrame({"finding": [c.finding for c in cases], "iou": ious(cases, detections)})
     by_finding = frame.groupby("finding")["iou"].mean()
     for finding, expected in by_finding.items():
@@ -43,7 +44,7 @@ def test_means_are_over_the_cases_of_a_finding_and_then_over_findings():
 
 def test_a_replicate_is_the_mean_over_the_cases_of_the_patients_drawn():
     cases, detections = made()
-    found = score(detections, cases, replicates=6, seed=3)
+    found = scored(detections, cases, replicates=6, seed=3)
     counts = patient_counts(12, replicates=6, seed=3)
     values, findings = ious(cases, detections), np.array([c.finding for c in cases])
     for replicate in range(6):
@@ -60,18 +61,34 @@ def test_a_replicate_is_the_mean_over_the_cases_of_the_patients_drawn():
 
 
 def test_a_finding_that_a_replicate_lacks_is_left_out_of_its_mean():
-    cases, detections = made(2)
-    found = score(detections, [cases[0], cases[1]._replace(patient_id=9)], replicates=50, seed=0)
-    lacks = np.isnan(found.replicates["Mass"][:, IOU])
-    assert 0 < lacks.sum() < 50
-    same = found.replicates[MEAN][lacks, IOU] == found.replicates["Nodule"][lacks, IOU]
+    cases, detections = made(5)
+    findings = ["Mass", "Mass", "Mass", "Nodule", "Nodule"]
+    alone = [
+        case._replace(patient_id=place, finding=finding)
+        for place, (case, finding) in enumerate(zip(cases, findings, strict=True))
+    ]
+    found = scored(detections, alone, replicates=300, seed=0)
+    lacks = np.isnan(found.replicates["Nodule"][:, IOU])
+    assert 0 < lacks.sum() < 100
+    same = found.replicates[MEAN][lacks, IOU] == found.replicates["Mass"][lacks, IOU]
     assert same.all()
+
+
+def test_of_one_patient_alone_there_is_no_interval():
+    """Every replicate would be the same, which is no certainty."""
+    cases, detections = made(6)
+    one = [case._replace(patient_id=0) for case in cases]
+    assert np.isnan(scored(detections, one, replicates=20, seed=0).replicates[MEAN]).all()
+    rare = [case._replace(patient_id=case.finding == "Mass") for case in cases]
+    found = scored(detections, rare, replicates=20, seed=0)
+    assert np.isnan(found.replicates["Mass"]).all()
+    assert not np.isnan(found.replicates[MEAN][:, IOU]).all()
 
 
 def test_the_table_holds_every_measure_with_its_interval_and_the_lead_over_the_bar():
     cases, detections = made()
-    one = score(detections, cases, replicates=40, seed=0)
-    bar = score([Detection(None, None)] * len(cases), cases, replicates=40, seed=0)
+    one = scored(detections, cases, replicates=40, seed=0)
+    bar = scored([Detection(None, None)] * len(cases), cases, replicates=40, seed=0)
     systems = {("model", "cam"): one, ("baseline", "none"): bar}
     table = entries(systems, {name: compare(its, bar) for name, its in systems.items()})
     cam = table[(table["method"] == "cam") & (table["finding"] == MEAN)].set_index("measure")
@@ -93,13 +110,13 @@ def test_a_lead_is_paired():
         Detection(np.array([x1, y1, (x1 + x2) / 2, y2]), None)
         for x1, y1, x2, y2 in (c.truths[0] for c in cases)
     ]
-    one, other = (score(d, cases, replicates=30, seed=0) for d in (best, half))
+    one, other = (scored(d, cases, replicates=30, seed=0) for d in (best, half))
     lead = compare(one, other)
     assert (lead.value, lead.low, lead.high) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_without_replicates_there_is_no_interval():
     cases, detections = made()
-    one = score(detections, cases, replicates=0, seed=0)
+    one = scored(detections, cases, replicates=0, seed=0)
     table = entries({("model", "cam"): one}, {("model", "cam"): compare(one, one)})
     assert table[["low", "high"]].isna().all(axis=None)

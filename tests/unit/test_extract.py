@@ -85,12 +85,16 @@ def test_a_heatmap_that_float16_cannot_hold_is_refused(shards):
     branch = make_branch("resnet18")
     with torch.no_grad():
         branch.features[-1][-1].bn2.weight.fill_(1e7)
-    with pytest.raises(ArtifactError, match="attention heatmaps exceed float16"):
+    with pytest.raises(
+        ArtifactError, match="attention heatmaps are no numbers, or exceed float16"
+    ):
         seen(branch, shards, ["attention"])
 
 
-def test_memory_for_gradients_is_bounded_by_smaller_batches():
-    branch = make_branch("resnet18", size=256)
-    assert extract._batch(branch, find_layer(branch, "last")) == extract.FORWARD
+def test_memory_is_bounded_by_smaller_batches():
+    sizes = {size: make_branch("resnet18", size=size) for size in (224, 448)}
+    last = {size: extract._batch(one, find_layer(one, "last")) for size, one in sizes.items()}
+    assert last == {224: extract.FORWARD, 448: extract.FORWARD // 4}
+    branch = sizes[448]
     inner = find_layer(branch, 4)
     assert extract._batch(branch, inner) * 4 * 14 * np.prod(inner.shape) <= 2**28

@@ -16,7 +16,12 @@ from made_results import (
 )
 
 from pipeline.artifacts.heatmaps import Maps
-from pipeline.artifacts.inspections import Inspection, read_inspections, write_inspections
+from pipeline.artifacts.inspections import (
+    Inspected,
+    Inspection,
+    read_inspections,
+    write_inspections,
+)
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
@@ -75,7 +80,7 @@ def test_a_fallback_crop_is_scored_as_it_is_and_counted_as_empty(table, cohort):
 
 def test_a_crop_drawn_by_a_heatmap_is_not_empty(cohort):
     index, boxes, heatmaps = cohort
-    crops = made_crops(index).assign(source="cam")
+    crops = made_crops(index).assign(source="cam", x2=0.5)
     table = metrics_of(index, boxes, made_located(index, heatmaps)._replace(crops=crops))
     assert table["model"]["crop"]["mean"]["empty_rate"] == 0
 
@@ -143,6 +148,16 @@ def test_crops_of_another_cohort_are_refused(cohort):
     crops = made_crops(index).iloc[1:]
     with pytest.raises(ArtifactError, match="lack 1 of 120 images; first: 00000000_000"):
         metrics_of(index, boxes, made_located(index, heatmaps)._replace(crops=crops))
+
+
+def test_a_closer_look_at_other_images_is_refused(cohort):
+    index, boxes, heatmaps = cohort
+    located = made_located(index, heatmaps)
+    rows = {
+        name: 0 for name in list(located.inspected.rows)[:-1] if name != boxes["image_index"][0]
+    }
+    with pytest.raises(ArtifactError, match=r"model's closer look lacks [12] of .* inspect again"):
+        metrics_of(index, boxes, located._replace(inspected=Inspected({}, rows)))
 
 
 def test_a_closer_look_and_fitted_thresholds_are_rows_beside_the_methods(cohort, tmp_path):

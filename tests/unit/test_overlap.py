@@ -74,6 +74,8 @@ def test_a_point_is_in_a_half_open_box():
 
 def test_a_detection_of_nothing_scores_nought_and_is_empty():
     truth = np.array([[0.0, 0.0, 1.0, 1.0]])
+    boxed = overlap(Detection(truth[0], None), truth)
+    assert np.isnan([boxed.pointing, boxed.energy]).all()
     found = overlap(Detection(None, None, energy=0.0), truth)
     assert found == Overlap(0.0, 0.0, 0.0, 0.0, empty_rate=1.0)
 

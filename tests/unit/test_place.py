@@ -113,10 +113,21 @@ def test_of_several_findings_the_empty_map_is_left_out(tmp_path):
 
 
 def test_margin_and_least_side_are_of_the_joined_box(tmp_path):
-    images = [(spot(3, 3), {}, {})]
-    box = placed(tmp_path / "m", images, min_side=0.5).loc[0, CORNERS].to_numpy(float)
-    assert box[2:] - box[:2] == pytest.approx([0.5, 0.5])
+    images = [(FLAT, {"Mass": spot(3, 2), "Hernia": spot(3, 4)}, {"Mass": 1.0, "Hernia": 2.0})]
+    params = {"method": "cam", "top": 2, "margin": 0.2, "min_side": 0.4}
+    box = placed(tmp_path / "m", images, **params).loc[0, CORNERS].to_numpy(float)
+    one, other = box_of(spot(3, 2)), box_of(spot(3, 4))
+    width = other[2] - one[0]
+    assert box[2:] - box[:2] == pytest.approx([max(1.4 * width, 0.4), 0.4])
     assert (box[2:] + box[:2]) / 2 == pytest.approx([0.5, 0.5])
+
+
+def test_a_crop_that_would_be_the_whole_image_points_nowhere(tmp_path):
+    corners = {"Mass": spot(0, 0), "Hernia": spot(6, 6)}
+    likely = {"Mass": 1.0, "Hernia": 2.0}
+    images = [(spot(2, 2), corners, likely), (EMPTY, corners, likely)]
+    table = placed(tmp_path / "m", images, method="cam", top=2, margin=0.5)
+    assert table["source"].tolist() == ["attention", "whole image"]
 
 
 def test_maps_of_another_cohort_are_refused(tmp_path):

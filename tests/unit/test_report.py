@@ -26,7 +26,13 @@ from pipeline.grid import tiles
 from pipeline.results.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.evaluation import evaluate
 from pipeline.results.localisation import localise
-from pipeline.results.pictures import Radiographs, compare_methods, draw_examples, overlay
+from pipeline.results.pictures import (
+    Radiographs,
+    compare_methods,
+    draw_examples,
+    heatmap_method,
+    overlay,
+)
 from pipeline.results.report import (
     Figures,
     best_system,
@@ -209,8 +215,16 @@ def test_an_example_shows_the_boxes_of_its_own_finding(cohort):
             assert picture.panels[0].iou == pytest.approx(1, abs=0.3)
 
 
+def test_a_finding_s_own_map_is_shown_where_there_is_one(cohort):
+    maps = cohort[0].heatmaps["cam"]
+    assert (
+        heatmap_method({"attention": maps, "gradcam_pp": maps, "layercam": maps}) == "gradcam_pp"
+    )
+    assert heatmap_method({"attention": maps}) == "attention"
+
+
 def test_methods_are_compared_on_one_radiograph_of_each_finding(cohort):
-    compared = compare_methods(cohort[0], threshold=0.5)
+    compared = compare_methods(cohort[0], examples=3, threshold=0.5)
     assert [picture.finding for picture in compared] == list(FINDINGS)
     for picture in compared:
         assert [panel.method for panel in picture.panels] == ["attention", "cam"]
