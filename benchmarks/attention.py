@@ -1,10 +1,11 @@
 """What heatmaps and crops cost: beside the forward pass, pytorch-grad-cam and the disk."""
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -112,11 +113,12 @@ def crops_per_second(images: int) -> Figures:
         placed = place_crops(index, maps, logits, params)
         between = time.perf_counter()
         write_shards(cut_crops(cached, placed, size=SIZE), folder / "crops")
+        _settle_on_disk((folder / "crops").iterdir())
         ended = time.perf_counter()
-        blocks = [Shards(folder / "crops").gather(np.arange(images))]
+        block = Shards(folder / "crops").gather(np.arange(images))
         again = time.perf_counter()
-        for block in blocks:
-            np.save(folder / "raw.npy", block)
+        np.save(folder / "raw.npy", block)
+        _settle_on_disk([folder / "raw.npy"])
         disk = images * SIZE**2 / 1e6 / (time.perf_counter() - again)
     return {
         "images": images,
@@ -125,6 +127,12 @@ def crops_per_second(images: int) -> Figures:
         "MB/s": images * SIZE**2 / 1e6 / (ended - between),
         "disk MB/s": disk,
     }
+
+
+def _settle_on_disk(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _made_cohort(
