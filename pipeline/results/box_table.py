@@ -11,7 +11,7 @@ from pipeline.results.methods import BASELINE, is_control, is_fitted, spoken
 
 SHOWN = {
     "iou": "mean IoU",
-    "lead": "less the best box that sees no image",
+    "lead": "lead over the best without an image",
     "t_iou.0.1": "T(IoU > 0.1)",
     "t_iou.0.3": "T(IoU > 0.3)",
     "t_iou.0.5": "T(IoU > 0.5)",
