@@ -121,9 +121,8 @@ def _of_member(
     placed = [case._replace(row=inspected.rows[case.image_index]) for case in cases]
     found = _of_maps(located.heatmaps, cases, params)
     found |= _of_maps(kinds.get("fine", {}), placed, params, suffix=FINE)
-    plain = params.model_copy(update={"fit_threshold": False})
-    found |= _of_maps(kinds.get("random", {}), placed, plain, suffix=RANDOMISED)
-    found |= _of_maps(kinds.get("fine_random", {}), placed, plain, suffix=FINE + RANDOMISED)
+    found |= _of_maps(kinds.get("random", {}), placed, params, suffix=RANDOMISED)
+    found |= _of_maps(kinds.get("fine_random", {}), placed, params, suffix=FINE + RANDOMISED)
     found["crop"] = detect_crops(located.crops, cases, methods=set(located.heatmaps))
     return found
 

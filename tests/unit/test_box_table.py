@@ -38,6 +38,12 @@ def test_a_limit_that_is_not_known_is_none():
     assert table.rows[0].measures["lead"] == Estimate(0.0, 0.0, None)
 
 
+def test_random_weights_are_a_control_with_a_fitted_threshold_too():
+    table = box_table(made(("model", "cam_randomised_fitted"), ("baseline", "box")), "model")
+    (row, _) = table.rows
+    assert (row.name, row.is_control) == ("model cam, random weights, threshold fitted", True)
+
+
 def test_a_fitted_threshold_is_called_so():
     table = box_table(made(("model", "cam_fitted"), ("baseline", "box")), "model")
     assert table.rows[0].name == "model cam, threshold fitted"

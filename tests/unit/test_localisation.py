@@ -174,7 +174,8 @@ def test_a_closer_look_and_fitted_thresholds_are_rows_beside_the_methods(cohort,
     table = metrics_of(index, boxes, located, fit_threshold=True, bootstrap=20)
     assert set(table["model"]) == {
         "attention", "attention_fitted", "cam", "cam_fitted", "cam_randomised", "crop",
-        "cam_fine", "cam_fine_fitted", "cam_fine_randomised", "grid_ceiling", "grid_ceiling_fine",
+        "cam_randomised_fitted", "cam_fine", "cam_fine_fitted", "cam_fine_randomised",
+        "cam_fine_randomised_fitted", "grid_ceiling", "grid_ceiling_fine",
     }  # fmt: skip
     # the closer look is the heatmaps themselves here, found by the image's name
     for method in ("cam_fine", "cam_randomised", "cam_fine_randomised"):
