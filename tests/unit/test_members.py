@@ -38,7 +38,10 @@ def folder(tmp_path):
             write_predictions(pd.DataFrame(prediction), tmp_path / name / f"{branch}.parquet")
             curve = pd.DataFrame([[1.0] * len(COLUMNS)], columns=list(COLUMNS))
             curve.to_csv(tmp_path / name / f"{branch}.csv", index=False)
-        write_crop_boxes(pd.DataFrame(crop | {"source": ["cam"]}), tmp_path / f"{name}.parquet")
+        write_crop_boxes(
+            pd.DataFrame(crop | {"source": ["cam"], "finding": [None]}),
+            tmp_path / f"{name}.parquet",
+        )
         np.save(tmp_path / name / "cam-00000.npy", np.zeros((1, 14, 2, 2), np.float16))
         write_json(tiles(2).about(), tmp_path / name / "grid.json")
         write_reconstructions(None, tmp_path / "capsnets" / name)
