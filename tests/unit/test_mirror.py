@@ -8,6 +8,7 @@ from branches import LINEAR, make_branch, some_images
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.extract import seen_rows
 from pipeline.networks.fusion import FusionSpec, JointFusion, build_fusion
+from pipeline.networks.layers import find_layer
 from pipeline.networks.mirror import mirrored
 from pipeline.training.branches import pooled_rows
 
@@ -58,7 +59,7 @@ def test_stored_features_of_both_stages_are_the_mean_of_both(tmp_path):
         once = branch.eval().pooled(images)
         both = (once + branch.pooled(images.flip(-1))) / 2
     for flip, expected in ((False, once), (True, both)):
-        seen = seen_rows(branch, shards, ["cam"], size=32, flip=flip)
+        seen = seen_rows(branch, find_layer(branch, "last"), shards, ["cam"], flip=flip)
         for rows in (seen, pooled_rows(branch, shards, flip=flip)):
             found = np.stack([row["pooled"] for row in rows])
             assert found == pytest.approx(expected.numpy(), rel=1e-4, abs=1e-5)
@@ -68,8 +69,7 @@ def test_heatmaps_are_of_the_image_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
     write_shards(({"image": image} for image in pixels), tmp_path / "images")
     branch, shards = make_branch("resnet18", size=32), Shards(tmp_path / "images")
-    plain, twice = (
-        list(seen_rows(branch, shards, ["cam"], size=32, flip=f)) for f in (False, True)
-    )
+    layer = find_layer(branch, "last")
+    plain, twice = (list(seen_rows(branch, layer, shards, ["cam"], flip=f)) for f in (False, True))
     for one, other in zip(plain, twice, strict=True):
         assert np.array_equal(one["cam"], other["cam"])
