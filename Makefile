@@ -30,7 +30,7 @@ recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@$(BIN)/python -m stages.summary
 
 # All that is no mean AUROC: findings, intervals, localisation, and hashes of files.
-DETAIL := .*(\.auroc\.|_low$$|_high$$|mean_auprc$$|val_mean_auroc$$|share_of_ceiling$$|^delta|\.(attention|cam|crop)\.|^baseline|/).*
+DETAIL := .*(\.auroc\.|_low$$|_high$$|mean_auprc$$|val_mean_auroc$$|share_of_ceiling$$|^delta|\.(attention|cam|crop|gradcam|xgradcam|layercam|scorecam|grid_ceiling)[a-z_]*\.|^baseline|/).*
 
 compare: setup  ## the experiments side by side: mean AUROCs and params, where they differ
 	@$(BIN)/dvc exp show --only-changed --md --drop '$(DETAIL)'
