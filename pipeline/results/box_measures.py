@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 
 from pipeline.artifacts.tables import LOCALISATION
 from pipeline.findings import FINDINGS
 from pipeline.results.bootstrap import patient_counts, percentile_interval
 from pipeline.results.cases import Case
+from pipeline.results.metrics import ratio
 from pipeline.results.overlap import MEASURES, Detection, measured, overlap
 
 MEAN = "mean"
@@ -119,7 +120,7 @@ def _drawn(
 ) -> Float[np.ndarray, "r m"]:
     total = weights.sum(axis=0)[:, None]
     sums = weights.T @ values
-    return _divided(sums, np.broadcast_to(total, sums.shape))
+    return ratio(sums, np.broadcast_to(total, sums.shape))
 
 
 def _mean_of_held(drawn: list[Float[np.ndarray, "r m"]]) -> Float[np.ndarray, "r m"]:
@@ -127,15 +128,7 @@ def _mean_of_held(drawn: list[Float[np.ndarray, "r m"]]) -> Float[np.ndarray, "r
     known = ~np.isnan(stack)
     held = known.sum(axis=0)
     sums = np.where(known, stack, 0).sum(axis=0)
-    return _divided(sums, held)
-
-
-def _divided(
-    sums: Float[np.ndarray, "r m"], counts: Shaped[np.ndarray, "r m"]
-) -> Float[np.ndarray, "r m"]:
-    quotient = np.full_like(sums, np.nan)
-    np.divide(sums, counts, out=quotient, where=counts > 0)
-    return quotient
+    return ratio(sums, held)
 
 
 def _interval(drawn: Float[np.ndarray, " r"]) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num, Shaped
 from scipy import sparse
 
 ROC_POINTS = 60
@@ -63,7 +63,7 @@ def auroc(ranking: Ranking, weights: Float[np.ndarray, "units r"]) -> Float[np.n
     negatives = np.cumsum(ranking.negatives @ weights, axis=0)
     twice_below = negatives[:-1:2] + negatives[1::2]
     total = 2 * positives.sum(axis=0) * negatives[-1]
-    return _ratio(np.einsum("gr,gr->r", positives, twice_below), total)
+    return ratio(np.einsum("gr,gr->r", positives, twice_below), total)
 
 
 def auroc_of(targets: Bool[np.ndarray, " n"], scores: Num[np.ndarray, " n"]) -> float:
@@ -85,15 +85,16 @@ def average_precision(
     hits = np.cumsum(positives[::-1], axis=0)[::-1]
     called = hits + negatives[-1] - negatives[:-1:2]
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    return _ratio(np.einsum("gr,gr->r", positives, precision), positives.sum(axis=0))
+    return ratio(np.einsum("gr,gr->r", positives, precision), positives.sum(axis=0))
 
 
-def _ratio(
-    value: Float[np.ndarray, " r"], total: Float[np.ndarray, " r"]
-) -> Float[np.ndarray, " r"]:
-    ratio = np.full_like(value, np.nan)
-    np.divide(value, total, out=ratio, where=total > 0)
-    return ratio
+def ratio(
+    value: Float[np.ndarray, "*n"], total: Shaped[np.ndarray, "*n"]
+) -> Float[np.ndarray, "*n"]:
+    """`value / total`; NaN where the total is nought."""
+    quotient = np.full_like(value, np.nan)
+    np.divide(value, total, out=quotient, where=total > 0)
+    return quotient
 
 
 def roc_curve(
