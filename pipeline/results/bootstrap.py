@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from pipeline.results.metrics import Ranking, auroc
+from pipeline.results.metrics import Ranking, auroc, both
 
 LEVEL = 0.95
 """Coverage that the intervals aim at."""
@@ -23,15 +23,26 @@ def patient_counts(
     return counts
 
 
-def replicate_aurocs(
+def replicate_both(
     ranking: Ranking, counts: Float[np.ndarray, "patients replicates"]
-) -> Float[np.ndarray, " replicates"]:
-    """The AUROC in every replicate; NaN where it holds only one class.
+) -> tuple[Float[np.ndarray, " replicates"], Float[np.ndarray, " replicates"]]:
+    """AUROC and average precision in every replicate; NaN where it holds only one class.
 
     Args:
         ranking: with patients as units.
         counts: of `patient_counts`; the same ones for every system make differences paired.
     """
+    starts = range(0, counts.shape[1], _BLOCK)
+    blocks = [both(ranking, counts[:, start : start + _BLOCK]) for start in starts]
+    none = np.empty(0)
+    aurocs, precisions = zip(*blocks, (none, none), strict=True)
+    return np.concatenate(aurocs), np.concatenate(precisions)
+
+
+def replicate_aurocs(
+    ranking: Ranking, counts: Float[np.ndarray, "patients replicates"]
+) -> Float[np.ndarray, " replicates"]:
+    """The AUROCs of `replicate_both`, for half of the price."""
     starts = range(0, counts.shape[1], _BLOCK)
     blocks = [auroc(ranking, counts[:, start : start + _BLOCK]) for start in starts]
     return np.concatenate([*blocks, np.empty(0)])

@@ -4,10 +4,25 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import auc, average_precision_score, roc_auc_score
+from sklearn.metrics import (
+    auc,
+    average_precision_score,
+    roc_auc_score,
+)
+from sklearn.metrics import (
+    precision_recall_curve as sklearn_pr_curve,
+)
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from pipeline.results.metrics import auroc, auroc_of, average_precision, rank, roc_curve
+from pipeline.results.metrics import (
+    auroc,
+    auroc_of,
+    average_precision,
+    both,
+    precision_recall_curve,
+    rank,
+    roc_curve,
+)
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 
@@ -106,3 +121,33 @@ def test_a_thinned_roc_curve_holds_vertices_of_the_whole_one_and_hardly_less_are
     assert (fpr[0], tpr[0], fpr[-1], tpr[-1]) == (0, 0, 1, 1)
     assert {*zip(fpr, tpr, strict=True)} <= whole
     assert auc(fpr, tpr) == pytest.approx(auroc_of(targets, scores), abs=0.002)
+
+
+@given(weighted_images())
+def test_both_metrics_at_once_are_the_two(images):
+    targets, scores, unit, weights = images
+    ranking = rank(targets, scores, unit, units=7)
+    columns = np.stack([weights, np.ones(7)], axis=1)
+    for found, metric in zip(both(ranking, columns), (auroc, average_precision), strict=True):
+        np.testing.assert_array_equal(found, metric(ranking, columns))
+
+
+@given(weighted_images())
+def test_a_precision_recall_curve_is_on_sklearns_and_ends_at_full_recall(images):
+    targets, scores, *_ = images
+    recall, precision = precision_recall_curve(targets, scores, points=10_000)
+    theirs = sklearn_pr_curve(targets, scores)
+    points = set(zip(theirs[1].round(9), theirs[0].round(9), strict=True))
+    assert set(zip(recall.round(9), precision.round(9), strict=True)) <= points
+    assert recall[-1] == 1
+    assert (np.diff(recall) > 0).all()
+
+
+def test_a_long_precision_recall_curve_is_thinned():
+    rng = np.random.default_rng(0)
+    targets = rng.random(20_000) < 0.3
+    recall, _ = precision_recall_curve(targets, rng.random(20_000) + targets)
+    assert 50 <= len(recall) <= 60
+    assert recall[-1] == 1
+    with pytest.raises(ValueError, match="needs positives"):
+        precision_recall_curve(np.zeros(3, bool), np.ones(3))
