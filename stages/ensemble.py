@@ -1,20 +1,25 @@
-"""Stage `ensemble`: the members vote."""
+"""Stage `ensemble`: the members vote, and who else is asked to."""
 
 from pathlib import Path
 
 from pipeline import tracking
+from pipeline.artifacts.extra_votes import collect_votes, write_extra
 from pipeline.artifacts.members import read_member_predictions
 from pipeline.artifacts.tables import write_predictions
+from pipeline.params.names import SYSTEMS_BESIDE
 from pipeline.params.whole import load_params
-from pipeline.results.ensemble import soft_vote
-from stages.options import Dep, Out, ParamsFile, run
+from pipeline.results.ensemble import VOTES, vote
+from stages.options import Dep, Out, ParamsFile, checkout, run
 
 
-def main(predictions: Dep, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
-    """Average the probabilities of the members' fusion heads."""
+def main(predictions: Dep, extra: Out, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
+    """Join the probabilities of the members' fusion heads and of `ensemble.extra`."""
     cfg = load_params(params)
     votes = read_member_predictions(predictions, cfg.ensemble.members, branches=("fusion",))
-    write_predictions(soft_vote(votes), out)
+    taken = [*cfg.ensemble.members, *SYSTEMS_BESIDE]
+    others = collect_votes(cfg.ensemble.extra, taken, checkout())
+    write_predictions(vote(votes | others, VOTES[cfg.ensemble.vote]), out)
+    write_extra(others, extra)
     tracking.log_artifact(out)
 
 

@@ -1,10 +1,11 @@
 """Systems: tables of probabilities by name, on the same images."""
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import pandas as pd
 
 from pipeline.errors import ArtifactError
+from pipeline.findings import FINDINGS
 
 Systems = dict[str, pd.DataFrame]
 """Predictions (schema PREDICTIONS) by the name of the system that made them."""
@@ -14,8 +15,8 @@ def aligned(systems: Systems) -> Systems:
     """The same systems, each sorted by image, once it is sure that images and splits agree.
 
     Raises:
-        ArtifactError: no system, a repeated image, or two systems that differ in their images
-            or in an image's split; says which, how many, and names the first such image.
+        ArtifactError: no system, a repeated image, or two systems that differ in their findings,
+            their images or an image's split; says which, how many, and names the first such image.
     """
     if not systems:
         raise ArtifactError("no predictions given; expected at least one table")
@@ -41,13 +42,17 @@ def _refuse_repeats(name: str, frame: pd.DataFrame) -> None:
 def _refuse_difference(
     name: str, frame: pd.DataFrame, other_name: str, other: pd.DataFrame
 ) -> None:
+    for (one, has), (two, knows) in permutations([(name, frame), (other_name, other)]):
+        missing = [finding for finding in FINDINGS if finding in knows and finding not in has]
+        if missing:
+            raise ArtifactError(f"{one} lacks {', '.join(missing)}, which {two} predicts")
     mine, theirs = set(frame["image_index"]), set(other["image_index"])
     if mine != theirs:
         first = min(mine ^ theirs)
         raise ArtifactError(
             f"{name} predicts {len(mine)} images and {other_name} {len(theirs)}, "
             f"{len(mine & theirs)} of them the same; first difference: {first} is only in "
-            f"{name if first in mine else other_name}. Train both on the same splits"
+            f"{name if first in mine else other_name}. Both need the same images and splits"
         )
     differs = frame["split"].to_numpy() != other["split"].to_numpy()
     if differs.any():
@@ -55,5 +60,5 @@ def _refuse_difference(
         raise ArtifactError(
             f"{name} and {other_name} put {differs.sum()} of {len(frame)} images into different "
             f"splits; first: {frame['image_index'][row]} is {frame['split'][row]!r} in {name} and "
-            f"{other['split'][row]!r} in {other_name}. Train both on the same splits"
+            f"{other['split'][row]!r} in {other_name}. Both need the same images and splits"
         )

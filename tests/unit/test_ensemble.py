@@ -1,15 +1,21 @@
-"""The soft vote: exact for one, blind to order, and only over the same images."""
+"""The vote: exact for one, blind to order, and only over the same images."""
 
 from itertools import permutations
 
 import numpy as np
 import pytest
 from made_results import made_index, made_predictions, made_splits
+from scipy.stats import rankdata
 
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
-from pipeline.results.ensemble import soft_vote
+from pipeline.results.ensemble import VOTES, mean_vote, rank_vote, vote
+from pipeline.results.metrics import auroc_of
 from pipeline.results.systems import aligned
+
+
+def soft_vote(systems):
+    return vote(systems, mean_vote)
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +28,46 @@ def votes():
     }
 
 
-def test_one_member_votes_for_itself_exactly(votes):
-    assert soft_vote({"a.fusion": votes["a.fusion"]}).equals(votes["a.fusion"])
+@pytest.mark.parametrize("rule", VOTES)
+def test_one_member_votes_for_itself_exactly(votes, rule):
+    alone = votes["a.fusion"]
+    tied = alone.assign(**{finding: alone[finding].round(1) for finding in FINDINGS})
+    for frame in (alone, tied):
+        assert vote({"a.fusion": frame}, VOTES[rule]).equals(frame)
+
+
+@pytest.mark.parametrize("rule", VOTES)
+def test_a_vote_is_a_probability_and_of_the_split_alone(votes, rule):
+    whole = vote(votes, VOTES[rule])
+    assert whole[list(FINDINGS)].stack().between(0, 1).all()
+    for split in ("val", "test"):
+        part = {name: frame[frame["split"] == split] for name, frame in votes.items()}
+        here = whole[whole["split"] == split].reset_index(drop=True)
+        assert vote(part, VOTES[rule]).equals(here)
+
+
+def test_a_rank_vote_has_the_order_of_the_mean_ranks_whatever_the_scales():
+    rng = np.random.default_rng(0)
+    votes = rng.random((3, 200)).round(1)  # with ties
+    squeezed = np.stack([votes[0], votes[1] ** 9, 0.5 + votes[2] / 100])
+    ranks = rankdata(votes, axis=1).mean(axis=0)
+    targets = rng.random(200) < votes.mean(axis=0)
+    for found in (rank_vote(votes), rank_vote(squeezed)):
+        assert auroc_of(targets, found) == auroc_of(targets, ranks)
+        assert ((found > 0) & (found < 1)).all()
+
+
+def test_a_rank_vote_by_hand():
+    votes = np.array([[0.1, 0.2, 0.9], [0.3, 0.1, 0.5]])
+    # ranks 1 2 3 and 2 1 3
+    assert rank_vote(votes) == pytest.approx([1 / 3, 1 / 3, 2.5 / 3])
+
+
+def test_a_member_that_lacks_a_finding_is_refused(votes):
+    with pytest.raises(ArtifactError, match=r"b.fusion .*lacks Mass"):
+        soft_vote(
+            {"a.fusion": votes["a.fusion"], "b.fusion": votes["b.fusion"].drop(columns="Mass")}
+        )
 
 
 def test_the_vote_is_the_mean_probability(votes):
