@@ -1,0 +1,71 @@
+"""Command `score`: anybody's predictions, evaluated as the pipeline evaluates its own."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.artifacts.cohort_source import read_text_file
+from pipeline.artifacts.metrics import write_all
+from pipeline.artifacts.prediction_files import read_prediction_files
+from pipeline.cohort.nih import parse_entries
+from pipeline.params.sections import EvaluateParams
+from pipeline.results.scorecard import scorecard
+from pipeline.results.standalone import evaluate_given, frames_of, only_test
+from stages.options import run
+
+Predictions = Annotated[
+    Path,
+    typer.Argument(help="csv or parquet: a column with the image's name, one for each finding."),
+]
+Labels = Annotated[Path, typer.Option(help="NIH's Data_Entry_2017_v2020.csv.")]
+Against = Annotated[list[Path] | None, typer.Option(help="Predictions to compare with.")]
+Validation = Annotated[
+    Path | None,
+    typer.Option(help="The same model's on validation images, for calibration and thresholds."),
+]
+Columns = Annotated[
+    str | None, typer.Option(help="Which columns are meant: 'prob_*' with * for the finding.")
+]
+OutFolder = Annotated[Path | None, typer.Option(help="Folder for every table, as csv and JSON.")]
+
+
+Replicates = Annotated[int, typer.Option(min=0, help="Of the bootstrap over patients.")]
+Method = Literal["platt", "temperature"]
+Share = Annotated[float, typer.Option(min=0.01, max=1, help="Least, of thresholds that fix it.")]
+Fewest = Annotated[int, typer.Option(min=1)]
+Seed = Annotated[int, typer.Option(min=0)]
+
+
+def main(
+    predictions: Predictions,
+    labels: Labels,
+    against: Against = None,
+    validation: Validation = None,
+    columns: Columns = None,
+    out: OutFolder = None,
+    bootstrap: Replicates = 1000,
+    calibration: Method = "platt",
+    sensitivity: Share = 0.9,
+    min_cell: Fewest = 10,
+    min_patients: Fewest = 10,
+    seed: Seed = 7,
+) -> None:
+    """AUROC, AUPRC, intervals, floors, differences, calibration, thresholds and subgroups."""
+    params = EvaluateParams(
+        bootstrap=bootstrap,
+        calibration=calibration,
+        sensitivity=sensitivity,
+        min_cell=min_cell,
+        min_patients=min_patients,
+    )
+    systems = read_prediction_files([predictions, *(against or [])], validation, affix=columns)
+    entries = parse_entries(read_text_file(labels)).table
+    evaluation = evaluate_given(systems, entries, params, seed=seed)
+    subject = next(iter(systems))
+    typer.echo(scorecard(evaluation, subject, only_test(systems[subject])["image_index"]))
+    write_all(evaluation.metrics, frames_of(evaluation), out)
+
+
+if __name__ == "__main__":
+    run(main, tracked=False)
