@@ -23,6 +23,15 @@ def describe_machine() -> dict[str, str]:
     }
 
 
+def most_resident() -> int:
+    """Bytes that this process had at most.
+
+    Not `ru_maxrss`, which a process inherits from the one that started it.
+    """
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
 def wait_for_device() -> None:
     """Until all that was asked of the GPU is done; a CPU has done it."""
     if torch.cuda.is_available():

@@ -2,12 +2,12 @@
 
 import json
 import sys
-from pathlib import Path
 
 import torch
 
 from benchmarks.attention import crops_per_second
 from benchmarks.bare import Bare
+from benchmarks.machine import most_resident
 from benchmarks.setup import amount, make_network, make_recipe, make_task, random_images
 from pipeline.training.fit import fit
 
@@ -24,14 +24,8 @@ def main() -> None:
         task = make_task(random_images(much.batch * 2))
         list(fit(make_network(backbone), task, make_recipe(much.batch, epochs=1)))
     on_gpu = torch.cuda.is_available() and what != "crops"
-    peak = torch.cuda.max_memory_allocated() if on_gpu else _most_resident()
+    peak = torch.cuda.max_memory_allocated() if on_gpu else most_resident()
     sys.stdout.write(json.dumps(peak / 1e6))
-
-
-def _most_resident() -> int:
-    """Bytes. Not `ru_maxrss`, which a process inherits from the one that started it."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 
 from benchmarks import attention, measure
+from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
 from benchmarks.setup import Amount
-from benchmarks.table import attention_table, table
+from benchmarks.table import attention_table, evaluation_table, table
 
 SMALL = Amount(batch=2, steps=2, rounds=1)
 
@@ -55,3 +56,12 @@ def test_heatmaps_and_crops_are_measured_and_told(monkeypatch):
     text = attention_table(figures)
     assert "`mobilenet_v2`" in text
     assert "peak memory, 8,192 images" in text
+
+
+def test_the_patient_bootstrap_is_measured_and_told():
+    figures = measure_evaluation(images=1500, replicates=10, rounds=1)
+    one = figures["evaluation"]
+    assert one["seconds"] > 0
+    assert one["ratio"] > 0
+    assert one["peak MB"] > 20
+    assert "14 findings, 1,500 images, 10 replicates" in evaluation_table(figures)
