@@ -29,11 +29,8 @@ recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@$(BIN)/dvc repro report
 	@$(BIN)/python -m stages.summary
 
-# All that is no mean AUROC: findings, intervals, localisation, and hashes of files.
-DETAIL := .*(\.auroc\.|_low$$|_high$$|mean_auprc$$|val_mean_auroc$$|share_of_ceiling$$|^delta|\.(attention|cam|crop|gradcam|xgradcam|layercam|scorecam|grid_ceiling)[a-z_]*\.|^baseline|/).*
-
-compare: setup  ## the experiments side by side: mean AUROCs and params, where they differ
-	@$(BIN)/dvc exp show --only-changed --md --drop '$(DETAIL)'
+compare: setup  ## the experiments side by side: figures and params, where they differ
+	@$(BIN)/dvc exp show --only-changed --md --drop '.*/.*|auroc_|gain_|iou_'
 
 tables: setup  ## the last run's AUROCs as the paper's two tables
 	@$(BIN)/python -m stages.tables

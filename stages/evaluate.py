@@ -3,42 +3,63 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts import tables
+from pipeline.artifacts import evaluations, tables
+from pipeline.artifacts.extra_votes import read_extra
 from pipeline.artifacts.files import read_json
 from pipeline.artifacts.members import read_member_predictions
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation import evaluate
+from pipeline.results.headline import diagnosis
 from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
     predictions: Dep,
+    extra: Dep,
     ensemble: Dep,
     index: Dep,
     splits: Dep,
     ceiling: Dep,
     out: Out,
+    headline: Out,
+    tables_out: Out,
+    calibrated: Out,
+    auroc: Out,
     roc: Out,
-    per_finding: Out,
+    pr: Out,
+    reliability: Out,
+    cooccurrence: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
-    """Write AUROCs with intervals, paired differences, and the points of two plots."""
+    """Write scores with intervals, paired differences, thresholds, subgroups and curves."""
     cfg = load_params(params)
     members = read_member_predictions(predictions, cfg.ensemble.members)
+    fusions = read_member_predictions(predictions, cfg.ensemble.members, branches=("fusion",))
+    others = read_extra(extra)
     evaluation = evaluate(
-        members | {"ensemble": tables.read_predictions(ensemble)},
+        members | others | {"ensemble": tables.read_predictions(ensemble)},
         tables.read_index(index),
         tables.read_splits(splits),
         read_json(ceiling),
-        replicates=cfg.evaluate.bootstrap,
+        cfg.evaluate,
+        subject="ensemble",
+        voters=[*fusions, *others],
         seed=cfg.seed,
     )
     write_metrics(evaluation.metrics, out)
-    write_plot(evaluation.roc, roc)
-    write_plot(evaluation.per_finding, per_finding)
+    write_metrics(diagnosis(evaluation.metrics), headline)
+    evaluations.write_evaluation(evaluation.tables, tables_out)
+    evaluations.write_calibrated(evaluation.calibrated, calibrated)
+    write_plot(evaluation.plots["auroc"], auroc)
+    write_plot(evaluation.plots["roc"], roc)
+    write_plot(evaluation.plots["pr"], pr)
+    write_plot(evaluation.plots["reliability"], reliability)
+    write_plot(evaluation.plots["cooccurrence"], cooccurrence)
     tracking.log_metrics(evaluation.metrics)
-    tracking.log_artifact(per_finding)
+    tracking.log_metrics(diagnosis(evaluation.metrics))
+    tracking.log_artifact(tables_out)
+    tracking.log_artifact(auroc)
 
 
 if __name__ == "__main__":

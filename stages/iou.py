@@ -6,6 +6,7 @@ from pipeline import tracking
 from pipeline.artifacts import members, tables
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params.whole import load_params
+from pipeline.results.headline import localisation
 from pipeline.results.localisation import iou_metrics, iou_rows, localise, locate, over_findings
 from pipeline.seeds import derive_seed
 from stages.options import Dep, Out, ParamsFile, run
@@ -19,6 +20,7 @@ def main(
     index: Dep,
     table: Out,
     out: Out,
+    headline: Out,
     per_finding: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
@@ -40,8 +42,10 @@ def main(
     metrics = iou_metrics(measures)
     tables.write_localisation(measures, table)
     write_metrics(metrics, out)
+    write_metrics(localisation(metrics), headline)
     write_plot(iou_rows(metrics), per_finding)
     tracking.log_metrics(over_findings(metrics))
+    tracking.log_metrics(localisation(metrics))
     tracking.log_artifact(table)
     tracking.log_artifact(per_finding)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.artifacts import members, tables
+from pipeline.artifacts.evaluations import read_evaluation
 from pipeline.artifacts.files import write_text
 from pipeline.artifacts.heatmaps import read_heatmaps
 from pipeline.artifacts.metrics import read_metrics
@@ -17,6 +18,7 @@ from stages.options import Dep, Out, ParamsFile, run
 
 def main(
     evaluate: Dep,
+    evaluation: Dep,
     localisation: Dep,
     iou: Dep,
     split_counts: Dep,
@@ -36,6 +38,7 @@ def main(
     cfg = load_params(params)
     figures = Figures(
         evaluate=read_metrics(evaluate),
+        evaluation=read_evaluation(evaluation),
         localisation=tables.read_localisation(localisation),
         split_counts=read_metrics(split_counts),
         curves=members.read_member_curves(curves, cfg.ensemble.members),
@@ -56,6 +59,7 @@ def main(
         member=heatmaps.name,
         examples=cfg.report.examples,
         threshold=cfg.iou.threshold,
+        sensitivity=cfg.evaluate.sensitivity,
     )
     write_text(page, out)
     # Evaluate and iou log all of theirs when they run; this reaches a run that skipped them too.

@@ -92,7 +92,18 @@ def _by_name(paths: Iterator[Path]) -> dict[str, Path]:
 def _read_first(folder: Path, names: Sequence[str]) -> TextFile | None:
     candidates = [folder / f"{name}{end}" for name in names for end in ("", ".gz")]
     path = next((path for path in candidates if path.is_file()), None)
-    return None if path is None else TextFile(path.name, _read_text(path))
+    return None if path is None else read_text_file(path)
+
+
+def read_text_file(path: Path) -> TextFile:
+    """A file of text, gzipped if its name ends in .gz.
+
+    Raises:
+        CohortError: no such file, or something else than text is in it.
+    """
+    if not path.is_file():
+        raise CohortError(f"{path}: no such file")
+    return TextFile(path.name, _read_text(path))
 
 
 def _read_text(path: Path) -> str:

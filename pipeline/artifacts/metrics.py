@@ -1,5 +1,6 @@
 """Metrics (JSON, rounded) and plots (CSV): small, so that git and DVC show their differences."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,17 @@ def write_plot(frame: pd.DataFrame, path: Path) -> None:
     """Write the points of a plot as CSV, one row each."""
     with replacing(path) as fresh:
         frame.to_csv(fresh, index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+
+
+def write_all(
+    metrics: dict[str, Any], frames: Mapping[str, pd.DataFrame], folder: Path | None
+) -> None:
+    """Write metrics.json and a csv file for each frame; nothing without a folder."""
+    if folder is None:
+        return
+    write_metrics(metrics, folder / "metrics.json")
+    for name, frame in frames.items():
+        write_plot(frame, folder / f"{name}.csv")
 
 
 def _rounded(value: Any) -> Any:

@@ -73,62 +73,62 @@ OFFICIAL_LISTS = pa.schema([("image_index", pa.string()), ("official", pa.string
 
 def write_index(index: pd.DataFrame, path: Path) -> None:
     """Write the image index (schema INDEX)."""
-    _write(index, INDEX, path)
+    write_table(index, INDEX, path, by="image_index")
 
 
 def read_index(path: Path) -> pd.DataFrame:
     """The image index (schema INDEX), sorted by image_index."""
-    return _read(path, INDEX)
+    return read_table(path, INDEX)
 
 
 def write_boxes(boxes: pd.DataFrame, path: Path) -> None:
     """Write radiologists' boxes (schema BOXES)."""
-    _write(boxes, BOXES, path)
+    write_table(boxes, BOXES, path, by="image_index")
 
 
 def read_boxes(path: Path) -> pd.DataFrame:
     """Radiologists' boxes (schema BOXES)."""
-    return _read(path, BOXES)
+    return read_table(path, BOXES)
 
 
 def write_official_lists(lists: pd.DataFrame, path: Path) -> None:
     """Write the cohort's official train_val / test membership (schema OFFICIAL_LISTS)."""
-    _write(lists, OFFICIAL_LISTS, path)
+    write_table(lists, OFFICIAL_LISTS, path, by="image_index")
 
 
 def read_official_lists(path: Path) -> pd.DataFrame:
     """The cohort's official train_val / test membership (schema OFFICIAL_LISTS)."""
-    return _read(path, OFFICIAL_LISTS)
+    return read_table(path, OFFICIAL_LISTS)
 
 
 def write_splits(splits: pd.DataFrame, path: Path) -> None:
     """Write the split of every image (schema SPLITS)."""
-    _write(splits, SPLITS, path)
+    write_table(splits, SPLITS, path, by="image_index")
 
 
 def read_splits(path: Path) -> pd.DataFrame:
     """The split of every image (schema SPLITS)."""
-    return _read(path, SPLITS)
+    return read_table(path, SPLITS)
 
 
 def write_crop_boxes(boxes: pd.DataFrame, path: Path) -> None:
     """Write where each image's crop was cut (schema CROPS)."""
-    _write(boxes, CROPS, path)
+    write_table(boxes, CROPS, path, by="image_index")
 
 
 def read_crop_boxes(path: Path) -> pd.DataFrame:
     """Where each image's crop was cut (schema CROPS)."""
-    return _read(path, CROPS)
+    return read_table(path, CROPS)
 
 
 def write_localisation(table: pd.DataFrame, path: Path) -> None:
     """Write measures of localisation (schema LOCALISATION), rows as they are."""
-    _write(table, LOCALISATION, path, by=None)
+    write_table(table, LOCALISATION, path)
 
 
 def read_localisation(path: Path) -> pd.DataFrame:
     """Measures of localisation (schema LOCALISATION)."""
-    return _read(path, LOCALISATION)
+    return read_table(path, LOCALISATION)
 
 
 def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
@@ -145,17 +145,22 @@ def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
             f"{path}: {len(wrong)} of {len(probs)} images have probabilities that are no number "
             f"in [0, 1]; first: {first}"
         )
-    _write(predictions, PREDICTIONS, path)
+    write_table(predictions, PREDICTIONS, path, by="image_index")
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
     """Probabilities (schema PREDICTIONS), sorted by image_index."""
-    return _read(path, PREDICTIONS)
+    return read_table(path, PREDICTIONS)
 
 
-def _write(
-    frame: pd.DataFrame, schema: pa.Schema, path: Path, *, by: str | None = "image_index"
+def write_table(
+    frame: pd.DataFrame, schema: pa.Schema, path: Path, *, by: str | None = None
 ) -> None:
+    """Write a table of exactly this schema, sorted by a column if one is named.
+
+    Raises:
+        ArtifactError: a column is missing, unexpected, or of another type.
+    """
     _check_columns(list(frame.columns), schema, path)
     if by is not None:
         frame = frame.sort_values(by, kind="stable")
@@ -167,7 +172,12 @@ def _write(
         pq.write_table(table.replace_schema_metadata(None), fresh)
 
 
-def _read(path: Path, schema: pa.Schema) -> pd.DataFrame:
+def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    """Read a table of exactly this schema.
+
+    Raises:
+        ArtifactError: the file is missing or damaged, or its columns are others.
+    """
     try:
         table = pq.read_table(path)
     except FileNotFoundError:

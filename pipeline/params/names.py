@@ -66,13 +66,23 @@ FusionHead = Literal["linear", "mlp"]
 ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
 
+CalibrationMethod = Literal["platt", "temperature"]
+"""An entry of `pipeline.results.calibration.CALIBRATIONS`."""
+
+VoteRule = Literal["mean", "rank"]
+"""An entry of `pipeline.results.ensemble.VOTES`."""
+
 STUDIED = "model"
 """The member under study."""
 
 NOT_MEMBERS = (
-    "baseline", "ceiling", "delta", "excluded", "metadata_only", "prevalence", "test", "val",
+    "baseline", "ceiling", "delta", "excluded", "metadata_only", "prevalence",
+    "shuffled", "test", "val",
 )  # fmt: skip
 """What stands beside members and systems in metrics/*.json and is no section of params.yaml."""
+
+SYSTEMS_BESIDE = (*NOT_MEMBERS, "ensemble")
+"""Names that who votes from elsewhere may not have either."""
 
 
 def studied_first(members: list[str]) -> list[str]:

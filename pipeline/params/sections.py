@@ -8,11 +8,13 @@ from pydantic_core import PydanticCustomError
 from pipeline.findings import FINDINGS
 from pipeline.params.names import (
     Backbone,
+    CalibrationMethod,
     FusionHead,
     HeatmapLayer,
     HeatmapMethod,
     LossName,
     ScheduleName,
+    VoteRule,
     member_name,
     studied_first,
 )
@@ -111,6 +113,9 @@ class EnsembleParams(Section):
         AfterValidator(studied_first),
     ]
     """The sections that are members; a stage of a member runs for each of them."""
+    vote: VoteRule
+    extra: Annotated[list[str], AfterValidator(_distinct)]
+    """Who votes, too, without being trained here: files of predictions, or experiments."""
 
 
 class LossParams(Section):
@@ -265,6 +270,15 @@ class EvaluateParams(Section):
 
     bootstrap: Annotated[int, Field(ge=0)]
     """Replicates of the patient bootstrap; 0 writes no intervals."""
+    calibration: CalibrationMethod
+    """Fitted to each finding on the validation images."""
+    sensitivity: Annotated[float, Field(gt=0, le=1)]
+    """Least sensitivity on the validation images of the thresholds that fix one."""
+    min_cell: Positive
+    """Fewest positive and fewest negative images of a subgroup's finding that is shown."""
+    min_patients: Positive
+    """Fewest patients with and fewest without a finding; of fewer there is no interval, and no
+    subgroup is shown."""
 
 
 class IouParams(Section):

@@ -1,14 +1,49 @@
-"""Baselines that see no image: what metadata alone, or prevalence alone, would reach."""
+"""Floors: what metadata alone, prevalence alone, or predictions of other images reach."""
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from pipeline.artifacts.tables import PREDICTIONS
 from pipeline.cohort.metadata import METADATA, fit_metadata
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
 
 HELD_OUT = ("val", "test")
+
+FLOORS = ("metadata_only", "shuffled", "prevalence")
+"""What sees no image, or sees another one: rows of every table of systems, best first."""
+
+
+def floors(
+    predictions: pd.DataFrame, index: pd.DataFrame, splits: pd.DataFrame, *, seed: int
+) -> dict[str, pd.DataFrame]:
+    """Predictions of the findings that `predictions` has, by the names of `FLOORS`.
+
+    Without training images nothing can be fitted, and only the shuffled ones are there.
+    """
+    found = {"shuffled": shuffled(predictions, seed=seed)}
+    if splits["split"].eq("train").any():
+        found["metadata_only"] = metadata_only(index, splits)
+        found["prevalence"] = prevalence(index, splits)
+    columns = [name for name in PREDICTIONS.names if name in predictions]
+    return {name: found[name][columns] for name in FLOORS if name in found}
+
+
+def shuffled(predictions: pd.DataFrame, *, seed: int) -> pd.DataFrame:
+    """The same predictions dealt out anew among the images of each split.
+
+    The labels are then as good as shuffled: what differs from chance here is chance, or a fault
+    in the evaluation.
+    """
+    rng = np.random.default_rng(seed)
+    frame = predictions.sort_values("image_index", ignore_index=True)
+    rows = np.arange(len(frame))
+    for split in HELD_OUT:
+        here = np.flatnonzero(frame["split"] == split)
+        rows[here] = rng.permutation(here)
+    probs = frame.drop(columns=["image_index", "split"]).iloc[rows].reset_index(drop=True)
+    return pd.concat([frame[["image_index", "split"]], probs], axis=1)
 
 
 def metadata_only(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:

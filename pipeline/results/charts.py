@@ -7,20 +7,21 @@ from typing import Any, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.artifacts.reconstructions import Reconstruction
 from pipeline.findings import FINDINGS
-from pipeline.results.metrics import auroc_of, roc_curve
+from pipeline.results.box_table import Estimate
+from pipeline.results.numerals import p_value, signed
 
 # Okabe and Ito's colours, told apart by every kind of colour vision; markers double them.
 BLUE, GREEN, ORANGE, PURPLE, RED = "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#D55E00"
 INK, GREY, FAINT = "#222222", "#8a8a8a", "#dddddd"
 MEMBER_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)
 
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "report",
     "font.size": 9,
     "axes.spines.top": False,
@@ -57,10 +58,17 @@ MARKS: dict[str, Marks] = {
 }
 
 
-def findings_chart(systems: Mapping[str, Mapping[str, float]]) -> str:
-    """AUROC of each finding as one row of marks; `systems` by a key of `MARKS`."""
+def findings_chart(
+    systems: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Estimate]
+) -> str:
+    """AUROC of each finding as one row of marks, and of one system as a bar.
+
+    Args:
+        systems: AUROCs by a key of `MARKS`, then by finding.
+        intervals: of the ensemble, by finding.
+    """
     findings = [name for name in FINDINGS if any(name in one for one in systems.values())]
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 0.7 + 0.3 * len(findings)), layout="constrained")
         axes = figure.subplots()
         rows = np.arange(len(findings))
@@ -70,14 +78,27 @@ def findings_chart(systems: Mapping[str, Mapping[str, float]]) -> str:
             mark = MARKS[name]
             x = [aurocs.get(finding, np.nan) for finding in findings]
             axes.scatter(x, rows, s=mark.size, marker=mark.marker, c=mark.colour, label=mark.label)
+        ends = _interval_bars(axes, {findings.index(name): intervals[name] for name in intervals})
         axes.set_yticks(rows, [label(finding) for finding in findings])
         axes.set_ylim(len(findings) - 0.5, -0.5)
-        axes.set_xlim(_auroc_range([v for one in systems.values() for v in one.values()]))
+        axes.set_xlim(
+            _auroc_range([*ends, *(v for one in systems.values() for v in one.values())])
+        )
         axes.set_xlabel("test AUROC (dotted line: chance)")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         figure.legend(loc="outside upper center", ncols=3)
-        return _svg(figure)
+        return svg(figure)
+
+
+def _interval_bars(axes: Axes, intervals: Mapping[int, Estimate]) -> list[float]:
+    """Draws those that there are, and returns their ends."""
+    bars = [(row, e.low, e.high) for row, e in intervals.items() if e.low is not None]
+    if bars:
+        rows, low, high = zip(*bars, strict=True)
+        colour, name = MARKS["ensemble"].colour, "ensemble, 95 % interval"
+        axes.hlines(rows, low, high, colour, label=name, linewidth=5, alpha=0.22, zorder=0.5)
+    return [end for _, *ends in bars for end in ends if end is not None]
 
 
 def _auroc_range(values: Sequence[float]) -> tuple[float, float]:
@@ -85,54 +106,36 @@ def _auroc_range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def differences_chart(differences: Mapping[str, Mapping[str, float]]) -> str:
-    """Paired differences in mean AUROC with their intervals, around a line at nought."""
-    with mpl.rc_context(_STYLE):
+    """Paired differences in mean AUROC with intervals and p-values, around a line at nought."""
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 0.8 + 0.34 * len(differences)), layout="constrained")
         axes = figure.subplots()
         axes.axvline(0, color=GREY, linewidth=1)
         for row, one in enumerate(differences.values()):
-            centre, low, high = (
-                one.get(k, one["mean_auroc"]) for k in ("mean_auroc", "low", "high")
-            )
-            colour = GREY if "low" not in one else GREEN if low > 0 else RED if high < 0 else GREY
-            axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
-            axes.scatter([centre], [row], color=colour, s=34, zorder=3)
-            axes.annotate(
-                f"{centre:+.3f}", (centre, row), (0, 7), textcoords="offset points",
-                ha="center", color=INK, fontsize=8,
-            )  # fmt: skip
+            _difference(axes, row, one)
         axes.set_yticks(range(len(differences)), [name.replace("-", "−") for name in differences])
         axes.set_ylim(len(differences) - 0.5, -0.6)
         axes.set_xlabel("difference in mean test AUROC (right: the first one is better)")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        return _svg(figure)
+        return svg(figure)
 
 
-def roc_chart(
-    targets: Mapping[str, Bool[np.ndarray, " n"]], probs: Mapping[str, Float[np.ndarray, " n"]]
-) -> str:
-    """ROC curves as small multiples, one per finding."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(8.6, 8.8), layout="constrained")
-        grid = figure.subplots(4, 4, sharex=True, sharey=True)
-        for axes, finding in zip(grid.flat, targets, strict=False):
-            fpr, tpr = roc_curve(targets[finding], probs[finding])
-            axes.fill_between(fpr, tpr, color=BLUE, alpha=0.12, linewidth=0)
-            axes.plot(fpr, tpr, color=BLUE, linewidth=1.4)
-            axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
-            area = auroc_of(targets[finding], probs[finding])
-            positives = int(targets[finding].sum())
-            axes.set_title(label(finding), loc="left")
-            axes.text(0.97, 0.06, f"{area:.3f}\n{positives} positive", ha="right", fontsize=8)
-            axes.set(xlim=(0, 1), ylim=(0, 1), xticks=(0, 0.5, 1), yticks=(0, 0.5, 1), aspect=1)
-        for axes in grid.flat[len(targets) :]:
-            axes.set_axis_off()
-        for axes in grid.flat[max(len(targets) - 4, 0) : len(targets)]:
-            axes.tick_params(labelbottom=True)  # the lowest of its column
-        figure.supxlabel("false positive rate", fontsize=9)
-        figure.supylabel("true positive rate", fontsize=9)
-        return _svg(figure)
+def _difference(axes: Axes, row: int, one: Mapping[str, float]) -> None:
+    centre, low, high = (one.get(k, one["mean_auroc"]) for k in ("mean_auroc", "low", "high"))
+    colour = GREY if "low" not in one else GREEN if low > 0 else RED if high < 0 else GREY
+    axes.plot([low, high], [row, row], color=colour, linewidth=2.2, solid_capstyle="butt")
+    axes.scatter([centre], [row], color=colour, s=34, zorder=3)
+    axes.annotate(
+        signed(centre), (centre, row), (0, 7), textcoords="offset points",
+        ha="center", color=INK, fontsize=8,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+    )  # fmt: skip
+    if "p" in one:
+        axes.annotate(
+            f"p {p_value(one['p'])}", (1.02, row), xycoords=("axes fraction", "data"),
+            va="center", color=INK, fontsize=8,
+        )  # fmt: skip
 
 
 def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
@@ -141,7 +144,7 @@ def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
     branches = list(dict.fromkeys(branch for _, _, branch in names))
     members = list(dict.fromkeys(member for member, _, _ in names))
     colours = dict(zip(members, member_colours(len(members)), strict=True))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(8.6, 4.6), layout="constrained")
         grid = figure.subplots(2, len(branches), sharex="col", sharey="row", squeeze=False)
         for member, _, branch in names:
@@ -157,12 +160,12 @@ def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
         handles, labels = grid[1, 0].get_legend_handles_labels()
         across = max(_LEGEND // (max(map(len, members)) + 8), 1)  # letters, and the marker's eight
         figure.legend(handles, labels, loc="outside upper right", ncols=min(len(members), across))
-        return _svg(figure)
+        return svg(figure)
 
 
 def reconstructions_chart(examples: Sequence[Reconstruction]) -> str:
     """Radiographs of 28 x 28 pixels in the first row, what their capsules drew in the second."""
-    with mpl.rc_context(_STYLE | {"font.size": 7}):
+    with mpl.rc_context(STYLE | {"font.size": 7}):
         figure = Figure(figsize=(8.6, 1.75), layout="constrained")
         grid = figure.subplots(2, max(len(examples), 1), squeeze=False)
         for axes in grid.flat:
@@ -171,7 +174,7 @@ def reconstructions_chart(examples: Sequence[Reconstruction]) -> str:
             above.set_title(label(one.finding).replace(" ", "\n"), fontsize=6)
             for axes, image in ((above, one.image), (below, one.decoded)):
                 axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        return _svg(figure)
+        return svg(figure)
 
 
 def member_colours(members: int) -> list[str]:
@@ -203,7 +206,8 @@ def label(finding: str) -> str:
     return finding.replace("_", " ")
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
+    """The figure as text, without what changes from run to run."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

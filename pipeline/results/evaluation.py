@@ -1,19 +1,25 @@
-"""Every system against the labels: AUROC with intervals, paired differences, curves."""
+"""Every system against the labels: tables, plots, and the numbers that stand for them."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
-from pipeline.errors import CohortError
+from pipeline.errors import ArtifactError, CohortError
 from pipeline.findings import FINDINGS
-from pipeline.results.baselines import metadata_only, prevalence
-from pipeline.results.bootstrap import patient_counts, percentile_interval
-from pipeline.results.metrics import roc_curve
-from pipeline.results.scores import LabelledSet, Scores, labelled, score
+from pipeline.params.names import NOT_MEMBERS
+from pipeline.params.sections import EvaluateParams
+from pipeline.results.baselines import FLOORS, floors
+from pipeline.results.cooccurrence import cooccurrence
+from pipeline.results.curves import auroc_points, curve_points, reliability_points
+from pipeline.results.digest import digest
+from pipeline.results.reading import read_out
+from pipeline.results.score_tables import compared, comparison_rows, score_rows
+from pipeline.results.scores import HeldOut, LabelledSet, hold_out, labelled
+from pipeline.results.subgroups import score_subgroups
 from pipeline.results.systems import Systems, aligned
+from pipeline.seeds import derive_seed
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +30,13 @@ class Evaluation(NamedTuple):
     """What the stage writes."""
 
     metrics: Metrics
-    roc: pd.DataFrame
-    """Columns system, finding, fpr, tpr."""
-    per_finding: pd.DataFrame
-    """Columns finding, system, auroc."""
+    """Of metrics/evaluate.json."""
+    tables: dict[str, pd.DataFrame]
+    """By the names of `pipeline.artifacts.evaluations.SCHEMAS`."""
+    plots: dict[str, pd.DataFrame]
+    """`roc`, `pr`, `auroc`, `reliability` and `cooccurrence`."""
+    calibrated: Systems
+    """Predictions that mean what they say, as far as the validation images tell."""
 
 
 def evaluate(
@@ -35,149 +44,99 @@ def evaluate(
     index: pd.DataFrame,
     splits: pd.DataFrame,
     ceiling: Metrics,
+    params: EvaluateParams,
     *,
-    replicates: int,
+    subject: str,
+    voters: Sequence[str] = (),
     seed: int,
 ) -> Evaluation:
-    """Score the systems and the image-free baselines on the test images.
+    """Score the systems and the floors on the held-out images.
 
     Args:
-        systems: predictions by name; `<member>.<branch>` or `ensemble`.
-        index: labels, patients and metadata (schema INDEX).
-        splits: of every image (schema SPLITS); says what the baselines are fitted on.
+        systems: predictions by name; `<member>.<branch>`, `ensemble` or any other.
+        index: labels, patients and metadata (schema INDEX, without what concerns the pixels).
+        splits: of every image (schema SPLITS); says what the metadata floor is fitted on.
         ceiling: best AUROC that the labels allow, `{"auroc": {finding: value}}`; `{}` if unknown.
-        replicates: of the bootstrap over test patients; 0 gives no intervals.
-        seed: of the bootstrap.
+        params: section `evaluate`.
+        subject: the system that is looked at closely: subgroups, curves, co-occurrence.
+        voters: the systems that the ensemble is the vote of.
+        seed: of the bootstrap and of the floor of shuffled predictions.
 
     Raises:
-        ArtifactError: the systems' images differ, or are not the index's held-out ones.
+        ArtifactError: the systems' images differ, or are not the splits' held-out ones; or one
+            has a name that stands for something else in the metrics.
         CohortError: no finding has both classes among the test images.
     """
-    baselines = {
-        "metadata_only": metadata_only(index, splits),
-        "prevalence": prevalence(index, splits),
+    _expect_free_names(systems)
+    chance = derive_seed(seed, "floors")
+    frames = aligned(systems | floors(systems[subject], index, splits, seed=chance))
+    test, val = (_held_out(frames, index, split, params, seed=seed) for split in ("test", "val"))
+    _expect_findings(test.images)
+    reading = read_out(
+        {name: frames[name] for name in systems}, val.images, test.images, test.counts, params
+    )
+    groups = score_subgroups(
+        frames[subject],
+        test.images,
+        index,
+        test.counts,
+        min_cell=params.min_cell,
+        min_patients=params.min_patients,
+    )
+    tables = {
+        "scores": score_rows({"test": test, "val": val}),
+        "comparisons": comparison_rows(test.scores, compared(list(systems), voters, val.scores)),
+        "calibration": reading.calibration,
+        "thresholds": reading.thresholds,
+        "subgroups": groups.cells,
+        "gaps": groups.gaps,
     }
-    frames = aligned(systems | baselines)
-    images = frames["prevalence"][["image_index", "split"]]
-    test, val = (labelled(images, index, split=split) for split in ("test", "val"))
+    shown = {name: frames[name] for name in (subject, *(n for n in FLOORS if n in frames))}
+    plots = {
+        **curve_points(frames[subject], test.images),
+        "auroc": auroc_points(tables["scores"], list(shown)),
+        "reliability": reliability_points(
+            frames[subject], reading.calibrated.get(subject), test.images
+        ),
+        "cooccurrence": cooccurrence(reading.calls[subject], test.images),
+    }
+    metrics = digest(tables, test.images, val.images, ceiling)
+    return Evaluation(metrics, tables, plots, reading.calibrated)
+
+
+def _held_out(
+    frames: Systems, index: pd.DataFrame, split: str, params: EvaluateParams, *, seed: int
+) -> HeldOut:
+    some = next(iter(frames.values()))
+    held = hold_out(
+        frames,
+        labelled(some, index, split=split),
+        replicates=params.bootstrap,
+        min_patients=params.min_patients,
+        seed=seed,
+    )
+    excluded = held.images.excluded
+    if excluded and len(held.images.image_index):
+        log.warning(
+            "%d of %d findings are not predicted, or have one class only among the %s images, and "
+            "are left out: %s",
+            len(excluded), len(FINDINGS), split, ", ".join(excluded),
+        )  # fmt: skip
+    return held
+
+
+def _expect_findings(test: LabelledSet) -> None:
     if not test.targets:
         raise CohortError(
             f"no finding has positives and negatives among the {len(test.image_index)} predicted "
             "test images, so there is no AUROC to report"
         )
-    counts = patient_counts(test.patients, replicates=replicates, seed=seed)
-    no_counts = np.empty((val.patients, 0))
-    scores = {name: score(frame, test, counts) for name, frame in frames.items()}
-    val_scores = {name: score(frame, val, no_counts) for name, frame in frames.items()}
-    metrics = _metrics(scores, val_scores, test, ceiling)
-    shown = {name: frame for name, frame in frames.items() if name != "prevalence"}
-    return Evaluation(metrics, _roc(shown, test), _per_finding(metrics))
 
 
-def _metrics(
-    scores: dict[str, Scores],
-    val_scores: dict[str, Scores],
-    test: LabelledSet,
-    ceiling: Metrics,
-) -> Metrics:
-    excluded = [finding for finding in FINDINGS if finding not in test.targets]
-    if excluded:
-        log.warning(
-            "%d of %d findings have one class only among the test images and are left out: %s",
-            len(excluded), len(FINDINGS), ", ".join(excluded),
-        )  # fmt: skip
-    limits = _ceiling_aurocs(ceiling, test)
-    entries = {name: _entry(value, val_scores[name], limits) for name, value in scores.items()}
-    return {
-        **entries,
-        **({"ceiling": {"mean_auroc": _mean(limits), "auroc": limits}} if limits else {}),
-        "delta": {
-            f"{name} - {other}": _difference(scores[name], scores[other])
-            for name, other in compared(scores, val_scores)
-        },
-        "test": {
-            "images": len(test.image_index),
-            "patients": test.patients,
-            "findings": len(test.targets),
-        },
-        "excluded": excluded,
-    }
-
-
-def _ceiling_aurocs(ceiling: Metrics, test: LabelledSet) -> dict[str, float]:
-    values = ceiling.get("auroc", {})
-    return {name: values[name] for name in test.targets if values.get(name) is not None}
-
-
-def _entry(test: Scores, val: Scores, limits: dict[str, float]) -> Metrics:
-    entry: Metrics = {"mean_auroc": test.mean_auroc} | _interval("mean_auroc_", test.replicates)
-    entry |= {"mean_auprc": _mean(test.auprc), "auroc": test.auroc}
-    if val.auroc:
-        entry["val_mean_auroc"] = val.mean_auroc
-    if limits and _mean(limits) > 0.5:
-        reached = _mean({name: test.auroc[name] for name in limits})
-        entry["share_of_ceiling"] = (reached - 0.5) / (_mean(limits) - 0.5)
-    return entry
-
-
-def _difference(one: Scores, other: Scores) -> Metrics:
-    difference = one.mean_auroc - other.mean_auroc
-    return {"mean_auroc": difference} | _interval("", one.replicates - other.replicates)
-
-
-def _interval(prefix: str, replicates: Float[np.ndarray, " r"]) -> Metrics:
-    if not len(replicates):
-        return {}
-    low, high = percentile_interval(replicates)
-    return {f"{prefix}low": low, f"{prefix}high": high}
-
-
-def compared(scores: dict[str, Scores], val_scores: dict[str, Scores]) -> list[tuple[str, str]]:
-    """Which differences are reported: within each member, and the ensemble over its best one.
-
-    The best member is chosen on validation, or the choice itself would favour it on test.
-    """
-    members = [name.removesuffix(".global") for name in scores if name.endswith(".global")]
-    pairs = [
-        (f"{member}.{branch}", f"{member}.global")
-        for member in members
-        for branch in ("local", "fusion")
-        if f"{member}.{branch}" in scores
-    ]
-    fusions = sorted(
-        name for name in scores if name.endswith(".fusion") and val_scores[name].auroc
-    )
-    if fusions and "ensemble" in scores:
-        pairs.append(("ensemble", max(fusions, key=lambda name: val_scores[name].mean_auroc)))
-    return pairs
-
-
-def _mean(values: dict[str, float]) -> float:
-    return float(np.mean(list(values.values())))
-
-
-def _roc(systems: Systems, test: LabelledSet) -> pd.DataFrame:
-    curves = []
-    for system, frame in systems.items():
-        rows = frame.set_index("image_index").loc[test.image_index]
-        for finding, targets in test.targets.items():
-            fpr, tpr = roc_curve(targets, rows[finding].to_numpy())
-            curve = {
-                "system": system,
-                "finding": finding,
-                "fpr": fpr.round(4),
-                "tpr": tpr.round(4),
-            }
-            curves.append(pd.DataFrame(curve))
-    return pd.concat(curves, ignore_index=True)
-
-
-def _per_finding(metrics: Metrics) -> pd.DataFrame:
-    systems = {name: entry["auroc"] for name, entry in metrics.items() if "auroc" in entry}
-    rows = [
-        (finding, system, aurocs[finding])
-        for finding in FINDINGS
-        for system, aurocs in systems.items()
-        if finding in aurocs
-    ]
-    return pd.DataFrame(rows, columns=["finding", "system", "auroc"])
+def _expect_free_names(systems: Systems) -> None:
+    taken = sorted(set(systems) & {*FLOORS, *NOT_MEMBERS})
+    if taken:
+        raise ArtifactError(
+            f"a system may not be called {', '.join(taken)}: that is something else in the "
+            "metrics; rename it"
+        )

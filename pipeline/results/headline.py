@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from pipeline.params.names import STUDIED
+from pipeline.results.methods import is_control, is_fitted
+
 Metrics = dict[str, Any]
 
 
@@ -21,6 +24,55 @@ def mean_ious(iou: Metrics) -> dict[str, float]:
         for member, methods in iou.items()
         for method, entry in methods.items()
     }
+
+
+def diagnosis(evaluate: Metrics) -> Metrics:
+    """What one looks at first, flat and with short names: metrics/diagnosis.json.
+
+    `auroc`, `auprc` and, after calibration, `ece` are the ensemble's means over findings on test;
+    `global`, `local` and `fusion` the mean AUROCs of the member under study; `gain` is its fusion
+    less its global branch, paired; `metadata` the floor.
+    """
+    whole, gain = evaluate["ensemble"], _named(evaluate["delta"], "fusion", "global")
+    entries: Metrics = {
+        "auroc": whole["mean_auroc"],
+        "auroc_low": whole.get("mean_auroc_low"),
+        "auroc_high": whole.get("mean_auroc_high"),
+        "auprc": whole["mean_auprc"],
+        "ece": whole.get("ece_calibrated"),
+        **{
+            branch: evaluate[f"{STUDIED}.{branch}"]["mean_auroc"]
+            for branch in ("global", "local", "fusion")
+        },
+        "gain": gain.get("mean_auroc"),
+        "gain_low": gain.get("low"),
+        "gain_high": gain.get("high"),
+        "metadata": evaluate["metadata_only"]["mean_auroc"],
+    }
+    return {name: value for name, value in entries.items() if value is not None}
+
+
+def _named(delta: Metrics, one: str, other: str) -> Metrics:
+    entry: Metrics = delta.get(f"{STUDIED}.{one} - {STUDIED}.{other}", {})
+    return entry
+
+
+def localisation(iou: Metrics) -> Metrics:
+    """The same of localisation: metrics/localisation.json; empty without boxes.
+
+    `iou` is the mean over findings of the first class-specific heatmap of the member under study,
+    `lead` what it has over the best box that sees no image, `crop_iou` that of its crops.
+    """
+    methods = iou.get(STUDIED, {})
+    names = [name for name in methods if not is_control(name) and not is_fitted(name)]
+    specific = [name for name in names if name not in ("crop", "attention")]
+    entries: Metrics = {}
+    if specific:
+        mean = methods[specific[0]]["mean"]
+        entries = {name: mean.get(name) for name in ("iou", "iou_low", "iou_high", "lead")}
+    if "crop" in methods:
+        entries["crop_iou"] = methods["crop"]["mean"]["iou"]
+    return {name: value for name, value in entries.items() if value is not None}
 
 
 def headline(evaluate: Metrics, iou: Metrics) -> dict[str, dict[str, float]]:

@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.artifacts.reconstructions import Pretraining
 from pipeline.artifacts.shards import expect_rows
 from pipeline.findings import FINDINGS
+from pipeline.results import numerals
+from pipeline.results.baselines import FLOORS
 from pipeline.results.box_table import box_table
 from pipeline.results.charts import (
     curves_chart,
@@ -19,8 +21,8 @@ from pipeline.results.charts import (
     findings_chart,
     label,
     reconstructions_chart,
-    roc_chart,
 )
+from pipeline.results.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
 from pipeline.results.pictures import (
     COLOUR_MAP,
     OPACITY,
@@ -35,7 +37,7 @@ from pipeline.results.published import PUBLISHED
 
 TEMPLATE = "report.html.jinja"
 
-BASELINES = ("metadata_only", "prevalence", "ceiling")
+BASELINES = (*FLOORS, "ceiling")
 
 Metrics = dict[str, Any]
 
@@ -45,6 +47,8 @@ class Figures(NamedTuple):
 
     evaluate: Metrics
     """metrics/evaluate.json"""
+    evaluation: Mapping[str, pd.DataFrame]
+    """By the names of `pipeline.artifacts.evaluations.SCHEMAS`."""
     localisation: pd.DataFrame
     """Schema LOCALISATION; no rows if the cohort has no boxes"""
     split_counts: Metrics
@@ -63,6 +67,7 @@ def render_report(
     member: str,
     examples: int,
     threshold: float,
+    sensitivity: float,
 ) -> str:
     """The whole page as HTML.
 
@@ -73,8 +78,50 @@ def render_report(
         member: the one under study.
         examples: radiographs per finding.
         threshold: of the predicted boxes, as in `heatmap_box`.
+        sensitivity: that one rule of thresholds asks for.
     """
     expect_rows(len(radiographs.images), radiographs.index, of="images")
+    names = system_order(figures.evaluate, member)
+    best = best_system(figures.evaluate, names)
+    part = evaluation_part(
+        figures.evaluation,
+        figures.evaluate,
+        predictions=radiographs.predictions,
+        index=radiographs.index,
+        member=member,
+        best=best,
+    )
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            member=member,
+            evaluate=figures.evaluate,
+            part=part,
+            sensitivity=sensitivity,
+            names=names,
+            best=best,
+            cohort=_cohort(radiographs.index, splits),
+            split_names=split_order(figures.split_counts),
+            counts=split_rows(figures.split_counts),
+            charts=_charts(figures, part, member),
+            pretraining=figures.pretraining,
+            boxed=box_table(figures.localisation, member),
+            published=PUBLISHED,
+            crops=crop_sources(radiographs.crops),
+            pictures=draw_examples(radiographs, examples=examples, threshold=threshold),
+            compared=compare_methods(radiographs, examples=examples, threshold=threshold),
+            method=heatmap_method(radiographs.heatmaps),
+            threshold=threshold,
+            gradient=_gradient(),
+            findings=FINDINGS,
+            baselines=BASELINES,
+            box_lines=box_lines,
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("pipeline", "results"),
         autoescape=True,
@@ -82,30 +129,15 @@ def render_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"label": label, "number": _number, "percent": _percent}
-    names = system_order(figures.evaluate, member)
-    return environment.get_template(TEMPLATE).render(
-        member=member,
-        evaluate=figures.evaluate,
-        names=names,
-        best=best_system(figures.evaluate, names),
-        cohort=_cohort(radiographs.index, splits),
-        split_names=split_order(figures.split_counts),
-        counts=split_rows(figures.split_counts),
-        charts=_charts(figures, radiographs, member),
-        pretraining=figures.pretraining,
-        boxed=box_table(figures.localisation, member),
-        published=PUBLISHED,
-        crops=crop_sources(radiographs.crops),
-        pictures=draw_examples(radiographs, examples=examples, threshold=threshold),
-        compared=compare_methods(radiographs, examples=examples, threshold=threshold),
-        method=heatmap_method(radiographs.heatmaps),
-        threshold=threshold,
-        gradient=_gradient(),
-        findings=FINDINGS,
-        baselines=BASELINES,
-        box_lines=box_lines,
-    )
+    environment.filters |= {
+        "label": label,
+        "number": numerals.number,
+        "percent": numerals.percent,
+        "signed": numerals.signed,
+        "threshold": numerals.threshold,
+        "p": numerals.p_value,
+    }
+    return environment
 
 
 def system_order(evaluate: Metrics, member: str) -> list[str]:
@@ -160,16 +192,17 @@ def _cohort(index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _charts(figures: Figures, radiographs: Radiographs, member: str) -> dict[str, str]:
+def _charts(figures: Figures, part: EvaluationPart, member: str) -> dict[str, str]:
     """Figures as data URIs; those without data are left out."""
     roles = {f"{member}.{branch}": branch for branch in ("global", "local", "fusion")}
-    roles |= {name: name for name in ("ensemble", "metadata_only", "ceiling")}
+    roles |= {SUBJECT: "ensemble", "metadata_only": "metadata_only", "ceiling": "ceiling"}
     aurocs = {
         role: figures.evaluate[name]["auroc"]
         for name, role in roles.items()
         if name in figures.evaluate
     }
-    charts = {"findings": findings_chart(aurocs), "roc": _roc(radiographs)}
+    intervals = {row.finding: row.auroc for row in part.findings}
+    charts = {"findings": findings_chart(aurocs, intervals)} | part.charts
     if figures.evaluate["delta"]:
         charts["differences"] = differences_chart(figures.evaluate["delta"])
     if figures.curves:
@@ -177,14 +210,6 @@ def _charts(figures: Figures, radiographs: Radiographs, member: str) -> dict[str
     for name, one in figures.pretraining.items():
         charts[f"reconstructions of {name}"] = reconstructions_chart(one.examples)
     return {name: _data_uri(svg) for name, svg in charts.items()}
-
-
-def _roc(radiographs: Radiographs) -> str:
-    test = radiographs.predictions[radiographs.predictions["split"] == "test"]
-    labels = radiographs.index.set_index("image_index").loc[test["image_index"]]
-    targets = {finding: labels[finding].to_numpy(bool) for finding in FINDINGS}
-    both = {name: value for name, value in targets.items() if value.any() and not value.all()}
-    return roc_chart(both, {finding: test[finding].to_numpy() for finding in both})
 
 
 def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
@@ -213,11 +238,3 @@ def _gradient() -> str:
 
 def _data_uri(svg: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.0f} %"

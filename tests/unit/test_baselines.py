@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_results import made_index, made_splits
+from made_results import made_index, made_predictions, made_splits
 
 from pipeline.errors import CohortError
 from pipeline.findings import FINDINGS
-from pipeline.results.baselines import metadata_only, prevalence
+from pipeline.results.baselines import FLOORS, floors, metadata_only, prevalence, shuffled
 from pipeline.results.metrics import auroc_of
 
 NIH = Path(__file__).parents[2] / "../shared/nih-sample"
@@ -81,3 +81,26 @@ def test_the_floor_of_the_official_test_list_is_the_known_one():
     assert aurocs["Hernia"] == pytest.approx(0.843, abs=0.002)
     assert aurocs["Edema"] == pytest.approx(0.698, abs=0.002)
     assert aurocs["Fibrosis"] == pytest.approx(0.684, abs=0.002)
+
+
+def test_shuffled_predictions_are_the_same_rows_on_other_images_of_their_split(index):
+    splits = made_splits(index)
+    frame = made_predictions(index, splits)
+    dealt = shuffled(frame, seed=1)
+    assert dealt[["image_index", "split"]].equals(frame[["image_index", "split"]])
+    for split in ("val", "test"):
+        rows = [
+            sorted(map(tuple, table.loc[table["split"] == split, list(FINDINGS)].to_numpy()))
+            for table in (frame, dealt)
+        ]
+        assert rows[0] == rows[1]
+    assert (frame["Mass"] == dealt["Mass"]).mean() < 0.1
+    assert shuffled(frame.sample(frac=1, random_state=0), seed=1).equals(dealt)
+
+
+def test_floors_are_of_the_findings_that_are_predicted(index):
+    splits = made_splits(index)
+    few = made_predictions(index, splits)[["image_index", "split", "Mass"]]
+    found = floors(few, index, splits, seed=0)
+    assert tuple(found) == FLOORS
+    assert all(list(frame) == list(few) for frame in found.values())

@@ -23,8 +23,11 @@ from made_results import (
 
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
+from pipeline.params.sections import EvaluateParams
+from pipeline.results import evaluation_part
 from pipeline.results.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.evaluation import evaluate
+from pipeline.results.literature import WORKS
 from pipeline.results.localisation import localise
 from pipeline.results.pictures import (
     Radiographs,
@@ -63,14 +66,39 @@ def cohort(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def figures(cohort):
-    return made_figures(cohort)
+def evaluation(cohort):
+    return made_evaluation(cohort)
 
 
-def made_figures(cohort, *, ceiling=CEILING, replicates=20):
+def made_evaluation(cohort, *, ceiling=CEILING, replicates=20, min_cell=4):
     radiographs, splits, systems = cohort
+    params = EvaluateParams(
+        bootstrap=replicates,
+        calibration="platt",
+        sensitivity=0.9,
+        min_cell=min_cell,
+        min_patients=2,
+    )
+    return evaluate(
+        systems,
+        radiographs.index,
+        splits,
+        ceiling,
+        params,
+        subject="ensemble",
+        voters=["model.fusion"],
+        seed=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def figures(cohort, evaluation):
+    return made_figures(cohort, evaluation)
+
+
+def made_figures(cohort, evaluation, *, replicates=20):
+    radiographs = cohort[0]
     index = radiographs.index
-    evaluation = evaluate(systems, index, splits, ceiling, replicates=replicates, seed=0)
     members = {"model": made_located(index, radiographs.heatmaps)}
     params = iou_params(fit_threshold=True, bootstrap=replicates)
     found = localise(members, radiographs.boxes, index, params, seed=0)
@@ -88,14 +116,26 @@ def made_figures(cohort, *, ceiling=CEILING, replicates=20):
         for i, name in enumerate(["test", "train", "val"])
     }
     curves = {"model.global": curve, "model.fusion": curve}
-    return Figures(evaluation.metrics, found, counts, curves, pretraining={})
+    return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, pretraining={})
 
 
 def render(cohort, figures, *, examples=2):
     radiographs, splits, _ = cohort
     return render_report(
-        figures, radiographs, splits, member="model", examples=examples, threshold=0.5
+        figures,
+        radiographs,
+        splits,
+        member="model",
+        examples=examples,
+        threshold=0.5,
+        sensitivity=0.9,
     )
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts without content, of pages whose words are looked at: drawing takes seconds."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *args, **kwargs: None)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +147,8 @@ def page(cohort, figures):
 def bare_page(cohort):
     """Of a cohort without ceiling and boxes, evaluated without bootstrap."""
     radiographs, splits, systems = cohort
-    figures = made_figures(cohort, ceiling={}, replicates=0)
+    evaluation = made_evaluation(cohort, ceiling={}, replicates=0)
+    figures = made_figures(cohort, evaluation, replicates=0)
     bare = figures._replace(localisation=figures.localisation.iloc[:0], curves={}, split_counts={})
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
     return render((unboxed, splits, systems), bare, examples=0)
@@ -116,7 +157,7 @@ def bare_page(cohort):
 class Tags(HTMLParser):
     """Checks that tags are closed in order, and keeps what refers elsewhere."""
 
-    VOID = ("meta", "img", "br", "rect", "image")
+    VOID = ("meta", "img", "br", "rect", "image", "line")
 
     def __init__(self, page):
         super().__init__()
@@ -134,6 +175,53 @@ class Tags(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in self.VOID:
             assert self.open.pop() == tag
+
+
+class Rows(HTMLParser):
+    """Cells of every table row of a section, intervals in brackets behind their numbers."""
+
+    def __init__(self, page, section):
+        super().__init__()
+        self.rows, self.in_cell = [], False
+        self.feed(re.search(rf'<section id="{section}">.*?</section>', page, re.DOTALL)[0])
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in {"td", "th"}:
+            self.rows[-1].append("")
+            self.in_cell = True
+        elif dict(attrs).get("class") == "within":
+            self.rows[-1][-1] += " "
+
+    def handle_endtag(self, tag):
+        self.in_cell = self.in_cell and tag not in {"td", "th"}
+
+    def handle_data(self, data):
+        if self.in_cell and data.strip():
+            self.rows[-1][-1] += data
+
+
+def rows_of(page, section):
+    """Rows by their first cell; of equal ones the first."""
+    found = {}
+    for name, *cells in Rows(page, section).rows:
+        found.setdefault(name.strip(), cells)
+    return found
+
+
+def with_evaluation(figures, evaluation):
+    return figures._replace(evaluate=evaluation.metrics, evaluation=evaluation.tables)
+
+
+def with_interval(row, value="value"):
+    return f"{row[value]:.3f} {row['low']:.3f}–{row['high']:.3f}"
+
+
+def records(table, **chosen):
+    """Rows of a table in which the columns hold what is chosen."""
+    rows = table.to_dict("records")
+    return [row for row in rows if all(row[name] == value for name, value in chosen.items())]
 
 
 def test_the_page_is_whole_and_asks_nothing_of_the_network(page):
@@ -171,6 +259,185 @@ def test_a_page_without_boxes_intervals_curves_or_pictures_is_still_whole(bare_p
     assert Tags(bare_page).open == []
     assert "95 % interval [" not in bare_page
     assert "no boxes drawn by radiologists" in bare_page
+
+
+def test_the_table_of_systems_holds_the_means_and_their_intervals(page, evaluation):
+    rows = rows_of(page, "systems")
+    for name in ("ensemble", "model.fusion", "metadata_only", "shuffled", "prevalence"):
+        for column, measure in enumerate(("auroc", "auprc")):
+            (mean,) = records(
+                evaluation.tables["scores"],
+                system=name, split="test", finding="mean", measure=measure,
+            )  # fmt: skip
+            assert rows[label(name)][column] == with_interval(mean)
+    ece = evaluation.metrics["ensemble"]["ece_calibrated"]
+    assert rows["ensemble"][2] == f"{ece:.3f}"
+    assert rows["shuffled"][2] == "–"
+
+
+def test_the_table_of_findings_holds_every_interval(page, evaluation):
+    rows = rows_of(page, "findings")
+    of_test = {"system": "ensemble", "split": "test"}
+    for one in records(evaluation.tables["scores"], **of_test, measure="auroc")[:-1]:
+        (auprc,) = records(
+            evaluation.tables["scores"], **of_test, finding=one["finding"], measure="auprc"
+        )
+        assert rows[label(one["finding"])] == [
+            str(one["positives"]),
+            f"{100 * one['positives'] / one['images']:.1f}\u00a0%",
+            with_interval(one),
+            f"{one['bca_low']:.3f}–{one['bca_high']:.3f}",
+            f"{one['delong_low']:.3f}–{one['delong_high']:.3f}",
+            with_interval(auprc),
+        ]
+
+
+def test_differences_by_finding_are_bold_where_clear_of_zero(page, evaluation):
+    rows = rows_of(page, "differences")
+    assert rows["finding"] == ["ensemble − model.fusion", "p", "model.fusion − model.global", "p"]
+    clear = 0
+    for column, pair in enumerate(
+        (("ensemble", "model.fusion"), ("model.fusion", "model.global"))
+    ):
+        names = dict(zip(("system", "against"), pair, strict=True))
+        for one in records(evaluation.tables["comparisons"], **names, measure="auroc"):
+            value, p = rows[label(one["finding"])][2 * column :][:2]
+            assert value.startswith(f"{one['value']:+.3f}".replace("-", "−"))
+            assert p == f"{one['p']:.3f}"
+            clear += one["low"] > 0 or one["high"] < 0
+    section = page[page.index('id="differences"') : page.index('id="curves"')]
+    assert 0 < section.count('<td class="above">') == clear
+
+
+def test_calibration_shows_the_errors_before_and_after(page, evaluation):
+    rows = rows_of(page, "calibration")
+    table = evaluation.tables["calibration"]
+    assert table["fitted"].any()
+    for one in records(table, system="ensemble"):
+        before, after = rows[label(one["finding"])][:2]
+        assert before == f"{one['ece']:.3f}"
+        assert after == (f"{one['ece_calibrated']:.3f}" if one["fitted"] else "–")
+
+
+@pytest.mark.parametrize(("place", "rule"), [(0, "f1"), (1, "youden"), (2, "sensitivity")])
+def test_every_rule_has_a_table_of_thresholds(page, evaluation, place, rule):
+    rows = [row for row in Rows(page, "thresholds").rows if row[0] == "Mass"]
+    for column, measure in enumerate(("sensitivity", "specificity", "ppv", "npv"), start=2):
+        (one,) = records(
+            evaluation.tables["thresholds"],
+            system="ensemble", finding="Mass", rule=rule, measure=measure,
+        )  # fmt: skip
+        assert rows[place][1] == f"{one['threshold']:.3f}"
+        assert rows[place][column] == with_interval(one)
+
+
+def test_a_group_shows_its_mean_or_the_reason_why_not(page, evaluation):
+    rows = rows_of(page, "subgroups")
+    means = records(evaluation.tables["subgroups"], finding="mean")
+    kept_back = [one for one in means if pd.notna(one["reason"])]
+    assert 0 < len(kept_back) < len(means)
+    for one in means:
+        cells = rows[one["group"]]
+        assert cells[:2] == [str(one["images"]), str(one["patients"])]
+        if pd.notna(one["reason"]):
+            assert cells[2:] == ["–", f"kept back: {one['reason']}"]
+        else:
+            assert cells[2] == with_interval(one, "auroc")
+
+
+def test_a_gap_says_if_its_groups_were_chosen_afterwards(page, evaluation):
+    headings = {row.split()[0]: row for row in rows_of(page, "subgroups") if " findings" in row}
+    for one in records(evaluation.tables["gaps"], finding="mean"):
+        if one["grouping"] in headings and pd.isna(one["reason"]):
+            heading = headings[one["grouping"]]
+            assert f"{one['group']} less {one['other']}: " in heading
+            assert ("chosen afterwards" in heading) == one["chosen"]
+
+
+@pytest.mark.parametrize("min_cell", [4, 6])
+def test_cells_that_are_kept_back_show_what_they_lack(cohort, figures, min_cell, undrawn):
+    evaluation = made_evaluation(cohort, replicates=0, min_cell=min_cell)
+    table = evaluation.tables["subgroups"]
+    single = table[table["grouping"].isin(["sex", "age", "view"]) & table["finding"].ne("mean")]
+    shown = single.groupby("group")["auroc"].count()
+    in_open = single[single["group"].isin(shown.index[shown > 0])]
+    lacks = in_open["reason"].dropna().str.partition(",")[0]
+    assert len(lacks)
+    page = render(cohort, with_evaluation(figures, evaluation), examples=0)
+    cells = [cell for row in Rows(page, "subgroups").rows for cell in row]
+    assert sorted(cell for cell in cells if cell.startswith("– ")) == sorted("– " + lacks)
+
+
+def test_the_heatmap_is_of_the_calls_that_evaluate_counted(
+    cohort, figures, evaluation, monkeypatch, undrawn
+):
+    drawn = []
+    monkeypatch.setattr(
+        evaluation_part, "cooccurrence_chart", lambda t: drawn.append(t) or "<svg/>"
+    )
+    render(cohort, figures, examples=0)
+    pd.testing.assert_frame_equal(drawn[0], evaluation.plots["cooccurrence"])
+
+
+def test_without_replicates_no_number_has_an_interval(bare_page):
+    for section in ("systems", "thresholds", "calibration"):
+        rows = rows_of(bare_page, section)
+        assert not any(" " in cell for row in rows.values() for cell in row if cell[:1].isdigit())
+    assert "p = " not in bare_page
+    assert "bootstrap" not in bare_page
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing", "said"),
+    [
+        (
+            "val",
+            ["Chosen for", "(chosen on validation)", 'id="cooccurrence"'],
+            ["No threshold could be chosen", "nothing was fitted", "not fitted"],
+        ),
+        (
+            "train",
+            ["Floor without any image", "metadata only", "one number for every image"],
+            [">shuffled<"],
+        ),
+    ],
+)
+def test_a_page_without_a_split_leaves_out_what_is_taken_from_it(
+    cohort, figures, gone, missing, said, undrawn
+):
+    radiographs, splits, systems = cohort
+    kept = {
+        "val": splits.assign(split=splits["split"].replace("val", "train")),
+        "train": splits[splits["split"] != "train"],
+    }
+    held = {name: frame[frame["split"] != gone] for name, frame in systems.items()}
+    without = (replace(radiographs, predictions=held["ensemble"]), kept[gone], held)
+    evaluation = made_evaluation(without, ceiling={})
+    page = render(without, with_evaluation(figures, evaluation), examples=0)
+    assert Tags(page).open == []
+    assert [words for words in missing if words in page] == []
+    assert [words for words in said if words not in page] == []
+
+
+def test_works_stand_beside_the_run_only_on_the_official_test_images(
+    cohort, figures, bare_page, monkeypatch, undrawn
+):
+    assert all(work.source not in bare_page for work in WORKS)
+    assert "is not the official test list" in bare_page
+    monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
+    evaluation = made_evaluation(cohort, ceiling={})
+    page = render(cohort, with_evaluation(figures, evaluation), examples=0)
+    rows = rows_of(page, "literature")
+    assert all(rows[work.name][-1] == f"{work.mean_auroc:.3f}" for work in WORKS)
+    names = list(rows)
+    official = [rows[name][-1][:5] for name in names[1 : names.index("AG-CNN") - 1]]
+    assert official == sorted(official, reverse=True)
+    assert "this run: ensemble" in names[: names.index("AG-CNN")]
+
+
+def test_works_are_not_shown_beside_a_made_cohort(cohort, figures, monkeypatch, undrawn):
+    monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
+    assert 'id="literature"' not in render(cohort, figures, examples=0)
 
 
 def test_systems_stand_in_reading_order():
