@@ -38,7 +38,7 @@ def _findings(evaluation: Evaluation, subject: str) -> str:
     }
     head = (
         f"{subject}: {about['images']:,} images of {about['patients']:,} patients\n"
-        f"{'':<{_WIDTH}}positives  share   AUROC  95 % interval    DeLong             "
+        f"{'':<{_WIDTH}}positives  share   AUROC  95 % interval      DeLong             "
         "AUPRC  95 % interval"
     )
     lines = [head]
