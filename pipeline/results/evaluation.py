@@ -91,10 +91,10 @@ def evaluate(
         "subgroups": groups.cells,
         "gaps": groups.gaps,
     }
-    shown = {name: frames[name] for name in (subject, *(n for n in FLOORS if n in frames))}
+    shown = [subject, *(name for name in FLOORS if name in frames)]
     plots = {
         **curve_points(frames[subject], test.images),
-        "auroc": auroc_points(tables["scores"], list(shown)),
+        "auroc": auroc_points(tables["scores"], shown),
         "reliability": reliability_points(
             frames[subject], reading.calibrated.get(subject), test.images
         ),

@@ -7,19 +7,17 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Int, Num
 
+from pipeline.artifacts.evaluations import SCHEMAS
 from pipeline.results.bootstrap import replicate_aurocs
 from pipeline.results.estimate import Estimate, Interval, average, percentile
 from pipeline.results.groupings import GROUPINGS, Grouping, Groups
 from pipeline.results.metrics import auroc, auroc_influence, rank
 from pipeline.results.scores import MEAN, LabelledSet
 
-CELLS = (
-    "grouping", "group", "finding", "images", "patients", "positives", "positive_patients",
-    "auroc", "low", "high", "reason",
-)  # fmt: skip
+CELLS = tuple(SCHEMAS["subgroups"].names)
 """A row for each finding of each group that holds an image, and one for their mean (`MEAN`)."""
 
-GAPS = ("grouping", "finding", "group", "other", "chosen", "gap", "low", "high", "reason")
+GAPS = tuple(SCHEMAS["gaps"].names)
 """A row for each finding of each grouping, and one for the mean; gap = AUROC in group - other."""
 
 FEWEST_PATIENTS = 2
