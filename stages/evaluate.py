@@ -22,7 +22,7 @@ def main(
     splits: Dep,
     ceiling: Dep,
     out: Out,
-    headline: Out,
+    systems_out: Out,
     tables_out: Out,
     calibrated: Out,
     auroc: Out,
@@ -47,8 +47,8 @@ def main(
         voters=[*fusions, *others],
         seed=cfg.seed,
     )
-    write_metrics(evaluation.metrics, out)
-    write_metrics(diagnosis(evaluation.metrics), headline)
+    write_metrics(diagnosis(evaluation.metrics), out)
+    write_metrics(evaluation.metrics, systems_out)
     evaluations.write_evaluation(evaluation.tables, tables_out)
     evaluations.write_calibrated(evaluation.calibrated, calibrated)
     write_plot(evaluation.plots["auroc"], auroc)

@@ -20,7 +20,7 @@ def main(
     index: Dep,
     table: Out,
     out: Out,
-    headline: Out,
+    methods_out: Out,
     per_finding: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
@@ -41,8 +41,8 @@ def main(
     )
     metrics = iou_metrics(measures)
     tables.write_localisation(measures, table)
-    write_metrics(metrics, out)
-    write_metrics(localisation(metrics), headline)
+    write_metrics(localisation(metrics), out)
+    write_metrics(metrics, methods_out)
     write_plot(iou_rows(metrics), per_finding)
     tracking.log_metrics(over_findings(metrics))
     tracking.log_metrics(localisation(metrics))

@@ -17,10 +17,10 @@ from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
-    evaluate: Dep,
+    systems: Dep,
     evaluation: Dep,
     localisation: Dep,
-    iou: Dep,
+    methods: Dep,
     split_counts: Dep,
     ensemble: Dep,
     images: Dep,
@@ -37,7 +37,7 @@ def main(
     """Write one self-contained HTML page."""
     cfg = load_params(params)
     figures = Figures(
-        evaluate=read_metrics(evaluate),
+        systems=read_metrics(systems),
         evaluation=read_evaluation(evaluation),
         localisation=tables.read_localisation(localisation),
         split_counts=read_metrics(split_counts),
@@ -63,7 +63,7 @@ def main(
     )
     write_text(page, out)
     # Evaluate and iou log all of theirs when they run; this reaches a run that skipped them too.
-    tracking.log_metrics(headline(figures.evaluate, read_metrics(iou)))
+    tracking.log_metrics(headline(figures.systems, read_metrics(methods)))
     tracking.log_artifact(out)
 
 

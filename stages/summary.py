@@ -10,10 +10,10 @@ from stages.options import run
 
 
 def main(
-    evaluate: Path = Path("metrics/evaluate.json"), iou: Path = Path("metrics/iou.json")
+    systems: Path = Path("metrics/systems.json"), methods: Path = Path("metrics/methods.json")
 ) -> None:
     """Print the last run's results."""
-    typer.echo(summarise(read_json(evaluate), read_json(iou)))
+    typer.echo(summarise(read_json(systems), read_json(methods)))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ from pipeline.results.tables import paper_tables, voting_pairs
 from stages.options import run
 
 
-def main(evaluate: Path = Path("metrics/evaluate.json"), lock: Path = Path("dvc.lock")) -> None:
+def main(systems: Path = Path("metrics/systems.json"), lock: Path = Path("dvc.lock")) -> None:
     """Print them as Markdown."""
-    typer.echo(paper_tables(read_json(evaluate), voting_pairs(read_yaml(lock))))
+    typer.echo(paper_tables(read_json(systems), voting_pairs(read_yaml(lock))))
 
 
 if __name__ == "__main__":

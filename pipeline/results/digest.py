@@ -1,4 +1,4 @@
-"""The tables' chief numbers as metrics/evaluate.json holds them."""
+"""The tables' chief numbers as metrics/systems.json holds them."""
 
 from collections.abc import Mapping
 from typing import Any

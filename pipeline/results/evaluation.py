@@ -30,7 +30,7 @@ class Evaluation(NamedTuple):
     """What the stage writes."""
 
     metrics: Metrics
-    """Of metrics/evaluate.json."""
+    """Of metrics/systems.json."""
     tables: dict[str, pd.DataFrame]
     """By the names of `pipeline.artifacts.evaluations.SCHEMAS`."""
     plots: dict[str, pd.DataFrame]

@@ -52,7 +52,7 @@ class Literature(NamedTuple):
 
 
 class EvaluationPart(NamedTuple):
-    """What `TEMPLATE` shows beside metrics/evaluate.json."""
+    """What `TEMPLATE` shows beside metrics/systems.json."""
 
     template: str
     subject: str
@@ -74,7 +74,7 @@ class EvaluationPart(NamedTuple):
 
 def evaluation_part(
     tables: Mapping[str, pd.DataFrame],
-    evaluate: Metrics,
+    systems: Metrics,
     *,
     predictions: pd.DataFrame,
     index: pd.DataFrame,
@@ -85,7 +85,7 @@ def evaluation_part(
 
     Args:
         tables: by their names.
-        evaluate: metrics/evaluate.json.
+        systems: metrics/systems.json.
         predictions: of `SUBJECT` on the held-out images.
         index: labels and patients (schema INDEX).
         member: the one under study.
@@ -108,8 +108,8 @@ def evaluation_part(
         combined=[one for one in groupings if one.name not in SINGLE],
         scale=scale_of(group.mean.auroc for one in single for group in one.groups),
         no_finding=_no_finding(predictions, index),
-        literature=_literature(test, evaluate[best]["mean_auroc"]),
-        charts=_charts(evaluate[SUBJECT], test, predictions, calibration, thresholds),
+        literature=_literature(test, systems[best]["mean_auroc"]),
+        charts=_charts(systems[SUBJECT], test, predictions, calibration, thresholds),
     )
 
 

@@ -8,32 +8,32 @@ from pipeline.results.methods import is_control, is_fitted
 Metrics = dict[str, Any]
 
 
-def mean_aurocs(evaluate: Metrics) -> dict[str, float]:
-    """Mean test AUROC by system, from metrics/evaluate.json."""
+def mean_aurocs(systems: Metrics) -> dict[str, float]:
+    """Mean test AUROC by system, from metrics/systems.json."""
     return {
         name: entry["mean_auroc"]
-        for name, entry in evaluate.items()
+        for name, entry in systems.items()
         if isinstance(entry, dict) and "auroc" in entry
     }
 
 
-def mean_ious(iou: Metrics) -> dict[str, float]:
-    """Mean IoU by member and method, from metrics/iou.json."""
+def mean_ious(methods: Metrics) -> dict[str, float]:
+    """Mean IoU by member and method, from metrics/methods.json."""
     return {
         f"{member}.{method}": entry["mean"]["iou"]
-        for member, methods in iou.items()
-        for method, entry in methods.items()
+        for member, entries in methods.items()
+        for method, entry in entries.items()
     }
 
 
-def diagnosis(evaluate: Metrics) -> Metrics:
-    """What one looks at first, flat and with short names: metrics/diagnosis.json.
+def diagnosis(systems: Metrics) -> Metrics:
+    """What one looks at first, flat and with short names: metrics/evaluate.json.
 
     `auroc`, `auprc` and, after calibration, `ece` are the ensemble's means over findings on test;
     `global`, `local` and `fusion` the mean AUROCs of the member under study; `gain` is its fusion
     less its global branch, paired; `metadata` the floor.
     """
-    whole, gain = evaluate["ensemble"], _named(evaluate["delta"], "fusion", "global")
+    whole, gain = systems["ensemble"], _named(systems["delta"], "fusion", "global")
     entries: Metrics = {
         "auroc": whole["mean_auroc"],
         "auroc_low": whole.get("mean_auroc_low"),
@@ -41,13 +41,13 @@ def diagnosis(evaluate: Metrics) -> Metrics:
         "auprc": whole["mean_auprc"],
         "ece": whole.get("ece_calibrated"),
         **{
-            branch: evaluate[f"{STUDIED}.{branch}"]["mean_auroc"]
+            branch: systems[f"{STUDIED}.{branch}"]["mean_auroc"]
             for branch in ("global", "local", "fusion")
         },
         "gain": gain.get("mean_auroc"),
         "gain_low": gain.get("low"),
         "gain_high": gain.get("high"),
-        "metadata": evaluate["metadata_only"]["mean_auroc"],
+        "metadata": systems["metadata_only"]["mean_auroc"],
     }
     return {name: value for name, value in entries.items() if value is not None}
 
@@ -57,24 +57,24 @@ def _named(delta: Metrics, one: str, other: str) -> Metrics:
     return entry
 
 
-def localisation(iou: Metrics) -> Metrics:
-    """The same of localisation: metrics/localisation.json; empty without boxes.
+def localisation(methods: Metrics) -> Metrics:
+    """The same of localisation: metrics/iou.json; empty without boxes.
 
     `iou` is the mean over findings of the first class-specific heatmap of the member under study,
     `lead` what it has over the best box that sees no image, `crop_iou` that of its crops.
     """
-    methods = iou.get(STUDIED, {})
-    names = [name for name in methods if not is_control(name) and not is_fitted(name)]
+    studied = methods.get(STUDIED, {})
+    names = [name for name in studied if not is_control(name) and not is_fitted(name)]
     specific = [name for name in names if name not in ("crop", "attention")]
     entries: Metrics = {}
     if specific:
-        mean = methods[specific[0]]["mean"]
+        mean = studied[specific[0]]["mean"]
         entries = {name: mean.get(name) for name in ("iou", "iou_low", "iou_high", "lead")}
-    if "crop" in methods:
-        entries["crop_iou"] = methods["crop"]["mean"]["iou"]
+    if "crop" in studied:
+        entries["crop_iou"] = studied["crop"]["mean"]["iou"]
     return {name: value for name, value in entries.items() if value is not None}
 
 
-def headline(evaluate: Metrics, iou: Metrics) -> dict[str, dict[str, float]]:
+def headline(systems: Metrics, methods: Metrics) -> dict[str, dict[str, float]]:
     """Both, as a stage logs them."""
-    return {"mean_auroc": mean_aurocs(evaluate), "mean_iou": mean_ious(iou)}
+    return {"mean_auroc": mean_aurocs(systems), "mean_iou": mean_ious(methods)}

@@ -170,7 +170,7 @@ def _refuse_other_cohort(
 
 
 def iou_metrics(table: pd.DataFrame) -> dict[str, Any]:
-    """metrics/iou.json: member, method, finding (or "mean") to measures and `n`.
+    """metrics/methods.json: member, method, finding (or "mean") to measures and `n`.
 
     With the intervals of `iou` and `lead`; those of the others, and T(IoBB), are in the table.
     """
@@ -191,7 +191,7 @@ def iou_metrics(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def over_findings(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The means over findings: of metrics/iou.json what a tracker keeps beside the table."""
+    """The means over findings: of metrics/methods.json what a tracker keeps beside the table."""
     return {
         member: {method: findings[MEAN] for method, findings in methods.items()}
         for member, methods in metrics.items()

@@ -45,8 +45,8 @@ Metrics = dict[str, Any]
 class Figures(NamedTuple):
     """The numbers that the page shows."""
 
-    evaluate: Metrics
-    """metrics/evaluate.json"""
+    systems: Metrics
+    """metrics/systems.json"""
     evaluation: Mapping[str, pd.DataFrame]
     """By the names of `pipeline.artifacts.evaluations.SCHEMAS`."""
     localisation: pd.DataFrame
@@ -81,11 +81,11 @@ def render_report(
         sensitivity: that one rule of thresholds asks for.
     """
     expect_rows(len(radiographs.images), radiographs.index, of="images")
-    names = system_order(figures.evaluate, member)
-    best = best_system(figures.evaluate, names)
+    names = system_order(figures.systems, member)
+    best = best_system(figures.systems, names)
     part = evaluation_part(
         figures.evaluation,
-        figures.evaluate,
+        figures.systems,
         predictions=radiographs.predictions,
         index=radiographs.index,
         member=member,
@@ -96,7 +96,7 @@ def render_report(
         .get_template(TEMPLATE)
         .render(
             member=member,
-            evaluate=figures.evaluate,
+            systems=figures.systems,
             part=part,
             sensitivity=sensitivity,
             names=names,
@@ -140,9 +140,9 @@ def _environment() -> Environment:
     return environment
 
 
-def system_order(evaluate: Metrics, member: str) -> list[str]:
+def system_order(systems: Metrics, member: str) -> list[str]:
     """Systems as one reads them: the ensemble, `member`, other members, what sees no image."""
-    systems = [name for name in evaluate if "mean_auroc" in evaluate[name]]
+    shown = [name for name in systems if "mean_auroc" in systems[name]]
     branches = ["fusion", "local", "global"]
 
     def place(name: str) -> tuple[Any, ...]:
@@ -153,13 +153,13 @@ def system_order(evaluate: Metrics, member: str) -> list[str]:
             return (0, name)
         return (1 if owner == member else 2, owner, branches.index(branch))
 
-    return sorted(systems, key=place)
+    return sorted(shown, key=place)
 
 
-def best_system(evaluate: Metrics, names: Sequence[str]) -> str:
+def best_system(systems: Metrics, names: Sequence[str]) -> str:
     """The system that validation prefers; choosing on test would flatter it."""
-    systems = [name for name in names if name not in BASELINES]
-    return max(systems, key=lambda name: evaluate[name].get("val_mean_auroc", 0.0))
+    trained = [name for name in names if name not in BASELINES]
+    return max(trained, key=lambda name: systems[name].get("val_mean_auroc", 0.0))
 
 
 def split_rows(counts: Metrics) -> list[tuple[str, list[Any]]]:
@@ -197,14 +197,14 @@ def _charts(figures: Figures, part: EvaluationPart, member: str) -> dict[str, st
     roles = {f"{member}.{branch}": branch for branch in ("global", "local", "fusion")}
     roles |= {SUBJECT: "ensemble", "metadata_only": "metadata_only", "ceiling": "ceiling"}
     aurocs = {
-        role: figures.evaluate[name]["auroc"]
+        role: figures.systems[name]["auroc"]
         for name, role in roles.items()
-        if name in figures.evaluate
+        if name in figures.systems
     }
     intervals = {row.finding: row.auroc for row in part.findings}
     charts = {"findings": findings_chart(aurocs, intervals)} | part.charts
-    if figures.evaluate["delta"]:
-        charts["differences"] = differences_chart(figures.evaluate["delta"])
+    if figures.systems["delta"]:
+        charts["differences"] = differences_chart(figures.systems["delta"])
     if figures.curves:
         charts["curves"] = curves_chart(figures.curves)
     for name, one in figures.pretraining.items():

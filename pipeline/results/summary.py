@@ -11,26 +11,26 @@ Metrics = dict[str, Any]
 _NEXT = """
 Look next:
   report/index.html                                  the whole run on one page
-  dvc metrics show                                   every number (dvc metrics diff: against HEAD)
+  dvc metrics show                                   the chief numbers (dvc metrics diff: against HEAD)
   mlflow ui --backend-store-uri sqlite:///mlflow.db  runs and learning curves"""
 
 
-def summarise(evaluate: Metrics, iou: Metrics) -> str:
+def summarise(systems: Metrics, methods: Metrics) -> str:
     """The systems by mean test AUROC, the heatmaps by mean IoU, and where to look next.
 
     Args:
-        evaluate: metrics/evaluate.json.
-        iou: metrics/iou.json.
+        systems: metrics/systems.json.
+        methods: metrics/methods.json.
     """
-    return "\n".join([_systems(evaluate), "", _localisation(iou), _NEXT])
+    return "\n".join([_systems(systems), "", _localisation(methods), _NEXT])
 
 
-def _systems(evaluate: Metrics) -> str:
-    test, aurocs = evaluate["test"], mean_aurocs(evaluate)
+def _systems(systems: Metrics) -> str:
+    test, aurocs = systems["test"], mean_aurocs(systems)
     head = f"{test['images']:,} test images of {test['patients']:,} patients"
     share = "of ceiling" if "ceiling" in aurocs else ""
     rows = [f"{head:<44}  mean AUROC  95 % interval     {share}"]
-    rows += [_system(name, evaluate[name]) for name in _best_first(aurocs)]
+    rows += [_system(name, systems[name]) for name in _best_first(aurocs)]
     return "\n".join(row.rstrip() for row in rows)
 
 
@@ -43,12 +43,12 @@ def _system(name: str, entry: Metrics) -> str:
     )
 
 
-def _localisation(iou: Metrics) -> str:
+def _localisation(methods: Metrics) -> str:
     """Of the member under study and of what sees no image; the others are in the file."""
     shown = {
         f"{owner}.{method}": entry["mean"]
         for owner in (STUDIED, BASELINE)
-        for method, entry in iou.get(owner, {}).items()
+        for method, entry in methods.get(owner, {}).items()
         if not is_control(method)
     }
     if not shown:

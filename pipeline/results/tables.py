@@ -26,7 +26,7 @@ def voting_pairs(lock: Mapping[str, Any]) -> dict[str, Pair]:
     """Each voting member's backbones, as the run knew them that made the metrics.
 
     Args:
-        lock: dvc.lock, which is committed with metrics/evaluate.json.
+        lock: dvc.lock, which is committed with metrics/systems.json.
 
     Raises:
         ArtifactError: it is not of a whole run.
@@ -47,40 +47,40 @@ def _backbone(stages: Mapping[str, Any], member: str, branch: str) -> str:
     return str(known[f"{member}.{branch}"])
 
 
-def paper_tables(evaluate: Metrics, members: Mapping[str, Pair]) -> str:
+def paper_tables(systems: Metrics, members: Mapping[str, Pair]) -> str:
     """Test AUROC of every member's branches in two Markdown tables, and the ensemble's beneath.
 
     The first holds members whose branches have one backbone, the second those that mix two.
     Columns are found by the findings' names; the best of a column is bold.
 
     Args:
-        evaluate: metrics/evaluate.json.
+        systems: metrics/systems.json.
         members: their backbones, by name.
 
     Raises:
         ArtifactError: a member is not in the metrics, so that these are of another run.
     """
-    missing = [name for name in members if f"{name}.fusion" not in evaluate]
+    missing = [name for name in members if f"{name}.fusion" not in systems]
     if missing:
         raise ArtifactError(
-            f"metrics/evaluate.json has no {', '.join(missing)}; it is of another run than "
+            f"metrics/systems.json has no {', '.join(missing)}; it is of another run than "
             "dvc.lock. `dvc repro evaluate` brings both together"
         )
     alike = {name: pair for name, pair in members.items() if pair[0] == pair[1]}
     mixed = {name: one for name, one in members.items() if name not in alike}
     parts = [
-        _table("One backbone in both branches", evaluate, alike),
-        _table("Different backbones", evaluate, mixed),
-        _caption(evaluate),
+        _table("One backbone in both branches", systems, alike),
+        _table("Different backbones", systems, mixed),
+        _caption(systems),
     ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _table(title: str, evaluate: Metrics, members: Mapping[str, Pair]) -> str:
+def _table(title: str, systems: Metrics, members: Mapping[str, Pair]) -> str:
     if not members:
         return ""
     rows = [(name, branch) for name in members for branch in BRANCHES]
-    entries = [evaluate[f"{name}.{branch}"] for name, branch in rows]
+    entries = [systems[f"{name}.{branch}"] for name, branch in rows]
     columns = {name: [one["auroc"].get(name) for one in entries] for name in FINDINGS}
     columns["mean"] = [one["mean_auroc"] for one in entries]
     cells = zip(*(_marked(column) for column in columns.values()), strict=True)
@@ -111,13 +111,13 @@ def _marked(column: list[float | None]) -> list[str]:
     ]
 
 
-def _caption(evaluate: Metrics) -> str:
-    test, ensemble = evaluate["test"], evaluate["ensemble"]
+def _caption(systems: Metrics) -> str:
+    test, ensemble = systems["test"], systems["ensemble"]
     low, high = ensemble.get("mean_auroc_low"), ensemble.get("mean_auroc_high")
     interval = "" if low is None else f" (95 % interval {low:.3f} to {high:.3f})"
     names = ", ".join(f"{short} {name}" for name, short in SHORT.items() if short != name)
     return (
         f"AUROC on {test['images']:,} test images of {test['patients']:,} patients. The members' "
         f"soft vote: mean {ensemble['mean_auroc']:.3f}{interval}; age, sex and view alone: "
-        f"{evaluate['metadata_only']['mean_auroc']:.3f}.\n{names}."
+        f"{systems['metadata_only']['mean_auroc']:.3f}.\n{names}."
     )

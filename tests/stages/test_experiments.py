@@ -20,7 +20,7 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
     # --force: every stage is run again, though the run cache knows the results
     run("dvc", "exp", "run", "--temp", "--force", "-n", "again", cwd=folder, CXR_TRACKING="on")
     run("dvc", "exp", "branch", "again", "again", cwd=folder)
-    for file in ("dvc.lock", "metrics/evaluate.json", "metrics/iou.json"):
+    for file in ("dvc.lock", "metrics/systems.json", "metrics/methods.json"):
         here = run("git", "show", f"HEAD:{file}", cwd=folder).stdout
         assert run("git", "show", f"again:{file}", cwd=folder).stdout == here, file
     stages = run("dvc", "stage", "list", "--name-only", cwd=folder).stdout.split()
@@ -34,10 +34,10 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
         logged = dict(
             store.execute(
                 "select key, value from latest_metrics join runs using (run_uuid) "
-                "where name = 'evaluate'"
+                "where name in ('evaluate', 'iou')"
             ).fetchall()
         )
-    for file in ("evaluate", "diagnosis"):
+    for file in ("evaluate", "iou", "systems"):
         written = json.loads((folder / f"metrics/{file}.json").read_text())
         numbers = {k: v for k, v in flatten(written).items() if isinstance(v, int | float)}
         assert {key: logged[key] for key in numbers} == pytest.approx(numbers, abs=1e-6)

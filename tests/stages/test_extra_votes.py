@@ -41,7 +41,7 @@ def test_what_was_trained_elsewhere_votes_and_nothing_is_trained(experimented, s
     name = source.removesuffix(".parquet")
     extra = read_extra(experimented / "data/extra.parquet")
     assert extra[name].equals(read_predictions(experimented / "elsewhere.parquet"))
-    metrics = json.loads((experimented / "metrics/evaluate.json").read_text())
+    metrics = json.loads((experimented / "metrics/systems.json").read_text())
     assert metrics[name]["mean_auroc"] != metrics["model.fusion"]["mean_auroc"]
     path.write_text(before)
 
@@ -50,7 +50,7 @@ def test_it_votes_in_an_experiment_in_a_folder_of_its_own_too(experimented):
     extra = ["-S", "ensemble.extra=[longer]", "evaluate"]
     run("dvc", "exp", "run", "--temp", "-n", "voted", *extra, cwd=experimented)
     run("dvc", "exp", "branch", "voted", "voted", cwd=experimented)
-    metrics = run("git", "show", "voted:metrics/evaluate.json", cwd=experimented).stdout
+    metrics = run("git", "show", "voted:metrics/systems.json", cwd=experimented).stdout
     assert "longer" in json.loads(metrics)
 
 

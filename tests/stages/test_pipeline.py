@@ -118,11 +118,11 @@ def test_the_features_are_what_the_global_branch_pools_of_the_whole_images(finis
 
 
 def test_the_metrics_hold_every_system_floor_and_ceiling(finished):
-    metrics = json.loads((finished / "metrics/evaluate.json").read_text())
+    metrics = json.loads((finished / "metrics/systems.json").read_text())
     systems = {f"{m}.{branch}" for m in MEMBERS for branch in ("global", "local", "fusion")}
     assert systems | {"ensemble", "metadata_only", "prevalence", "ceiling"} <= metrics.keys()
     assert metrics["metadata_only"]["mean_auroc"] < metrics["ceiling"]["mean_auroc"]
-    iou = json.loads((finished / "metrics/iou.json").read_text())
+    iou = json.loads((finished / "metrics/methods.json").read_text())
     assert {"model", "second", "third", "baseline"} <= iou.keys()
 
 
@@ -229,7 +229,7 @@ def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restor
     assert set(named) <= set(FINDINGS)
     assert len(drawn) <= len(named) <= 3 * len(drawn)
     assert crops.loc[crops["source"] != "layercam", "finding"].isna().all()
-    iou = json.loads((restored / "metrics/iou.json").read_text())
+    iou = json.loads((restored / "metrics/methods.json").read_text())
     assert set(iou["model"]) == {
         "attention", "attention_fitted", "layercam", "layercam_fitted", "crop", "grid_ceiling",
     }  # fmt: skip
@@ -256,10 +256,13 @@ def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with
         file.write_bytes(b"neither table nor shards")
     done = run("dvc", "repro", cwd=finished)
     assert set(re.findall(r"Running stage '([^']+)'", done.stdout)) == VOTE
-    metrics = json.loads((finished / "metrics/evaluate.json").read_text())
+    metrics = json.loads((finished / "metrics/systems.json").read_text())
     assert {name.partition(".")[0] for name in metrics if "." in name} == {"model"}
     assert metrics["ensemble"] == metrics["model.fusion"]
-    assert json.loads((finished / "metrics/iou.json").read_text()).keys() == {"model", "baseline"}
+    assert json.loads((finished / "metrics/methods.json").read_text()).keys() == {
+        "model",
+        "baseline",
+    }
     assert "third" not in (finished / "report/index.html").read_text()
     restore(finished)
 

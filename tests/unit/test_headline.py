@@ -12,7 +12,7 @@ def entry(value, **other):
     return {"mean_auroc": value, "mean_auprc": value / 2} | other
 
 
-EVALUATE = {
+SYSTEMS = {
     "ensemble": entry(0.8, mean_auroc_low=0.7, mean_auroc_high=0.9, ece_calibrated=0.02),
     "model.global": entry(0.6), "model.local": entry(0.5), "model.fusion": entry(0.65),
     "metadata_only": entry(0.55),
@@ -25,7 +25,7 @@ def mean(iou, **other):
 
 
 def test_diagnosis_is_flat_and_of_the_ensemble_and_the_member_under_study():
-    assert diagnosis(EVALUATE) == {
+    assert diagnosis(SYSTEMS) == {
         "auroc": 0.8, "auroc_low": 0.7, "auroc_high": 0.9, "auprc": 0.4, "ece": 0.02,
         "global": 0.6, "local": 0.5, "fusion": 0.65,
         "gain": 0.05, "gain_low": 0.01, "gain_high": 0.09, "metadata": 0.55,
@@ -33,13 +33,13 @@ def test_diagnosis_is_flat_and_of_the_ensemble_and_the_member_under_study():
 
 
 def test_what_was_not_computed_is_not_there():
-    plain = EVALUATE | {"ensemble": entry(0.8), "delta": {}}
+    plain = SYSTEMS | {"ensemble": entry(0.8), "delta": {}}
     assert not {"auroc_low", "ece", "gain", "gain_low"} & set(diagnosis(plain))
     assert localisation({}) == {}
 
 
 def test_localisation_is_of_the_first_class_specific_heatmap_and_the_crops():
-    iou = {
+    methods = {
         "model": {
             "attention": mean(0.1), "cam_randomised": mean(0.4), "cam_fitted": mean(0.5),
             "cam": mean(0.2, iou_low=0.15, iou_high=0.25, lead=-0.1), "gradcam_pp": mean(0.3),
@@ -48,12 +48,12 @@ def test_localisation_is_of_the_first_class_specific_heatmap_and_the_crops():
         "second": {"cam": mean(0.9)},
         "baseline": {"centre_box": mean(0.3)},
     }  # fmt: skip
-    assert localisation(iou) == {
+    assert localisation(methods) == {
         "iou": 0.2, "iou_low": 0.15, "iou_high": 0.25, "lead": -0.1, "crop_iou": 0.12,
     }  # fmt: skip
 
 
 def test_the_committed_headlines_are_of_the_committed_results():
     read = lambda name: json.loads((REPO / f"metrics/{name}.json").read_text())  # noqa: E731
-    assert read("diagnosis") == diagnosis(read("evaluate"))
-    assert read("localisation") == localisation(read("iou"))
+    assert read("evaluate") == diagnosis(read("systems"))
+    assert read("iou") == localisation(read("methods"))

@@ -165,12 +165,12 @@ def test_a_name_that_means_something_else_or_is_no_folder_s_is_refused(name, mes
 
 
 def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_name():
-    evaluate, iou, split = (
+    systems, methods, split = (
         json.loads((REPO / f"metrics/{file}.json").read_text())
-        for file in ("evaluate", "iou", "split")
+        for file in ("systems", "methods", "split")
     )
-    beside = {key for key in [*evaluate, *split] if "." not in key}
-    beside |= {key for key, methods in iou.items() if "crop" not in methods}
+    beside = {key for key in [*systems, *split] if "." not in key}
+    beside |= {key for key, entries in methods.items() if "crop" not in entries}
     sections = yaml.safe_load(VALUES).keys()
     assert beside - sections == set(params.NOT_MEMBERS)
 

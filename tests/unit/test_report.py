@@ -211,7 +211,7 @@ def rows_of(page, section):
 
 
 def with_evaluation(figures, evaluation):
-    return figures._replace(evaluate=evaluation.metrics, evaluation=evaluation.tables)
+    return figures._replace(systems=evaluation.metrics, evaluation=evaluation.tables)
 
 
 def with_interval(row, value="value"):
@@ -240,9 +240,9 @@ def test_the_page_names_every_system_and_finding(page):
 
 
 def test_the_headline_is_the_system_chosen_on_validation(page, figures):
-    best = best_system(figures.evaluate, system_order(figures.evaluate, "model"))
+    best = best_system(figures.systems, system_order(figures.systems, "model"))
     assert best == "ensemble"
-    assert f"<b>{figures.evaluate[best]['mean_auroc']:.3f}</b>" in page
+    assert f"<b>{figures.systems[best]['mean_auroc']:.3f}</b>" in page
 
 
 def test_the_same_results_give_the_same_bytes(cohort, figures, page):
@@ -450,8 +450,8 @@ def test_systems_stand_in_reading_order():
         "ensemble",
         "prevalence",
     ]
-    evaluate = {name: {"mean_auroc": 0.5} for name in names} | {"delta": {}, "excluded": []}
-    assert system_order(evaluate, "b") == [
+    systems = {name: {"mean_auroc": 0.5} for name in names} | {"delta": {}, "excluded": []}
+    assert system_order(systems, "b") == [
         "ensemble", "b.fusion", "b.global", "a.local", "metadata_only", "prevalence", "ceiling",
     ]  # fmt: skip
 
