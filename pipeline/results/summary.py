@@ -11,7 +11,7 @@ Metrics = dict[str, Any]
 _NEXT = """
 Look next:
   report/index.html                                  the whole run on one page
-  dvc metrics show                                   the chief numbers (dvc metrics diff: against HEAD)
+  dvc metrics show                                   the figures (dvc metrics diff: against HEAD)
   mlflow ui --backend-store-uri sqlite:///mlflow.db  runs and learning curves"""
 
 
