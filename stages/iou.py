@@ -6,8 +6,8 @@ from pipeline import tracking
 from pipeline.artifacts import members, tables
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params.whole import load_params
-from pipeline.results.headline import localisation
-from pipeline.results.localisation import iou_metrics, iou_rows, localise, locate, over_findings
+from pipeline.results.headline import localisation, over_findings
+from pipeline.results.localisation import iou_metrics, iou_rows, localise, locate
 from pipeline.seeds import derive_seed
 from stages.options import Dep, Out, ParamsFile, run
 
@@ -44,7 +44,7 @@ def main(
     write_metrics(localisation(metrics), out)
     write_metrics(metrics, methods_out)
     write_plot(iou_rows(metrics), per_finding)
-    tracking.log_metrics(over_findings(metrics))
+    tracking.log_metrics(over_findings(metrics), group="iou")
     tracking.log_metrics(localisation(metrics))
     tracking.log_artifact(table)
     tracking.log_artifact(per_finding)

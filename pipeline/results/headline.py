@@ -17,12 +17,11 @@ def mean_aurocs(systems: Metrics) -> dict[str, float]:
     }
 
 
-def mean_ious(methods: Metrics) -> dict[str, float]:
-    """Mean IoU by member and method, from metrics/methods.json."""
+def over_findings(methods: Metrics) -> Metrics:
+    """The means over findings: of metrics/methods.json what a tracker keeps beside the table."""
     return {
-        f"{member}.{method}": entry["mean"]["iou"]
+        member: {method: findings["mean"] for method, findings in entries.items()}
         for member, entries in methods.items()
-        for method, entry in entries.items()
     }
 
 
@@ -75,6 +74,6 @@ def localisation(methods: Metrics) -> Metrics:
     return {name: value for name, value in entries.items() if value is not None}
 
 
-def headline(systems: Metrics, methods: Metrics) -> dict[str, dict[str, float]]:
-    """Both, as a stage logs them."""
-    return {"mean_auroc": mean_aurocs(systems), "mean_iou": mean_ious(methods)}
+def headline(systems: Metrics, methods: Metrics) -> Metrics:
+    """Both."""
+    return diagnosis(systems) | localisation(methods)

@@ -13,7 +13,7 @@ from pipeline.artifacts.shards import expect_rows
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import IouParams
 from pipeline.results.box_baselines import BOX_BASELINES
-from pipeline.results.box_measures import MEAN, Scores, case_weights, compare, entries, score
+from pipeline.results.box_measures import Scores, case_weights, compare, entries, score
 from pipeline.results.cases import Case, boxed_cases
 from pipeline.results.detections import (
     detect_crops,
@@ -188,14 +188,6 @@ def iou_metrics(table: pd.DataFrame) -> dict[str, Any]:
         if name in {"iou", "lead"} and not pd.isna(row["low"]):
             entry |= {f"{name}_low": row["low"], f"{name}_high": row["high"]}
     return metrics
-
-
-def over_findings(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """The means over findings: of metrics/methods.json what a tracker keeps beside the table."""
-    return {
-        member: {method: findings[MEAN] for method, findings in methods.items()}
-        for member, methods in metrics.items()
-    }
 
 
 def iou_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:

@@ -14,6 +14,9 @@ import yaml
 
 log = logging.getLogger(__name__)
 
+CODE = ("pipeline", "stages", "dvc.yaml")
+"""What a run's results follow from, beside params and data."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -24,7 +27,7 @@ class Origin:
     name: str
     """For people."""
     tags: dict[str, str]
-    """Experiment, revision, whether the tree was changed, where it runs."""
+    """Experiment, revision, whether the code was changed since, where it runs."""
     params: dict[str, str]
     """params.yaml with dotted names."""
     owner: tuple[int, float] | None
@@ -44,17 +47,18 @@ def origin_of(stage: str, *, root: Path, params: Path) -> Origin:
     dvc = next((process for process in ancestors if _is_dvc(_command(process))), None)
     owner = (dvc.pid, dvc.create_time()) if dvc else None
     experiment = os.environ.get("DVC_EXP_NAME")
-    numbers = flat_params(params)
+    numbers, revision = flat_params(params), _revision()
     if experiment:
-        # An experiment that is run again under its name with other params is another run.
-        digest = hashlib.sha256(repr(sorted(numbers.items())).encode()).hexdigest()[:12]
-        key, name = f"experiment {experiment} {digest}", experiment
+        # An experiment that is run again under its name, with other params or from another
+        # commit, is another run.
+        about = repr((experiment, sorted(numbers.items()), revision.get("revision")))
+        key, name = f"experiment {hashlib.sha256(about.encode()).hexdigest()[:16]}", experiment
     elif owner:
         key, name = f"repro {owner[0]} {owner[1]:.2f}", f"repro {_minute(owner[1])}"
     else:
         now = datetime.now().astimezone()
         key, name = f"{stage} {os.getpid()} {now.isoformat()}", f"{stage} {_minute(None)}"
-    tags = {"experiment": experiment or "", "mode": _mode(root, ancestors)} | _revision()
+    tags = {"experiment": experiment or "", "mode": _mode(root, ancestors)} | revision
     return Origin(key, name, {k: v for k, v in tags.items() if v}, numbers, owner)
 
 
@@ -109,11 +113,15 @@ def _mode(root: Path, ancestors: list[psutil.Process]) -> str:
 
 
 def _revision() -> dict[str, str]:
-    """Commit that the run started from, and whether tracked files differed from it."""
+    """Commit that the run started from, and whether the code is not that commit's.
+
+    Params count as no change, being logged in full, nor does what stages write: with them every
+    experiment would be dirty, and every `dvc repro` behind its first stage.
+    """
     commit = os.environ.get("DVC_EXP_BASELINE_REV") or _git("rev-parse", "HEAD")
     if not commit:
         return {}
-    dirty = bool(_git("status", "--porcelain", "--untracked-files=no"))
+    dirty = bool(_git("status", "--porcelain", "--", *CODE))
     return {"revision": commit, "dirty": str(dirty).lower(), "mlflow.source.git.commit": commit}
 
 

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 EXPERIMENT = "cxr-pipeline"
 """Name of the MLflow experiment that holds every run, unless MLFLOW_EXPERIMENT_NAME is set."""
 
+SQLITE = "sqlite:///"
+
 MAX_ARTIFACT_MB = 16
 """Larger artifacts are named in MLflow, not copied to it: DVC keeps them."""
 
@@ -96,13 +98,15 @@ def go_on_with(run: str, epoch: int) -> None:
         _say({"kind": "continues", "run": run, "epoch": epoch})
 
 
-def log_metrics(values: Mapping[str, Any]) -> None:
+def log_metrics(values: Mapping[str, Any], *, group: str = "") -> None:
     """Log nested numbers under dotted names, to the stage's run and the pipeline's.
 
-    Entries that are no finite number are left out. In the pipeline's run each name stands
-    under its stage, `evaluate/ensemble.mean_auroc`: two stages may use one name.
+    Args:
+        values: Entries that are no finite number are left out.
+        group: Under which they stand in the pipeline's run, `evaluate/ensemble.mean_auroc`:
+            MLflow folds a group away, so what one looks at first has none.
     """
-    _say({"kind": "metrics", "values": _numbers(values), "step": 0, "in_parent": True})
+    _say({"kind": "metrics", "values": _numbers(values), "step": 0, "group": group})
 
 
 def log_artifact(path: Path) -> None:
@@ -128,7 +132,7 @@ def _open(argv: Sequence[str]) -> None:
     origin = origin_of(title, root=root, params=params)
     opening = {
         "kind": "open",
-        "uri": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlflow.db'}",
+        "uri": _store_uri(root),
         "experiment": os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT,
         "artifacts": str(root / "mlartifacts"),
         "parent": dataclasses.asdict(origin),
@@ -138,6 +142,15 @@ def _open(argv: Sequence[str]) -> None:
     }
     _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
     _start_writer(_spool.path.parent)
+
+
+def _store_uri(root: Path) -> str:
+    """Where runs are written; a database's relative path starts at `root`, wherever a stage runs.
+
+    The folder of a temporary experiment is deleted with it.
+    """
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    return f"{SQLITE}{root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 def _status_after(error: BaseException) -> str:

@@ -2,12 +2,13 @@
 
 import getpass
 import re
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from pipeline.tracking.spool import Record, exclusive
@@ -26,17 +27,21 @@ class Store:
         # break each other's migration: `duplicate column name`.
         database = Path(uri.removeprefix("sqlite:///") + ".lock")
         local = uri.startswith("sqlite:///")
+        # A local store's artifact folder would follow the first process's folder.
+        place = Path(artifacts).as_uri() if local else None
         with exclusive(database, wait=True) if local else nullcontext():
             self._client = MlflowClient(tracking_uri=uri)
             self._uri = uri
-            found = self._client.get_experiment_by_name(experiment)
-            # A local store's artifact folder would follow the first process's folder.
-            place = Path(artifacts).as_uri() if local else None
-            self._experiment: str = (
-                found.experiment_id
-                if found
-                else self._client.create_experiment(experiment, artifact_location=place)
-            )
+            self._experiment = self._find_or_create_experiment(experiment, place)
+
+    def _find_or_create_experiment(self, name: str, place: str | None) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            # On a server somebody else may have been quicker since.
+            with suppress(MlflowException):
+                self._client.create_experiment(name, artifact_location=place)
+            found = self._client.get_experiment_by_name(name)
+        return str(found.experiment_id)
 
     def open(self, opening: Record, spool: str) -> "StageRun":
         """The stage's run and its parent's, found by their tags or created."""
@@ -46,7 +51,7 @@ class Store:
             "pipeline_run",
             parent["key"],
             name=parent["name"],
-            tags=tags,
+            tags=tags | {"mlflow.source.name": "dvc.yaml"},
             time_ms=opening["time_ms"],
         )
         known = above.data.params
@@ -54,7 +59,11 @@ class Store:
         self.log(above.info.run_id, params=unset)
         self._client.update_run(above.info.run_id, status="RUNNING")
         member = opening["options"].get("member")
-        own = {"mlflow.parentRunId": above.info.run_id, "stage": opening["stage"]}
+        own = {
+            "mlflow.parentRunId": above.info.run_id,
+            "mlflow.source.name": f"stages/{opening['stage']}.py",
+            "stage": opening["stage"],
+        }
         below = self._find_or_create(
             "stage_run",
             spool,
@@ -63,8 +72,7 @@ class Store:
             time_ms=opening["time_ms"],
         )
         self.log(below.info.run_id, params=parent["params"] | opening["options"])
-        prefix = opening["title"].replace(" ", "/")
-        return StageRun(self, parent=above.info.run_id, child=below.info.run_id, prefix=prefix)
+        return StageRun(self, parent=above.info.run_id, child=below.info.run_id)
 
     def _find_or_create(
         self, tag: str, value: str, *, name: str, tags: dict[str, str], time_ms: int
@@ -110,9 +118,9 @@ class Store:
         else:
             self._client.log_artifact(run, str(path))
 
-    def monitor(self, run: str) -> SystemMetricsMonitor:
+    def monitor(self, run: str) -> "MachineMonitor":
         """What logs the state of the machine to `run`, behind what is logged of it there."""
-        return SystemMetricsMonitor(run, resume_logging=True, tracking_uri=self._uri)
+        return MachineMonitor(run, resume_logging=True, tracking_uri=self._uri)
 
     def take_up(self, spool: str, *, parent: str, instead_of: str) -> str | None:
         """Move the run of a spool under another pipeline run, as running again; its id."""
@@ -129,17 +137,42 @@ class Store:
         """Say how and when a run ended."""
         self._client.set_terminated(run, status, end_time=time_ms)
 
+    def end_pipeline(self, parent: str, time_ms: int) -> None:
+        """Say that a pipeline run ended, as badly as the last run of any of its stages."""
+        nested = f"tags.mlflow.parentRunId = '{parent}'"
+        newest_first = self._client.search_runs(
+            [self._experiment], nested, order_by=["attributes.start_time DESC"]
+        )
+        last: dict[str, str] = {}
+        for run in newest_first:
+            last.setdefault(run.info.run_name, run.info.status)
+        if "RUNNING" not in last.values():
+            bad = [status for status in ("FAILED", "KILLED") if status in last.values()]
+            self.end(parent, [*bad, "FINISHED"][0], time_ms)
+
+
+class MachineMonitor(SystemMetricsMonitor):  # type: ignore[misc]
+    """MLflow's, which leaves for good at the first request that fails, and says so here."""
+
+    has_given_up = False
+
+    def monitor(self) -> None:
+        """Log until told to finish, or until the store does not answer."""
+        super().monitor()
+        self.has_given_up = True
+
 
 class StageRun:
     """One stage's run in a store."""
 
-    def __init__(self, store: Store, *, parent: str, child: str, prefix: str) -> None:
-        self._store, self._parent, self._child, self._prefix = store, parent, child, prefix
+    def __init__(self, store: Store, *, parent: str, child: str) -> None:
+        self._store, self._parent, self._child = store, parent, child
         self._known_until = 0  # epochs that the run had before this stage went on with it
-        self._monitor: SystemMetricsMonitor | None = None
+        self._monitor: MachineMonitor | None = None
 
     def watch_machine(self) -> None:
         """Log, while the stage runs, what the machine does: cores, memory, disk, network, GPUs."""
+        self._leave_machine()
         self._monitor = self._store.monitor(self._child)
         self._monitor.start()
 
@@ -159,7 +192,10 @@ class StageRun:
             case "end":
                 self._leave_machine()
                 self._store.end(self._child, record["status"], record["time_ms"])
-                self._store.end(self._parent, record["status"], record["time_ms"])
+
+    def end_pipeline(self, time_ms: int) -> None:
+        """Say that no other stage of the pipeline run comes after this one."""
+        self._store.end_pipeline(self._parent, time_ms)
 
     def _continue(self, record: Record) -> None:
         """Let the run of the stage that was stopped go on in this pipeline run, if it is known."""
@@ -181,9 +217,12 @@ class StageRun:
             return
         when: dict[str, Any] = {"step": record["step"], "time_ms": record["time_ms"]}
         self._store.log(self._child, metrics=record["values"], **when)
-        if record.get("in_parent"):
-            under = {f"{self._prefix}/{name}": v for name, v in record["values"].items()}
+        if "group" in record:
+            group = f"{record['group']}/".lstrip("/")
+            under = {f"{group}{name}": value for name, value in record["values"].items()}
             self._store.log(self._parent, metrics=under, **when)
+        if self._monitor and self._monitor.has_given_up:  # and the store answers again
+            self.watch_machine()
 
 
 def _key(name: str) -> str:

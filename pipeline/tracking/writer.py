@@ -2,7 +2,8 @@
 
 Started by every stage; all but one leave at once. It stays while the `dvc` that started a stage
 runs, since the next stage is near, and ends with it. A server that does not answer costs one
-warning: the spools wait, for the server or for the next run's writer.
+warning: the spools wait, for the server or for the next run's writer, or for a person who starts
+one, `python -m pipeline.tracking.writer .tracking`.
 """
 
 import logging
@@ -20,10 +21,11 @@ from pipeline.tracking.spool import Reader, Record, exclusive, files_of, spools
 log = logging.getLogger(__name__)
 
 POLL_S = 0.3
-LINGER_S = 60.0
-"""Longest wait for a next stage."""
 RETRY_S = 30.0
 """Pause after a request that failed."""
+
+Owner = tuple[int, float]
+"""A dvc process: its id, and its start in seconds since 1970."""
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -42,18 +44,15 @@ class Writer:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._carriers: dict[Path, _Carrier] = {}
-        self._owners: set[tuple[int, float]] = set()
+        self._owners: set[Owner] = set()
         self._stores: dict[tuple[str, str], Any] = {}
         self._has_warned = False
 
     def run(self) -> set[Path]:
         """Write until the stages and the dvc that started them are gone; the spools left over."""
-        idle_since = time.monotonic()
         while True:
             left = [path for path in spools(self._folder) if not self._is_done(path)]
-            if not all(map(self._is_stuck, left)):
-                idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > LINGER_S or not any(map(is_alive, self._owners)):
+            if all(map(self._is_stuck, left)) and not any(map(is_alive, self._owners)):
                 return set(left)
             time.sleep(POLL_S)
 
@@ -67,7 +66,7 @@ class Writer:
         if time.monotonic() < carrier.retry_at:
             return False
         try:
-            done = carrier.carry(self._open)
+            done = carrier.carry(self._open) and self._has_left(carrier)
             carrier.retry_at = 0.0
         except Exception as error:
             carrier.retry_at = time.monotonic() + RETRY_S
@@ -77,10 +76,24 @@ class Writer:
             del self._carriers[path]
         return done
 
+    def _has_left(self, carrier: "_Carrier") -> bool:
+        """Remove a whole spool, unless it is the last of a pipeline run that may go on.
+
+        That one stays until dvc is gone, since the end of the run is then to be written: even if
+        it is another writer that finds it.
+        """
+        later = [other for other in self._carriers.values() if other.follows(carrier)]
+        if not later and carrier.owner and is_alive(carrier.owner):
+            return False
+        if not later:
+            carrier.end_pipeline()
+        carrier.remove()
+        return True
+
     def _open(self, record: Record, spool: str) -> Any:
-        owner = record["parent"]["owner"]
+        owner = owner_of(record)
         if owner:
-            self._owners.add((owner[0], owner[1]))
+            self._owners.add(owner)
         # Here, not above: importing MLflow takes seconds, and an MLflow that cannot be
         # imported is a warning like any other.
         from pipeline.tracking.store import Store  # noqa: PLC0415
@@ -108,27 +121,46 @@ class _Carrier:
 
     def __init__(self, path: Path) -> None:
         self.retry_at = 0.0  # nothing has failed
+        self.owner: Owner | None = None
         self._reader = Reader(path)
+        self._pipeline = ""  # the key of its pipeline run, once its first record is read
         self._run: Any = None
+        self._last_ms = 0  # when the last record was written
+        self._was_alive = False
         self._has_ended = False
+        self._has_warned = False
 
     def carry(self, open_run: Callable[[Record, str], Any]) -> bool:
-        """Write every new record; whether that was the last one, and the spool removed."""
+        """Write every new record; whether that was the last one."""
         abandoned = self._reader.is_abandoned()  # asked first: what follows is then all there is
+        self._was_alive |= not abandoned
         for record in self._reader.records():
             if record["kind"] == "open":
+                self._pipeline, self.owner = record["parent"]["key"], owner_of(record)
                 self._run = open_run(record, self._reader.path.stem)
                 if not abandoned:
                     self._run.watch_machine()
             else:
                 self._apply(record)
+            self._last_ms = record["time_ms"]
         if abandoned and not self._has_ended:
-            self._apply(
-                {"kind": "end", "status": "KILLED", "time_ms": time.time_ns() // 1_000_000}
-            )
-        if self._has_ended:
-            self._reader.remove()
+            killed_ms = time.time_ns() // 1_000_000 if self._was_alive else self._last_ms
+            self._apply({"kind": "end", "status": "KILLED", "time_ms": killed_ms})
+            self._last_ms = killed_ms
         return self._has_ended
+
+    def follows(self, other: "_Carrier") -> bool:
+        """Whether this is of the same pipeline run as another, and a later stage."""
+        later = self._reader.path.name > other._reader.path.name
+        return later and self._pipeline == other._pipeline
+
+    def end_pipeline(self) -> None:
+        """The stage was the last of its pipeline run."""
+        self._run.end_pipeline(self._last_ms)
+
+    def remove(self) -> None:
+        """Delete the spool, which is written."""
+        self._reader.remove()
 
     def _apply(self, record: Record) -> None:
         try:
@@ -136,10 +168,20 @@ class _Carrier:
         except Exception as error:
             if not _is_refusal(error):
                 raise
-            log.warning(
-                "warning: MLflow refused a record of %s: %s", self._reader.path.stem, error
-            )
+            self._warn_of_refusal(error)
         self._has_ended |= record["kind"] == "end"
+
+    def _warn_of_refusal(self, error: Exception) -> None:
+        if not self._has_warned:
+            name = self._reader.path.stem
+            log.warning("warning: MLflow refused a record of %s: %s", name, error)
+        self._has_warned = True
+
+
+def owner_of(opening: Record) -> Owner | None:
+    """The dvc that started the stage of a spool's first record."""
+    owner = opening["parent"]["owner"]
+    return (owner[0], owner[1]) if owner else None
 
 
 def _is_refusal(error: Exception) -> bool:

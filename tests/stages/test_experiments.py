@@ -34,13 +34,16 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
         logged = dict(
             store.execute(
                 "select key, value from latest_metrics join runs using (run_uuid) "
-                "where name in ('evaluate', 'iou')"
+                "where name = 'again'"
             ).fetchall()
         )
-    for file in ("evaluate", "iou", "systems"):
+        ends = store.execute("select distinct status from runs").fetchall()
+    for file, group in [("evaluate", ""), ("iou", ""), ("systems", "evaluate/")]:
         written = json.loads((folder / f"metrics/{file}.json").read_text())
         numbers = {k: v for k, v in flatten(written).items() if isinstance(v, int | float)}
-        assert {key: logged[key] for key in numbers} == pytest.approx(numbers, abs=1e-6)
+        found = {key: logged[re.sub(r"[^\w\-./ ]", "_", group + key)] for key in numbers}
+        assert found == pytest.approx(numbers, abs=1e-6), file
+    assert ends == [("FINISHED",)]
     assert {"workspace", "temp"} <= {mode for (mode,) in modes}
     assert names.count("evaluate") == 2
     assert names.count("train_global model") == 2

@@ -1,93 +1,16 @@
 """Stages as processes, with a real MLflow store that a user could open."""
 
-import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
-import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from pipeline.tracking.session import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
+from tests.stages.tracked import Named, becomes_true, start
 
 pytestmark = pytest.mark.xdist_group("mlflow")  # the runs below are made once
-
-REPOSITORY = Path(__file__).parents[2]
-
-ALWAYS = {"MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "0.2"}  # seconds
-
-STAGE = """
-import signal, sys, time
-from dataclasses import dataclass
-from pathlib import Path
-from pipeline import tracking
-from stages.options import Choice, Out, ParamsFile, run
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
-@dataclass(frozen=True)
-class Epoch:
-    epoch: int
-    train_loss: float
-
-def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("params.yaml")) -> None:
-    shown, noted = tracking.Shown("train", epochs=3), Path("run id")
-    if does == "go on":
-        tracking.go_on_with(noted.read_text(), 2)
-    for epoch in tracking.follow((Epoch(n, 1 / n) for n in (1, 2, 3)), shown):
-        if does == "stop" and epoch.epoch == 2:
-            noted.write_text(tracking.run_id())
-            print("ready", flush=True)
-            time.sleep(60)
-    tracking.log_metrics({"mean_auroc": 0.75})
-    out.write_text("weights")
-    tracking.log_artifact(out)
-    if does == "fail":
-        raise ValueError("boom")
-    if does == "wait":
-        print("ready", flush=True)
-        time.sleep(60)
-
-run(main)
-"""
-
-
-@dataclass(frozen=True)
-class Started:
-    process: subprocess.Popen
-    since: float
-
-    def ended(self) -> tuple[int, float, str]:
-        """Exit code, seconds until it left, and what it and its writer said."""
-        code = self.process.wait(timeout=60)
-        seconds = time.monotonic() - self.since
-        return code, seconds, self.process.communicate(timeout=60)[1]
-
-
-def start(stage: str, *, cwd: Path, root: Path, does="work", member="model", **env) -> Started:
-    """A stage of this name in the checkout at `root`, run in `cwd`."""
-    for folder in [cwd, root]:
-        folder.mkdir(exist_ok=True)
-    (cwd / "params.yaml").write_text("seed: 7\nglobal:\n  epochs: 3\n")
-    script = cwd / f"{stage}.py"
-    script.write_text(STAGE)
-    command = [sys.executable, str(script), "--out", f"{member}.bin", "--does", does]
-    plain = {k: v for k, v in os.environ.items() if not re.match("DVC_|MLFLOW_|CXR_|RANK", k)}
-    process = subprocess.Popen(
-        [*command, "--member", member],
-        cwd=cwd,
-        env=plain | ALWAYS | {"PYTHONPATH": str(REPOSITORY), "DVC_ROOT": str(root)} | env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    return Started(process, time.monotonic())
-
 
 WATCHED = {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
 
@@ -99,24 +22,6 @@ def watched_runs(root):
             return store.execute(query).fetchall()
     except sqlite3.Error:
         return []
-
-
-def becomes_true(claim, *, within_s=40.0):
-    until = time.monotonic() + within_s
-    while not claim() and time.monotonic() < until:
-        time.sleep(0.1)
-    return claim()
-
-
-class Named(dict):
-    """Runs by their names, of which some may have several."""
-
-    def __init__(self, pairs):
-        self.pairs = list(pairs)
-        super().__init__(self.pairs)
-
-    def all(self, name):
-        return [run for other, run in self.pairs if other == name]
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +112,9 @@ def test_stages_of_an_experiment_are_nested_in_one_run(runs):
     assert parent.info.status == "FINISHED"
     assert parent.data.params == {"seed": "7", "global.epochs": "3"}
     assert parent.data.tags["mode"] == "temp"
-    assert parent.data.metrics["evaluate/model/mean_auroc"] == 0.75
+    assert parent.data.metrics == {"mean_auroc": 0.75, "evaluate/model.mean_auroc": 0.5}
+    assert parent.info.start_time == min(child.info.start_time for child in children)
+    assert parent.info.end_time == max(child.info.end_time for child in children)
 
 
 def test_a_stage_s_run_holds_its_options_epochs_and_files(runs, outcome):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,6 +268,15 @@ class Memory:
         if self.fails >= 0:
             raise OSError("no answer")
         self.kinds.append(record.get("status", record["kind"]))
+        self.said = record
+
+    def end_pipeline(self, time_ms) -> None:
+        self.kinds.append("end of all")
+        self.ended_ms = time_ms
+
+
+def opening(owner=None):
+    return {"kind": "open", "parent": {"key": "fox", "owner": owner}}
 
 
 @pytest.fixture
@@ -276,7 +286,7 @@ def written(tmp_path, monkeypatch):
     monkeypatch.setattr(writer.Writer, "_open", lambda self, record, name: memory)
     monkeypatch.setattr(writer, "POLL_S", 0.01)
     monkeypatch.setattr(writer, "RETRY_S", 0.02)
-    stage = spool.Spool(tmp_path, "split", {"kind": "open"})
+    stage = spool.Spool(tmp_path, "split", opening())
     stage.append({"kind": "metrics"})
     return stage, writer.Writer(tmp_path), memory
 
@@ -294,15 +304,36 @@ def test_a_stage_that_ends_while_the_writer_looks_is_written_to_its_end(written,
 
     monkeypatch.setattr(spool.Reader, "is_abandoned", ends_afterwards)
     assert carrier.run() == set()
-    assert memory.kinds == ["metrics", "FINISHED"]
+    assert memory.kinds == ["metrics", "FINISHED", "end of all"]
     assert not spool.spools(stage.path.parent)
 
 
-def test_a_stage_that_is_gone_without_a_last_word_was_killed(written):
+def test_a_stage_that_is_gone_without_a_last_word_was_killed_when_it_last_spoke(written):
     stage, carrier, memory = written
+    last = json.loads(stage.path.read_text().splitlines()[-1])["time_ms"]
     stage.close()
+    time.sleep(0.01)
     carrier.run()
-    assert memory.kinds == ["metrics", "KILLED"]
+    assert memory.kinds == ["metrics", "KILLED", "end of all"]
+    assert memory.said["time_ms"] == memory.ended_ms == last
+
+
+def test_a_pipeline_run_ends_once_and_only_when_its_dvc_is_gone(tmp_path, written, monkeypatch):
+    _, carrier, memory = written
+    (tmp_path / "of dvc").mkdir()
+    carrier = writer.Writer(tmp_path / "of dvc")
+    looks = iter([True] * 20)
+    monkeypatch.setattr(writer, "is_alive", lambda owner: next(looks, False))
+    for name in ("split", "train_global"):
+        stage = spool.Spool(tmp_path / "of dvc", name, opening(owner=[1, 1.0]))
+        stage.append({"kind": "end", "status": "FINISHED"})
+        stage.close()
+    # Half way: the first is gone, the last waits for its dvc.
+    assert [carrier._is_done(path) for path in spool.spools(tmp_path / "of dvc")] == [False] * 2
+    assert [carrier._is_done(path) for path in spool.spools(tmp_path / "of dvc")] == [True, False]
+    assert memory.kinds == ["FINISHED", "FINISHED"]
+    assert carrier.run() == set()
+    assert memory.kinds == ["FINISHED", "FINISHED", "end of all"]
 
 
 def test_a_store_that_fails_for_a_while_gets_every_record_once_and_warns_once(
@@ -315,7 +346,7 @@ def test_a_store_that_fails_for_a_while_gets_every_record_once_and_warns_once(
     stage.append({"kind": "end", "status": "FINISHED"})
     stage.close()
     assert carrier.run() == set()
-    assert memory.kinds == ["metrics", "FINISHED"]
+    assert memory.kinds == ["metrics", "FINISHED", "end of all"]
     assert len(caplog.messages) == 1
 
 
@@ -333,7 +364,7 @@ def test_a_record_that_can_never_be_taken_is_left_out(written, monkeypatch, capl
     memory.fails = 1
     stage.close()
     carrier.run()
-    assert memory.kinds == ["KILLED"]
+    assert memory.kinds == ["KILLED", "end of all"]
     assert "refused" in caplog.text
 
 
@@ -343,13 +374,52 @@ def test_a_record_that_can_never_be_taken_is_left_out(written, monkeypatch, capl
 def test_stages_of_an_experiment_share_a_run_and_other_params_are_another(tmp_path, monkeypatch):
     params = tmp_path / "params.yaml"
     monkeypatch.setenv("DVC_EXP_NAME", "brave-fox")
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV", raising=False)
     params.write_text("seed: 7")
     one, two = (origin.origin_of(name, root=tmp_path, params=params) for name in ["a", "b"])
     params.write_text("seed: 8")
     other = origin.origin_of("a", root=tmp_path, params=params)
-    assert one.key == two.key != other.key
+    monkeypatch.setenv("DVC_EXP_BASELINE_REV", "c0ffee")
+    elsewhere = origin.origin_of("a", root=tmp_path, params=params)
+    assert one.key == two.key
+    assert len({one.key, other.key, elsewhere.key}) == 3
     assert one.name == two.name == "brave-fox"
     assert one.tags["mode"] == "temp"
+    assert elsewhere.tags["revision"] == "c0ffee"
+
+
+def test_a_run_is_dirty_when_its_code_is_not_that_of_its_revision(tmp_path, monkeypatch):
+    """Params are logged, and what stages write follows: neither counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DVC_EXP_BASELINE_REV", raising=False)
+    for name in ("params.yaml", "dvc.yaml", "dvc.lock", "stages/split.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("a: 1")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "state"]):
+        subprocess.run([*git, *words], check=True)
+    for name, dirty in [
+        ("params.yaml", "false"),
+        ("dvc.lock", "false"),
+        ("stages/new.py", "true"),
+    ]:
+        (tmp_path / name).write_text("b: 2")
+        found = origin.origin_of("a", root=tmp_path, params=tmp_path / "params.yaml")
+        assert found.tags["dirty"] == dirty, name
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("", "sqlite:////checkout/mlflow.db"),
+        ("sqlite:///runs/all.db", "sqlite:////checkout/runs/all.db"),
+        ("sqlite:////elsewhere/mlflow.db", "sqlite:////elsewhere/mlflow.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_a_relative_path_of_a_database_starts_at_the_checkout(monkeypatch, given, used):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert session._store_uri(Path("/checkout")) == used
 
 
 def test_stages_started_by_hand_are_runs_of_their_own(tmp_path, monkeypatch):
