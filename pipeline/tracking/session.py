@@ -103,8 +103,8 @@ def log_metrics(values: Mapping[str, Any], *, group: str = "") -> None:
 
     Args:
         values: Entries that are no finite number are left out.
-        group: Under which they stand in the pipeline's run, `evaluate/ensemble.mean_auroc`:
-            MLflow folds a group away, so what one looks at first has none.
+        group: Under which they stand in the pipeline's run, `systems/ensemble.mean_auroc`;
+            what one looks at first has none.
     """
     _say({"kind": "metrics", "values": _numbers(values), "step": 0, "group": group})
 

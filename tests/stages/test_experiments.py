@@ -38,7 +38,7 @@ def test_a_temporary_experiment_repeats_the_workspace_to_the_byte(make_clone):
             ).fetchall()
         )
         ends = store.execute("select distinct status from runs").fetchall()
-    for file, group in [("evaluate", ""), ("iou", ""), ("systems", "evaluate/")]:
+    for file, group in [("evaluate", ""), ("iou", ""), ("systems", "systems/")]:
         written = json.loads((folder / f"metrics/{file}.json").read_text())
         numbers = {k: v for k, v in flatten(written).items() if isinstance(v, int | float)}
         found = {key: logged[group + key] for key in numbers}

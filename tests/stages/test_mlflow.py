@@ -112,7 +112,7 @@ def test_stages_of_an_experiment_are_nested_in_one_run(runs):
     assert parent.info.status == "FINISHED"
     assert parent.data.params == {"seed": "7", "global.epochs": "3"}
     assert parent.data.tags["mode"] == "temp"
-    assert parent.data.metrics == {"mean_auroc": 0.75, "evaluate/model.mean_auroc": 0.5}
+    assert parent.data.metrics == {"mean_auroc": 0.75, "systems/model.mean_auroc": 0.5}
     assert parent.info.start_time == min(child.info.start_time for child in children)
     assert parent.info.end_time == max(child.info.end_time for child in children)
 
@@ -157,10 +157,49 @@ def test_the_end_of_a_stage_is_that_of_its_pipeline_run(runs, stage, pipeline_ru
     assert named[stage].data.tags["mlflow.parentRunId"] == named[pipeline_run].info.run_id
 
 
+STAGES = ("train_global", "train_local", "evaluate")
+
+
 @pytest.mark.slow
-def test_nine_processes_at_once_open_a_cold_store(tmp_path):
+@pytest.mark.parametrize("checkouts", [1, 9])
+def test_nine_pipeline_runs_at_once_leave_nine_whole_runs_in_a_cold_store(tmp_path, checkouts):
+    """As workers of one checkout's queue leave them, or checkouts that share a store."""
+    from mlflow import MlflowClient  # noqa: PLC0415 (seconds, which other tests need not wait)
+
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    roots = [tmp_path / str(n) for n in range(9)]
-    started = [start("split", cwd=r, root=r, MLFLOW_TRACKING_URI=uri) for r in roots]
-    assert [stage.ended()[0] for stage in started] == [0] * 9
-    assert all(wait_until_written(spool_folder(root), timeout_s=200.0) for root in roots)
+    names = [f"fox-{n}" for n in range(9)]
+    roots = {name: tmp_path / f"root-{n % checkouts}" for n, name in enumerate(names)}
+    for stage in STAGES:
+        started = [
+            start(
+                stage,
+                cwd=tmp_path / name,
+                root=roots[name],
+                DVC_EXP_NAME=name,
+                MLFLOW_TRACKING_URI=uri,
+            )
+            for name in names
+        ]
+        assert [stage.process.wait() for stage in started] == [0] * 9
+    assert all(wait_until_written(spool_folder(r), timeout_s=300.0) for r in roots.values())
+    client = MlflowClient(uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "cxr-pipeline"]
+    found = Named(
+        (run.info.run_name, run) for run in client.search_runs([experiment.experiment_id])
+    )
+    assert len(found.pairs) == 9 + 9 * len(STAGES)
+    assert {run.info.status for _, run in found.pairs} == {"FINISHED"}
+    for name in names:
+        parent = found[name]
+        below = {
+            run.data.tags["stage"]: run
+            for _, run in found.pairs
+            if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id
+        }
+        assert below.keys() == set(STAGES)
+        assert parent.data.metrics == {"mean_auroc": 0.75, "systems/model.mean_auroc": 0.5}
+        for run in below.values():
+            points = client.get_metric_history(run.info.run_id, "train_loss")
+            assert [point.step for point in points] == [1, 2, 3]
+            assert run.data.metrics["mean_auroc"] == 0.75
+            assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["model.bin"]
