@@ -56,8 +56,8 @@ def main(
     write_plot(evaluation.plots["pr"], pr)
     write_plot(evaluation.plots["reliability"], reliability)
     write_plot(evaluation.plots["cooccurrence"], cooccurrence)
-    tracking.log_metrics(evaluation.metrics, group="systems")
     tracking.log_metrics(diagnosis(evaluation.metrics))
+    tracking.log_metrics(evaluation.metrics, group="systems")
     tracking.log_artifact(tables_out)
     tracking.log_artifact(auroc)
 

@@ -44,8 +44,8 @@ def main(
     write_metrics(localisation(metrics), out)
     write_metrics(metrics, methods_out)
     write_plot(iou_rows(metrics), per_finding)
-    tracking.log_metrics(over_findings(metrics), group="methods")
     tracking.log_metrics(localisation(metrics))
+    tracking.log_metrics(over_findings(metrics), group="methods")
     tracking.log_artifact(table)
     tracking.log_artifact(per_finding)
 

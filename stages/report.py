@@ -64,9 +64,9 @@ def main(
     write_text(page, out)
     # As evaluate and iou log them when they run: here for a run in which DVC skipped them.
     found = read_metrics(methods)
+    tracking.log_metrics(headline(figures.systems, found))
     tracking.log_metrics(figures.systems, group="systems")
     tracking.log_metrics(over_findings(found), group="methods")
-    tracking.log_metrics(headline(figures.systems, found))
     tracking.log_artifact(out)
 
 

@@ -18,9 +18,6 @@ _BATCH = 900
 
 _LONGEST_PARAM = 6000
 
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
-"""Lets MLflow's pages show trainings, not conversations."""
-
 
 class Store:
     """One MLflow store, with what it takes to find the runs of a spool again."""
@@ -42,7 +39,7 @@ class Store:
         if found is None:
             # On a server somebody else may have been quicker since.
             with suppress(MlflowException):
-                self._client.create_experiment(name, artifact_location=place, tags=_KIND)
+                self._client.create_experiment(name, artifact_location=place)
             found = self._client.get_experiment_by_name(name)
         return str(found.experiment_id)
 
