@@ -2,7 +2,7 @@
 
 import getpass
 import re
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,12 @@ class Store:
     def _find_or_create_experiment(self, name: str, place: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:
-            # On a server somebody else may have been quicker since.
-            with suppress(MlflowException):
-                self._client.create_experiment(name, artifact_location=place)
+            try:
+                return str(self._client.create_experiment(name, artifact_location=place))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            # On a server somebody else was quicker.
             found = self._client.get_experiment_by_name(name)
         return str(found.experiment_id)
 
