@@ -52,7 +52,7 @@ def outcome(tmp_path_factory):
         "gone on": start("pretrain_capsnet", cwd=lonely, root=root, does="go on"),
     }
     ended = {name: stage.ended() for name, stage in (started | more).items()}
-    assert wait_until_written(spool_folder(root), timeout_s=60.0)
+    assert wait_until_written(spool_folder(root), timeout_s=300.0)
     return tmp, ended
 
 
@@ -155,6 +155,33 @@ def test_the_end_of_a_stage_is_that_of_its_pipeline_run(runs, stage, pipeline_ru
     named, _ = runs
     assert named[stage].info.status == named[pipeline_run].info.status == status
     assert named[stage].data.tags["mlflow.parentRunId"] == named[pipeline_run].info.run_id
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [
+        (["split FINISHED", "evaluate FINISHED"], "FINISHED"),
+        (["split FAILED", "evaluate FINISHED"], "FAILED"),
+        (["split FAILED", "split FINISHED"], "FINISHED"),
+        (["split FINISHED", "split KILLED", "evaluate FINISHED"], "KILLED"),
+    ],
+)
+def test_a_pipeline_run_ends_as_badly_as_the_last_run_of_any_of_its_stages(outcome, ends, status):
+    """`dvc repro --keep-going`; an experiment that is run again behind a failure."""
+    from pipeline.tracking.store import Store  # noqa: PLC0415 (seconds)
+
+    folder = outcome[0] / "root"
+    store = Store(f"sqlite:///{folder / 'mlflow.db'}", "ends", artifacts=str(folder / "ends"))
+    parent = {"key": " ".join(ends), "name": "fox", "tags": {}, "params": {}}
+    for n, (stage, word) in enumerate(end.split() for end in ends):
+        about = {"parent": parent, "stage": stage, "title": stage, "options": {}, "time_ms": n}
+        run = store.open(about, f"{parent['key']} {n}")
+        run.apply({"kind": "end", "status": word, "time_ms": n + 1}, folder)
+    run.end_pipeline(9)
+    (ended,) = store._client.search_runs(
+        [store._experiment], f"tags.pipeline_run = '{parent['key']}'"
+    )
+    assert (ended.info.status, ended.info.start_time, ended.info.end_time) == (status, 0, 9)
 
 
 STAGES = ("train_global", "train_local", "evaluate")

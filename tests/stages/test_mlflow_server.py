@@ -144,7 +144,7 @@ def outcome(server, tmp_path_factory):
         }
         whole = {name: started[name].ended() for name in ("whole", "other")}
         for run in ("train_local hung", "train_fusion killed"):
-            assert becomes_true(lambda run=run: server.has_begun(run), within_s=90.0)
+            assert becomes_true(lambda run=run: server.has_begun(run), within_s=200.0)
         os.killpg(group, signal.SIGSTOP)
         trainings["hung"] = train_on(started["hung"], roots["hung"])
     trainings["killed"] = train_on(started["killed"], roots["killed"])
@@ -155,7 +155,7 @@ def outcome(server, tmp_path_factory):
         by_hand = [sys.executable, "-m", "pipeline.tracking.writer", folder]
         subprocess.run(by_hand, cwd=REPOSITORY, check=True)
         later.ended()
-        assert wait_until_written(spool_folder(roots["hung"]), timeout_s=60.0)
+        assert wait_until_written(spool_folder(roots["hung"]), timeout_s=300.0)
         yield whole, trainings, (before, back_ms)
 
 

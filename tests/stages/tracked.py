@@ -44,7 +44,7 @@ def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("para
         if does == "stop" and epoch.epoch == 2:
             noted.write_text(tracking.run_id())
             print("ready", flush=True)
-            time.sleep(60)
+            time.sleep(300)
     tracking.log_metrics({"mean_auroc": 0.75})
     tracking.log_metrics({"model": {"mean_auroc": 0.5}}, group="systems")
     between = [after - before for before, after in zip(moments[3:], moments[4:])]
@@ -55,7 +55,7 @@ def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("para
         raise ValueError("boom")
     if does == "wait":
         print("ready", flush=True)
-        time.sleep(60)
+        time.sleep(300)
 
 run(main)
 """
@@ -68,9 +68,9 @@ class Started:
 
     def ended(self) -> tuple[int, float, str]:
         """Exit code, seconds until it left, and what it and its writer said."""
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=300)
         seconds = time.monotonic() - self.since
-        return code, seconds, self.process.communicate(timeout=60)[1]
+        return code, seconds, self.process.communicate(timeout=300)[1]
 
 
 def start(stage: str, *, cwd: Path, root: Path, does="work", member="model", **env) -> Started:
@@ -93,7 +93,7 @@ def start(stage: str, *, cwd: Path, root: Path, does="work", member="model", **e
     return Started(process, time.monotonic())
 
 
-def becomes_true(claim, *, within_s=40.0):
+def becomes_true(claim, *, within_s=200.0):
     until = time.monotonic() + within_s
     while not claim() and time.monotonic() < until:
         time.sleep(0.1)
