@@ -3,11 +3,10 @@
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from pipeline.artifacts.files import write_text
 from pipeline.errors import ParamsError
 from pipeline.params.whole import load_params
+from pipeline.source import expect_source
 
 
 def use_recipe(name: str, root: Path) -> None:
@@ -20,13 +19,10 @@ def use_recipe(name: str, root: Path) -> None:
     recipes = {path.stem: path for path in sorted((root / "recipes").glob("*.yaml"))}
     if name not in recipes:
         raise ParamsError(f"no recipe {name!r}; there are: {', '.join(recipes)}")
-    source = load_params(recipes[name]).ingest.source
-    if source not in _made_by_the_graph(root) and not (root / source).is_dir():
-        raise ParamsError(
-            f"recipe {name!r} reads {source}, which is not there; put the radiographs there, in "
-            f"any layout that ChestX-ray14 comes in, or name their folder as ingest.source in "
-            f"recipes/{name}.yaml"
-        )
+    try:
+        expect_source(load_params(recipes[name]).ingest.source, root)
+    except ParamsError as error:
+        raise ParamsError(f"recipe {name!r}: {error}") from None
     params = root / "params.yaml"
     kept = {_committed(root), *(path.read_text(encoding="utf-8") for path in recipes.values())}
     if params.exists() and params.read_text(encoding="utf-8") not in kept:
@@ -35,11 +31,6 @@ def use_recipe(name: str, root: Path) -> None:
             "them, or drop them: git checkout params.yaml"
         )
     write_text(recipes[name].read_text(encoding="utf-8"), params)
-
-
-def _made_by_the_graph(root: Path) -> set[str]:
-    stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    return {str(out) for stage in stages.values() for out in stage.get("outs", [])}
 
 
 def _committed(root: Path) -> str:

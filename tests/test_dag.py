@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.graph import code_deps, is_code, rewrite_code_deps
+from pipeline.graph import CHECK, code_deps, is_code, rewrite_code_deps
 
 REPO = Path(__file__).parents[1]
+AFTER_CHECK = "data/checked"  # waited for, not read
 LOGIC = (ast.If, ast.IfExp, ast.For, ast.While, ast.Try, ast.Match, ast.comprehension)
 
 Graph = dict[str, dict[str, Any]]
@@ -76,7 +77,7 @@ def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     kinds = options(parse_main(name, root)[1])
     read = {f"--{option}" for option in kinds.get("Dep", ())}
     written = {f"--{option}" for option in kinds.get("Out", ())}
-    data = [dep for dep in paths(stage["deps"]) if not is_code(dep)]
+    data = [dep for dep in paths(stage["deps"]) if not is_code(dep) and dep != AFTER_CHECK]
     found = [
         ("deps", sorted(data), sorted(path for option, path in given if option in read)),
         ("outs", sorted(outs(stage)), sorted(path for option, path in given if option in written)),
@@ -87,8 +88,10 @@ def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
 def faults_of_params(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     """(c) The declared params are exactly the sections that the stage reads, and of a member's
     section exactly the keys: `cfg.members[member].global_`, run with `--member ${item}`, is
-    `${item}.global`.
+    `${item}.global`. What `check` does depends on the whole file, read or not.
     """
+    if name == CHECK:
+        return [] if stage["params"] == [{"params.yaml": None}] else ["not the whole file"]
     tree, _ = parse_main(name, root)
     words = {option[2:]: word for option, word in given_options(stage)}
     read = {declared_as(chain, words) for chain in chains_of_cfg(tree)}
@@ -152,6 +155,7 @@ BROKEN = {
     "code": [
         ("stages/split.py", "import load_params", "import load_params\nimport pipeline.graph"),
         ("dvc.yaml", "    - stages/iou.py\n", "    - stages/iou.py\n    - pipeline/graph.py\n"),
+        ("dvc.yaml", "    - pipeline/params/sections.py\n", ""),  # check refuses by these
     ],
     "paths": [
         ("dvc.yaml", "--lists data/cache/lists.parquet\n      --out", "--out"),
@@ -160,6 +164,8 @@ BROKEN = {
     "params": [
         ("stages/iou.py", "cfg.iou", "cfg.train"),
         ("dvc.yaml", "params: [split]", "params: [seed, split]"),
+        ("dvc.yaml", "params: [split]", "params: [params.yaml: ]"),
+        ("dvc.yaml", "params:\n    - params.yaml:\n", "params: [ingest]\n"),
         ("dvc.yaml", "params: [ensemble]", "params: [ensemble, iou]"),
         # of a member: a key that is not declared, not read, another's, and all of them
         ("dvc.yaml", '"${item}.global", ', ""),
@@ -200,6 +206,27 @@ def test_each_claim_fails_when_it_is_broken(tmp_path, claim, file, old, new):
     assert not [
         f for c in others for name in graph for f in CLAIMS[c](name, graph[name], tmp_path)
     ]
+
+
+def roots(graph: Graph) -> list[str]:
+    """Stages that wait for no other, wherever the radiographs come from."""
+    made = [out for stage in graph.values() for out in outs(stage)]
+    return [
+        name
+        for name, stage in graph.items()
+        if not any(f"{out}/".startswith(f"{dep}/") for dep in paths(stage["deps"]) for out in made)
+    ]
+
+
+def test_every_other_stage_comes_after_check():
+    assert roots(STAGES) == [CHECK]
+
+
+@pytest.mark.parametrize("name", ["phantom", "ingest"])
+def test_a_stage_that_does_not_wait_for_check_is_found(name):
+    graph = read_graph(REPO)
+    graph[name]["deps"].remove(AFTER_CHECK)
+    assert roots(graph) == [CHECK, name]
 
 
 def test_the_graph_command_restores_the_code_deps_and_nothing_else():

@@ -38,7 +38,7 @@ def test_what_is_committed_or_a_recipe_is_replaced_and_own_changes_are_not(proje
 
 def test_a_recipe_without_its_radiographs_changes_nothing_and_names_the_folder(project):
     before = (project / "params.yaml").read_text()
-    with pytest.raises(ParamsError, match="reads data/nih, which is not there"):
+    with pytest.raises(ParamsError, match=r"recipe .nih.: ingest.source: data/nih is not there"):
         use_recipe("nih", project)
     assert (project / "params.yaml").read_text() == before
     (project / "data/nih").mkdir(parents=True)

@@ -1,0 +1,43 @@
+"""Radiographs that nobody has are named before any stage runs."""
+
+import pytest
+import yaml
+
+from pipeline.errors import ParamsError
+from pipeline.source import expect_source
+
+
+@pytest.fixture
+def project(tmp_path):
+    graph = {"stages": {"phantom": {"outs": ["data/made"]}, "ingest": {}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump(graph))
+    return tmp_path
+
+
+def test_a_folder_that_is_not_there_is_named(project):
+    with pytest.raises(ParamsError, match=r"ingest\.source: data/nih is not there, and no stage"):
+        expect_source("data/nih", project)
+
+
+def test_a_folder_that_is_there_will_do_wherever_it_is(project, tmp_path_factory):
+    (project / "data/nih").mkdir(parents=True)
+    expect_source("data/nih", project)
+    expect_source(str(tmp_path_factory.mktemp("elsewhere")), project)
+
+
+def test_what_the_graph_makes_need_not_be_there_yet(project):
+    expect_source("data/made", project)
+
+
+def test_what_ingest_has_read_before_need_not_be_there_any_more(project):
+    lock = {"stages": {"ingest": {"deps": [{"path": "data/nih", "md5": "0"}]}}}
+    (project / "dvc.lock").write_text(yaml.safe_dump(lock))
+    expect_source("data/nih", project)
+    with pytest.raises(ParamsError, match=r"data/other is not there"):
+        expect_source("data/other", project)
+
+
+def test_a_lock_without_ingest_knows_no_folder(project):
+    (project / "dvc.lock").write_text(yaml.safe_dump({"stages": {"phantom": {}}}))
+    with pytest.raises(ParamsError, match=r"data/nih is not there"):
+        expect_source("data/nih", project)
