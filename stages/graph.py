@@ -1,15 +1,24 @@
-"""Command `graph`: write each stage's code deps into dvc.yaml, as its imports are."""
+"""Command `graph`: write code deps into dvc.yaml, and what a change runs again into the README."""
 
 from pathlib import Path
 
 from pipeline.artifacts.files import write_text
 from pipeline.graph import rewrite_code_deps
-from stages.options import run
+from pipeline.params.whole import load_params
+from pipeline.reruns import find_reruns, render_reruns, rewrite_reruns
+from stages.options import ParamsFile, run
 
 
-def main(dvc_yaml: Path = Path("dvc.yaml")) -> None:
-    """Rewrite the code deps; data deps, outs and comments stay."""
+def main(
+    dvc_yaml: Path = Path("dvc.yaml"),
+    readme: Path = Path("README.md"),
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Rewrite the code deps, then the table; all else in both files stays."""
     write_text(rewrite_code_deps(dvc_yaml.read_text(encoding="utf-8"), Path()), dvc_yaml)
+    members = load_params(params).ensemble.members
+    table = render_reruns(find_reruns(Path()), members)
+    write_text(rewrite_reruns(readme.read_text(encoding="utf-8"), table), readme)
 
 
 if __name__ == "__main__":
