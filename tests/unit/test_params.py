@@ -32,11 +32,9 @@ def changed(**keys):
     return values
 
 
-@pytest.mark.parametrize(
-    "path", [REPO / "params.yaml", REPO / "tests/tiny.yaml", *sorted(REPO.glob("recipes/*.yaml"))]
-)
-def test_every_params_file_is_valid(path):
-    load_params(path)
+@pytest.mark.parametrize("name", ["params.yaml", "tests/tiny.yaml"])
+def test_the_params_files_are_valid(name):  # recipes have tests of their own
+    load_params(REPO / name)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,6 @@ def test_a_recipe_without_its_radiographs_changes_nothing_and_names_the_folder(p
 @pytest.mark.parametrize("name", ["nope", "../params", ""])
 def test_an_unknown_recipe_is_answered_with_those_that_there_are(project, name):
     with pytest.raises(
-        ParamsError, match="there are: nih-paper-tables, nih-sample, nih, phantom-full"
+        ParamsError, match="there are: nih-512, nih-paper-tables, nih-sample, nih, phantom-full"
     ):
         use_recipe(name, project)
