@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.artifacts.files import write_text
 from pipeline.errors import ParamsError
 from pipeline.params.whole import load_params
-from pipeline.source import expect_source
+from pipeline.sources import expect_source
 
 
 def use_recipe(name: str, root: Path) -> None:
