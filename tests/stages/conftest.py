@@ -1,6 +1,7 @@
 """A clone of this repository whose params are tiny, and its pipeline run once with real DVC."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pytest
 REPO = Path(__file__).parents[2]
 
 
-def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run to the end; a failure shows what was printed."""
+def attempt(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end, which may be a failure."""
     bin_folder = str(Path(sys.executable).parent)
     variables = os.environ | {
         "PATH": f"{bin_folder}:{os.environ['PATH']}",
@@ -25,13 +26,24 @@ def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str
         "OMP_NUM_THREADS": "1",
         "CXR_TRACKING": "off",
     }
-    done = subprocess.run(
+    return subprocess.run(
         command, cwd=cwd, env=variables | env, capture_output=True, text=True, check=False
     )
+
+
+def run(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run to the end; a failure shows what was printed."""
+    done = attempt(*command, cwd=cwd, **env)
     assert done.returncode == 0, (
         f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     )
     return done
+
+
+def stages_run(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """In their order, but for `check`, which runs after any change of params."""
+    names = re.findall(r"Running stage '([^']+)'", done.stdout)
+    return [name for name in names if name != "check"]
 
 
 def merge(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

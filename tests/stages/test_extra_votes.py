@@ -1,7 +1,6 @@
 """Finished experiments and files vote without being trained again, by real DVC commands."""
 
 import json
-import re
 import shutil
 
 import pytest
@@ -10,7 +9,7 @@ import yaml
 from pipeline.artifacts.extra_votes import collect_votes, read_extra
 from pipeline.artifacts.tables import read_predictions
 from pipeline.errors import ArtifactError
-from tests.stages.conftest import commit, merge, run
+from tests.stages.conftest import commit, merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # the pipeline is run once, on one worker
 
@@ -37,7 +36,7 @@ def test_what_was_trained_elsewhere_votes_and_nothing_is_trained(experimented, s
     values = merge(yaml.safe_load(before), {"ensemble": {"extra": [source]}})
     path.write_text(yaml.safe_dump(values, sort_keys=False))
     done = run("dvc", "repro", "evaluate", cwd=experimented)
-    assert re.findall(r"Running stage '([^']+)'", done.stdout) == ["ensemble", "evaluate"]
+    assert stages_run(done) == ["ensemble", "evaluate"]
     name = source.removesuffix(".parquet")
     extra = read_extra(experimented / "data/extra.parquet")
     assert extra[name].equals(read_predictions(experimented / "elsewhere.parquet"))

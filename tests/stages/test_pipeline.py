@@ -1,9 +1,11 @@
 """The whole graph, run by real DVC on a tiny made cohort."""
 
+import hashlib
 import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +20,10 @@ from pipeline.artifacts.tables import read_crop_boxes, read_index, read_predicti
 from pipeline.findings import FINDINGS
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.fusion import JointFusion, restore_fusion
+from pipeline.reruns import find_reruns
 from pipeline.training.augment import to_unit
 from pipeline.training.rows import load_images
-from tests.stages.conftest import REPO, merge, run
+from tests.stages.conftest import REPO, attempt, merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
@@ -52,15 +55,28 @@ def restore(folder: Path) -> None:
     run("dvc", "checkout", "-q", "--force", cwd=folder)
 
 
+@pytest.fixture
+def restored(finished):
+    """What a test runs is as it was committed when it ends, however it ends."""
+    yield finished
+    restore(finished)
+
+
+def directly_changed(folder: Path) -> set[str]:
+    """Stages that DVC calls changed, but for `check`, which is by any change of params."""
+    status = json.loads(run("dvc", "status", "--json", cwd=folder).stdout)
+    return {stage.split(":")[-1] for stage in status} - {"check"}
+
+
 def changed_stages(folder: Path) -> set[str]:
     """Stages that DVC would run: those it calls changed, and all that DVC puts after them.
 
-    Of these, members being without a cascade, `pretrain_capsnet` writes what it wrote before.
+    Of these `check` and, members being without a cascade, `pretrain_capsnet` write what they
+    wrote before.
     """
-    status = json.loads(run("dvc", "status", "--json", cwd=folder).stdout)
-    direct = {stage.split(":")[-1] for stage in status}
+    direct = directly_changed(folder)
     dot = run("dvc", "dag", "--dot", cwd=folder).stdout
-    edges = re.findall(r'"((?!pretrain)[^"]+)" -> "([^"]+)"', dot)
+    edges = re.findall(r'"((?!pretrain|check)[^"]+)" -> "([^"]+)"', dot)
     reached = set(direct)
     while more := {end for start, end in edges if start in reached} - reached:
         reached |= more
@@ -133,9 +149,7 @@ def test_the_learning_curves_have_a_row_per_epoch(finished):
 
 def test_an_iou_param_reruns_iou_and_report_and_nothing_else(finished, with_params):
     with_params(iou={"threshold": 0.5})
-    done = run("dvc", "repro", cwd=finished)
-    ran = re.findall(r"Running stage '([^']+)'", done.stdout)
-    assert ran == ["iou", "report"]
+    assert stages_run(run("dvc", "repro", cwd=finished)) == ["iou", "report"]
     restore(finished)
 
 
@@ -149,8 +163,7 @@ def test_a_cascade_with_capsules_beside_it_and_an_open_fusion_run_to_the_report(
         ensemble={"members": ["model"]},
     )
     done = run("dvc", "repro", cwd=finished)
-    ran = re.findall(r"Running stage '([^']+)'", done.stdout)
-    assert set(ran) == {f"{stage}@model" for stage in CHAIN} | VOTE
+    assert set(stages_run(done)) == {f"{stage}@model" for stage in CHAIN} | VOTE
     assert "nothing to pretrain" not in done.stdout + done.stderr
     start, _ = read_checkpoint(finished / "data/capsnet/model/global.safetensors")
     assert "capsules.transform" in start
@@ -196,21 +209,65 @@ def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
 @pytest.mark.parametrize("branch", ["global", "local"])
 def test_a_members_weights_rerun_the_branch_that_starts_from_them(finished, with_params, branch):
     with_params(second={"weights": {branch: "imagenet"}})
-    direct = json.loads(run("dvc", "status", "--json", cwd=finished).stdout)
-    assert list(direct) == [f"train_{branch}@second"]
+    assert directly_changed(finished) == {f"train_{branch}@second"}
+
+
+def files_made(folder: Path) -> dict[str, str]:
+    """By its path, a digest of each file that the graph has made."""
+    files = [
+        f for name in ("data", "metrics", "plots", "report") for f in (folder / name).rglob("*")
+    ]
+    made = [file for file in [*files, folder / "dvc.lock"] if file.is_file()]
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in made}
+
+
+@pytest.mark.parametrize("where", [(), ("--temp",)])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            "model.global=resnet51",
+            "model.global: unknown backbone; did you mean resnet50? There are",
+        ),
+        ("ingest.source=data/nih", "ingest.source: data/nih is not there"),
+        (
+            "third.weights.global=imagnet",
+            "third.weights.global: imagnet is not there; expected none,",
+        ),
+    ],
+)
+def test_a_bad_value_stops_before_any_stage_and_costs_no_output(restored, where, change, message):
+    before = files_made(restored)
+    done = attempt("dvc", "exp", "run", *where, "-S", change, cwd=restored)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+    assert re.findall(r"Running stage '([^']+)'", done.stdout) == ["check"]
+    assert files_made(restored) == before
+    run("git", "checkout", "-q", "params.yaml", cwd=restored)
+    assert "up to date" in run("dvc", "repro", cwd=restored).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("leaf", "value"),
+    [
+        ("model.local", "mobilenet_v2"),
+        ("capsnet.epochs", 2),
+        ("inspect.layer", 16),
+        ("evaluate.sensitivity", 0.8),
+    ],
+)
+def test_what_runs_is_what_the_table_says(restored, with_params, leaf, value):
+    section, key = leaf.split(".")
+    expected = find_reruns(restored)[leaf]
+    with_params(**{section: {key: value}})
+    assert stages_run(run("dvc", "repro", cwd=restored)) == list(expected)
 
 
 def test_a_closer_look_reruns_localisation_alone(finished, with_params):
     with_params(inspect={"layer": 16})
     looks = {f"inspect@{member}" for member in MEMBERS}
     assert changed_stages(finished) == looks | {"iou", "report"}
-
-
-@pytest.fixture
-def restored(finished):
-    """What a test runs is as it was committed when it ends, however it ends."""
-    yield finished
-    restore(finished)
 
 
 def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restored, with_params):
@@ -235,6 +292,28 @@ def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restor
     }  # fmt: skip
 
 
+def shrunk(recipe: str) -> dict[str, Any]:
+    """A recipe's params, on the tiny cohort, at small sizes, for an epoch from random weights."""
+    values = yaml.safe_load((REPO / f"recipes/{recipe}.yaml").read_text())
+    tiny = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
+    for section in ("phantom", "ingest", "split", "evaluate", "iou", "report"):
+        values[section] = tiny[section]
+    for member in values["ensemble"]["members"]:
+        values[member]["weights"] = {"global": "none", "local": "none"}
+    small = {"train": {"input_size": 64, "batch_size": 16}, "crop": {"size": 64}}
+    return merge(values, small | {part: {"epochs": 1} for part in ("global", "local", "fusion")})
+
+
+@pytest.mark.slow
+def test_what_nih_512_asks_for_runs_to_the_report(restored, with_params):
+    with_params(**shrunk("nih-512"))
+    run("dvc", "repro", "report", cwd=restored)
+    metrics = json.loads((restored / "metrics/systems.json").read_text())
+    assert {f"{member}.fusion" for member in MEMBERS} < metrics.keys()
+    page = (restored / "report/index.html").read_text()
+    assert "efficientnet_v2_s" in page
+
+
 def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, with_params):
     resnets = {"global": "resnet18", "local": "resnet18"}
     fourth = resnets | {"weights": dict.fromkeys(resnets, "none")}
@@ -255,7 +334,7 @@ def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")
     done = run("dvc", "repro", cwd=finished)
-    assert set(re.findall(r"Running stage '([^']+)'", done.stdout)) == VOTE
+    assert set(stages_run(done)) == VOTE
     metrics = json.loads((finished / "metrics/systems.json").read_text())
     assert {name.partition(".")[0] for name in metrics if "." in name} == {"model"}
     assert metrics["ensemble"] == metrics["model.fusion"]
