@@ -15,3 +15,7 @@ class ArtifactError(PipelineError):
 
 class CohortError(PipelineError):
     """The radiographs or their tables are not what a run can be trusted with."""
+
+
+class ExperimentError(PipelineError):
+    """DVC or git refuse what is asked of them, or an experiment is not there."""

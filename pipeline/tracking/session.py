@@ -15,14 +15,12 @@ from typing import Any, TypeVar
 
 from pipeline.tracking.display import Shown, is_first_process
 from pipeline.tracking.origin import flatten, origin_of
-from pipeline.tracking.spool import Record, Spool, exclusive
+from pipeline.tracking.spool import SQLITE, Record, Spool, exclusive
 
 log = logging.getLogger(__name__)
 
 EXPERIMENT = "cxr-pipeline"
 """Name of the MLflow experiment that holds every run, unless MLFLOW_EXPERIMENT_NAME is set."""
-
-SQLITE = "sqlite:///"
 
 MAX_ARTIFACT_MB = 16
 """Larger artifacts are named in MLflow, not copied to it: DVC keeps them."""
@@ -130,10 +128,11 @@ def _open(argv: Sequence[str]) -> None:
     title = " ".join(filter(None, [name, given.get("member")]))
     params = Path(given.get("params", "params.yaml"))
     origin = origin_of(title, root=root, params=params)
+    uri, experiment = address(root)
     opening = {
         "kind": "open",
-        "uri": _store_uri(root),
-        "experiment": os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT,
+        "uri": uri,
+        "experiment": experiment,
         "artifacts": str(root / "mlartifacts"),
         "parent": dataclasses.asdict(origin),
         "stage": name,
@@ -144,13 +143,16 @@ def _open(argv: Sequence[str]) -> None:
     _start_writer(_spool.path.parent)
 
 
-def _store_uri(root: Path) -> str:
-    """Where runs are written; a database's relative path starts at `root`, wherever a stage runs.
+def address(root: Path) -> tuple[str, str]:
+    """The store of the checkout at `root`, and the name of the MLflow experiment in it.
 
-    The folder of a temporary experiment is deleted with it.
+    A database's relative path starts at `root`, wherever a stage runs: the folder of a temporary
+    experiment is deleted with it.
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
-    return f"{SQLITE}{root / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+    if uri.startswith(SQLITE):
+        uri = f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
+    return uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
 
 def _status_after(error: BaseException) -> str:

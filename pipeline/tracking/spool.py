@@ -17,6 +17,9 @@ from typing import IO, Any
 
 Record = dict[str, Any]
 
+SQLITE = "sqlite:///"
+"""Begins the address of a store that is a file."""
+
 
 class Spool:
     """The stage's end: append records, add files, close."""

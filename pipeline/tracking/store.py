@@ -2,7 +2,8 @@
 
 import getpass
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from pipeline.tracking.spool import Record, exclusive
+from pipeline.tracking.spool import SQLITE, Record, exclusive
 
 _BATCH = 900
 """Entries per request; MLflow refuses more than 1,000 metrics."""
@@ -19,19 +20,27 @@ _BATCH = 900
 _LONGEST_PARAM = 6000
 
 
+@contextmanager
+def opened(uri: str) -> Iterator[MlflowClient]:
+    """The store's client; while the block lasts, no other process opens a store that is a file.
+
+    MLflow migrates a SQLite store as it opens it, and two processes that do so at once break
+    each other's migration: `duplicate column name`.
+    """
+    database = Path(uri.removeprefix(SQLITE) + ".lock")
+    with exclusive(database, wait=True) if uri.startswith(SQLITE) else nullcontext():
+        yield MlflowClient(tracking_uri=uri)
+
+
 class Store:
     """One MLflow store, with what it takes to find the runs of a spool again."""
 
     def __init__(self, uri: str, experiment: str, *, artifacts: str) -> None:
-        # MLflow migrates a SQLite store as it opens it, and two processes that do so at once
-        # break each other's migration: `duplicate column name`.
-        database = Path(uri.removeprefix("sqlite:///") + ".lock")
-        local = uri.startswith("sqlite:///")
-        # A local store's artifact folder would follow the first process's folder.
-        place = Path(artifacts).as_uri() if local else None
-        with exclusive(database, wait=True) if local else nullcontext():
-            self._client = MlflowClient(tracking_uri=uri)
+        with opened(uri) as client:
+            self._client = client
             self._uri = uri
+            # A local store's artifact folder would follow the first process's folder.
+            place = Path(artifacts).as_uri() if uri.startswith(SQLITE) else None
             self._experiment = self._find_or_create_experiment(experiment, place)
 
     def _find_or_create_experiment(self, name: str, place: str | None) -> str:

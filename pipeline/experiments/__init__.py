@@ -1,0 +1,1 @@
+"""Experiments side by side: asked of DVC, compared, and the same one under several seeds."""

@@ -1,0 +1,76 @@
+"""How long the stages of experiments ran here, as MLflow holds it."""
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pipeline.tracking.session import address
+from pipeline.tracking.spool import SQLITE
+from pipeline.tracking.writer import QUIET
+
+log = logging.getLogger(__name__)
+
+_MS_PER_MINUTE = 60_000
+
+_MOST = 5000
+"""Stages of experiments of one commit that are looked at, the latest first."""
+
+
+def minutes_spent(baselines: Iterable[str], root: Path) -> dict[tuple[str, str], float]:
+    """Minutes that the stages of each experiment ran, by its name and its baseline.
+
+    Of an experiment that was run anew under its name with other params, the last run counts.
+    Stages that were skipped or restored have no run, and one that runs has not ended: they count
+    nothing. A store that is not there, or does not answer, knows of none.
+
+    Args:
+        baselines: commits that the experiments started from.
+        root: the main checkout.
+    """
+    uri, experiment = address(root)
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        return {}
+    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 (seconds)
+
+    try:
+        runs = [run for one in baselines for run in _stage_runs(uri, experiment, one)]
+    except MlflowException as error:
+        log.warning("warning: MLflow does not say how long stages ran: %s", error)
+        return {}
+    return _summed(runs)
+
+
+def _stage_runs(uri: str, experiment: str, baseline: str) -> list[Any]:
+    from pipeline.tracking.store import opened  # noqa: PLC0415 (seconds)
+
+    with opened(uri) as client:
+        found = client.get_experiment_by_name(experiment)
+    if found is None:
+        return []
+    wanted = f"tags.revision = '{baseline}' and tags.stage LIKE '%' and tags.experiment LIKE '%'"
+    runs: list[Any] = client.search_runs([found.experiment_id], wanted, max_results=_MOST)
+    return runs
+
+
+def _summed(runs: Iterable[Any]) -> dict[tuple[str, str], float]:
+    stages: dict[tuple[str, str], dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        tags = run.data.tags
+        name = tags["experiment"], tags["revision"]
+        stages[name][tags["mlflow.parentRunId"]].append(run.info)
+    return {name: _minutes(max(runs.values(), key=_began)) for name, runs in stages.items()}
+
+
+def _began(stages: list[Any]) -> int:
+    return min(int(stage.start_time) for stage in stages)
+
+
+def _minutes(stages: list[Any]) -> float:
+    ended = [stage for stage in stages if stage.end_time]
+    spent: int = sum(stage.end_time - stage.start_time for stage in ended)
+    return spent / _MS_PER_MINUTE

@@ -1,0 +1,29 @@
+"""Command `compare`: experiments beside what they started from, at a glance."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.experiments.comparison import baselines, compare
+from pipeline.experiments.shown import show
+from pipeline.tracking.spent import minutes_spent
+from stages.options import checkout, run
+
+Revisions = Annotated[
+    list[str] | None,
+    typer.Argument(help="Commits whose experiments are shown: HEAD, unless others are named."),
+]
+Sort = Annotated[
+    str, typer.Option(help="auroc, gain, iou or minutes, the highest first; else as DVC does.")
+]
+
+
+def main(revisions: Revisions = None, sort: Sort = "") -> None:
+    """Print each commit and its experiments: what they changed, reached and cost."""
+    shown = show(checkout(), revisions or [])
+    minutes = minutes_spent(baselines(shown), checkout())
+    typer.echo(compare(shown, minutes, sort))
+
+
+if __name__ == "__main__":
+    run(main, tracked=False)
