@@ -1,0 +1,98 @@
+"""DVC's queue of experiments: put into it, worked off, waited for."""
+
+import re
+import time
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from pipeline.errors import ExperimentError
+from pipeline.experiments.commands import dvc
+
+POLL_S = 10.0
+"""Pause between two looks at the queue; one takes DVC a second of a core."""
+
+_STATE = Path(".dvc/tmp/exps")
+"""Where DVC keeps the queue; what is finished is in git."""
+
+_TASK = re.compile(r"^\w+ +(\S+) .*(Queued|Running|Success|Failed)$", re.M)
+
+
+class Queue(NamedTuple):
+    """What waits and what runs, by name."""
+
+    queued: frozenset[str]
+    running: frozenset[str]
+
+
+def enqueue(name: str, setting: str, root: Path) -> None:
+    """Put the workspace with one other setting into the queue, as the experiment `name`.
+
+    Args:
+        name: that no experiment of this commit has.
+        setting: `seed=8`, as `dvc exp run -S` takes it.
+        root: the main checkout.
+    """
+    dvc("exp", "run", "--queue", "--name", name, "--set-param", setting, root=root)
+
+
+def ended(
+    names: Collection[str], *, jobs: int, root: Path, poll_s: float = POLL_S
+) -> Iterator[str]:
+    """Let so many workers at a time work the queue off; each of `names` as soon as it has ended.
+
+    Whoever stops waiting stops nothing: workers go on.
+
+    Raises:
+        ExperimentError: the worker of what runs is gone.
+    """
+    left = list(names)
+    while left:
+        alive = has_workers(root)  # asked first: a worker may leave when all is done
+        queue = read_status(dvc("queue", "status", root=root))
+        done = [name for name in left if name not in queue.queued | queue.running]
+        yield from done
+        left = [name for name in left if name not in done]
+        if left and not alive:
+            _expect_nothing_lost(left, queue)
+            dvc("queue", "start", "--jobs", str(jobs), root=root)
+        if left:
+            time.sleep(poll_s)
+
+
+def read_status(text: str) -> Queue:
+    """Read what `dvc queue status` printed."""
+    tasks = _TASK.findall(text)
+    return Queue(
+        frozenset(name for name, state in tasks if state == "Queued"),
+        frozenset(name for name, state in tasks if state == "Running"),
+    )
+
+
+def has_workers(root: Path) -> bool:
+    """Whether a worker of this checkout's queue lives.
+
+    Its process is looked for: the `Worker status` that DVC prints says 0 of a worker that does
+    not answer within a second, as on a machine with much to do.
+    """
+    files = (root / _STATE / "celery").glob("*.pid")
+    return any(_is_worker(int(file.read_text(encoding="utf-8"))) for file in files)
+
+
+def _is_worker(process: int) -> bool:
+    try:
+        return "queue-worker" in psutil.Process(process).cmdline()
+    except psutil.Error:
+        return False
+
+
+def _expect_nothing_lost(left: list[str], queue: Queue) -> None:
+    lost = [name for name in left if name in queue.running]
+    if lost:
+        raise ExperimentError(
+            f"{', '.join(lost)}: counts as running, but its worker was killed. End what it left: "
+            f"dvc queue kill {lost[0]}; forget the queue, not what is finished: rm -r {_STATE}; "
+            "then run this again"
+        )

@@ -1,0 +1,30 @@
+"""Command `seeds`: the same configuration under several seeds, and how far the results spread."""
+
+from typing import Annotated
+
+import typer
+
+from pipeline.artifacts.files import read_yaml
+from pipeline.experiments.seed_report import seed_report
+from pipeline.experiments.seeds import expect_all, head, names_of, results, run_seeds
+from pipeline.params.whole import load_params
+from stages.options import checkout, run
+
+Count = Annotated[int, typer.Option(min=1, help="How many: seed of the params, and those after.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Experiments that run at a time.")]
+
+
+def main(count: Count = 3, jobs: Jobs = 1) -> None:
+    """Queue what has not run yet, wait for it, and print mean and spread of all."""
+    root = checkout()
+    params = root / "params.yaml"
+    names = names_of(load_params(params).seed, count, read_yaml(params), head(root))
+    experiments = run_seeds(names, jobs=jobs, root=root)
+    systems = results(experiments, "metrics/systems.json", root)
+    methods = results(experiments, "metrics/methods.json", root)
+    typer.echo(seed_report(systems, methods))
+    expect_all(names, experiments)
+
+
+if __name__ == "__main__":
+    run(main, tracked=False)
