@@ -44,7 +44,8 @@ def seed_report(systems: Mapping[int, Metrics], methods: Mapping[int, Metrics]) 
     ]
     rows = [row for title, runs, number in parts for row in _part(title, runs, number, heads)]
     seeds = ", ".join(map(str, systems))
-    return f"{len(systems)} seeds: {seeds}\n\n{aligned(rows[:-1])}\n{_LEGEND}"
+    count = f"{len(systems)} seed{'s' if len(systems) > 1 else ''}"
+    return f"{count}: {seeds}\n\n{aligned(rows[:-1])}\n{_LEGEND}"
 
 
 def _part(

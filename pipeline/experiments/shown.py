@@ -12,7 +12,10 @@ from pipeline.tracking.origin import flatten
 WORKSPACE = "workspace"
 
 FINISHED, FAILED, RUNNING, QUEUED = "finished", "failed", "running", "queued"
-"""States of an experiment; a commit and the workspace are finished."""
+"""States of an experiment; commits and the workspace are finished."""
+
+UNREADABLE = "unreadable"
+"""The state of a commit whose params or metrics DVC cannot read."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def _experiment(row: dict[str, Any], baseline: str, executor: dict[str, Any]) ->
     # What runs or has failed still holds the metrics of its baseline, and DVC shows those.
     files = data.get("metrics", {}) if state == FINISHED else {}
     return Experiment(
-        name=row["name"] or row["rev"][:7],
+        name=row["name"] or (WORKSPACE if row["rev"] == WORKSPACE else row["rev"][:7]),
         revision=row["rev"],
         baseline=baseline,
         state=state,
@@ -72,9 +75,9 @@ def _experiment(row: dict[str, Any], baseline: str, executor: dict[str, Any]) ->
 
 
 def _state(row: dict[str, Any], of_executor: str | None) -> str:
-    if row["error"]:
-        return FAILED
-    return of_executor if of_executor in (FAILED, RUNNING, QUEUED) else FINISHED
+    if of_executor in (FAILED, RUNNING, QUEUED):
+        return of_executor
+    return UNREADABLE if row["error"] else FINISHED
 
 
 def _joined(files: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""The same configuration under several seeds, by DVC's real queue."""
+
+import pytest
+
+from tests.stages.conftest import run
+from tests.stages.queues import workers_stopped
+from tests.stages.toy import make_toy, toy
+
+pytestmark = pytest.mark.slow
+
+SEEDS = ("python", "-m", "stages.seeds", "--count")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    with workers_stopped(make_toy(tmp_path_factory.mktemp("seeds"))) as made:
+        yield made
+
+
+def experiments(folder):
+    """Commits of experiments by seed."""
+    listed = run(
+        "git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps", cwd=folder
+    )
+    words = [line.rpartition("/")[2].split() for line in listed.stdout.splitlines()]
+    return {int(name.split("-")[1]): commit for name, commit in words if name.startswith("seed-")}
+
+
+def refused(folder, *command):
+    """Exit code, output and complaint of a command that must fail."""
+    with pytest.raises(AssertionError) as raised:
+        toy(folder, *command)
+    return str(raised.value)
+
+
+def test_seeds_are_run_once_and_what_failed_is_named_and_tried_again(folder):
+    (folder / "fail").write_text("8")
+    said = refused(folder, *SEEDS, "2")
+    assert "1 seed: 7" in said
+    assert "seed 8 is not finished; why: dvc queue logs seed-8-" in said
+    assert list(experiments(folder)) == [7]
+
+    (folder / "fail").unlink()
+    report = toy(folder, *SEEDS, "2", "--jobs", "2").stdout
+    first = experiments(folder)
+    assert sorted(first) == [7, 8]
+    assert report.startswith("2 seeds: 7, 8\n")
+    (row,) = [line for line in report.splitlines() if line.startswith("  ensemble")]
+    assert row.split()[:6] == ["ensemble", "0.607", "0.001", "0.607", "to", "0.608"]
+
+    report = toy(folder, *SEEDS, "3").stdout
+    assert report.startswith("3 seeds: 7, 8, 9\n")
+    assert experiments(folder).items() > first.items()  # neither was run again
+
+    assert "seed: 7" in (folder / "params.yaml").read_text()
+    assert run("git", "status", "--porcelain", cwd=folder).stdout == ""
+
+
+def test_code_that_is_not_committed_is_refused(folder):
+    text = (folder / "dvc.yaml").read_text()
+    (folder / "dvc.yaml").write_text(text + "# changed\n")
+    said = refused(folder, *SEEDS, "2")
+    (folder / "dvc.yaml").write_text(text)
+    assert "commit it first" in said
+    assert "dvc.yaml" in said

@@ -1,0 +1,62 @@
+"""Names of experiments under several seeds, and the queue as DVC prints it."""
+
+import pytest
+
+from pipeline.errors import ExperimentError
+from pipeline.experiments.queue import read_status
+from pipeline.experiments.seeds import expect_all, names_of
+from pipeline.experiments.shown import FAILED, FINISHED, Experiment
+
+PARAMS = {"seed": 7, "model": {"global": "resnet18"}, "split": {"seed": 7}}
+
+
+def test_more_seeds_keep_the_names_of_fewer():
+    three, five = names_of(7, 3, PARAMS, "commit"), names_of(7, 5, PARAMS, "commit")
+    assert list(five) == [7, 8, 9, 10, 11]
+    assert three.items() <= five.items()
+    assert names_of(8, 1, PARAMS | {"seed": 8}, "commit")[8] == three[8]
+
+
+@pytest.mark.parametrize(
+    ("params", "commit"),
+    [
+        (PARAMS, "another"),
+        (PARAMS | {"model": {"global": "resnet50"}}, "commit"),
+        (PARAMS | {"split": {"seed": 8}}, "commit"),
+    ],
+)
+def test_another_configuration_or_commit_has_other_names(params, commit):
+    ours = set(names_of(7, 3, PARAMS, "commit").values())
+    assert not ours & set(names_of(7, 3, params, commit).values())
+
+
+def test_no_seed_at_all_is_refused():
+    with pytest.raises(ExperimentError, match="at least 1"):
+        names_of(7, 0, PARAMS, "commit")
+
+
+STATUS = """Task     Name           Created       Status
+0a2d8e9  slow1          10:49 PM      Running
+92d2467  seed-8-cb2e58  Nov 24, 2026  Queued
+a7c9a4e  broken         10:47 PM      Failed
+bdc4c12  Running        10:46 PM      Success
+
+Worker status: 0 active, 0 idle
+"""
+
+
+def test_what_waits_and_what_runs_is_read_by_name():
+    assert read_status(STATUS) == (frozenset({"seed-8-cb2e58"}), frozenset({"slow1"}))
+    assert read_status("No experiment tasks in the queue.\n") == (frozenset(), frozenset())
+
+
+def test_a_seed_that_failed_is_named_with_its_log():
+    def one(state):
+        return Experiment("n", "r", "b", state, {}, {})
+
+    names = {7: "seed-7-a", 8: "seed-8-a", 9: "seed-9-a"}
+    expect_all(names, dict.fromkeys(names, one(FINISHED)))
+    with pytest.raises(ExperimentError, match="dvc queue logs seed-8-a") as raised:
+        expect_all(names, {7: one(FINISHED), 8: one(FAILED)})
+    assert "dvc queue logs seed-9-a" in str(raised.value)
+    assert "seed-7-a" not in str(raised.value)
