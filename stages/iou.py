@@ -7,7 +7,7 @@ from pipeline.artifacts import members, tables
 from pipeline.artifacts.metrics import write_metrics, write_plot
 from pipeline.params.whole import load_params
 from pipeline.results.headline import localisation, over_findings
-from pipeline.results.localisation import iou_metrics, iou_rows, localise, locate
+from pipeline.results.localisation import iou_metrics, iou_points, localise, locate
 from pipeline.seeds import derive_seed
 from stages.options import Dep, Out, ParamsFile, run
 
@@ -43,7 +43,7 @@ def main(
     tables.write_localisation(measures, table)
     write_metrics(localisation(metrics), out)
     write_metrics(metrics, methods_out)
-    write_plot(iou_rows(metrics), per_finding)
+    write_plot(iou_points(measures), per_finding)
     tracking.log_metrics(localisation(metrics))
     tracking.log_metrics(over_findings(metrics), group="methods")
     tracking.log_artifact(table)

@@ -22,7 +22,16 @@ from pipeline.results.detections import (
     detect_with_fitted_thresholds,
 )
 from pipeline.results.grid_ceiling import best_on_grid
-from pipeline.results.methods import BASELINE, CEILING, FINE, FITTED, NOISE, RANDOMISED, is_control
+from pipeline.results.methods import (
+    BASELINE,
+    CEILING,
+    FINE,
+    FITTED,
+    NOISE,
+    RANDOMISED,
+    is_control,
+    spoken,
+)
 from pipeline.results.overlap import Detection
 
 log = logging.getLogger(__name__)
@@ -190,12 +199,13 @@ def iou_metrics(table: pd.DataFrame) -> dict[str, Any]:
     return metrics
 
 
-def iou_rows(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """The plot: columns finding, system (`<member>.<method>`), iou, t_iou_0.3, pointing."""
-    rows = [
-        (finding, f"{member}.{method}", one["iou"], one["t_iou"]["0.3"], one.get("pointing"))
-        for member, methods in metrics.items()
-        for method, findings in methods.items()
-        for finding, one in findings.items()
-    ]
-    return pd.DataFrame(rows, columns=["finding", "system", "iou", "t_iou_0.3", "pointing"])
+def iou_points(table: pd.DataFrame) -> pd.DataFrame:
+    """The plot: columns finding (or "mean"), member, method (as prose), iou, low, high.
+
+    Args:
+        table: schema LOCALISATION; controls, which are no way to localise, are left out.
+    """
+    controls = table["method"].map(is_control).astype(bool)
+    points = table[table["measure"].eq("iou") & ~controls].rename(columns={"value": "iou"})
+    points = points.assign(method=points["method"].map(spoken))
+    return points[["finding", "member", "method", "iou", "low", "high"]].reset_index(drop=True)

@@ -26,9 +26,11 @@ from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
+from pipeline.results.box_baselines import BOX_BASELINES
 from pipeline.results.cases import boxed_cases
 from pipeline.results.detections import finding_map
-from pipeline.results.localisation import iou_metrics, iou_rows, localise
+from pipeline.results.localisation import iou_metrics, iou_points, localise
+from pipeline.results.methods import CEILING, NOISE
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +133,20 @@ def test_a_cohort_without_boxes_gives_an_empty_table_and_says_so(cohort, caplog)
     assert table.empty
     assert iou_metrics(table) == {}
     assert "no radiologist's box" in caplog.text
-    assert list(iou_rows({})) == ["finding", "system", "iou", "t_iou_0.3", "pointing"]
+    assert list(iou_points(table)) == ["finding", "member", "method", "iou", "low", "high"]
+    assert iou_points(table).empty
+
+
+def test_the_plot_has_the_ious_of_what_localises_with_their_intervals(cohort):
+    index, boxes, heatmaps = cohort
+    located = {"model": made_located(index, heatmaps)}
+    scored = localise(located, boxes, index, iou_params(bootstrap=20), seed=0)
+    points = iou_points(scored)
+    assert set(points["method"]) == {"attention", "cam", "crop", *BOX_BASELINES, NOISE}
+    ious = scored[scored["measure"].eq("iou") & scored["method"].ne(CEILING)]
+    values, names = ["value", "low", "high"], ["iou", "low", "high"]
+    assert np.array_equal(points[names].to_numpy(), ious[values].to_numpy())
+    assert points[names].notna().all(axis=None)
 
 
 def test_heatmaps_of_another_cohort_are_refused(cohort):
