@@ -6,13 +6,11 @@ from pipeline import tracking
 from pipeline.artifacts import members, tables
 from pipeline.artifacts.evaluations import read_evaluation
 from pipeline.artifacts.files import write_text
-from pipeline.artifacts.heatmaps import read_heatmaps
 from pipeline.artifacts.metrics import read_metrics
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.pictures import read_gallery
 from pipeline.params.whole import load_params
 from pipeline.results.headline import headline, over_findings
-from pipeline.results.pictures import Radiographs
-from pipeline.results.report import Figures, render_report
+from pipeline.results.report import Cohort, Figures, render_report
 from stages.options import Dep, Out, ParamsFile, run
 
 
@@ -23,10 +21,8 @@ def main(
     methods: Dep,
     split_counts: Dep,
     ensemble: Dep,
-    images: Dep,
+    pictures: Dep,
     index: Dep,
-    boxes: Dep,
-    heatmaps: Dep,
     crops: Dep,
     splits: Dep,
     curves: Dep,
@@ -44,20 +40,17 @@ def main(
         curves=members.read_member_curves(curves, cfg.ensemble.members),
         pretraining=members.read_member_pretraining(reconstructions, cfg.ensemble.members),
     )
-    radiographs = Radiographs(
-        images=Shards(images),
+    cohort = Cohort(
         index=tables.read_index(index),
+        splits=tables.read_splits(splits),
         predictions=tables.read_predictions(ensemble),
-        boxes=tables.read_boxes(boxes),
         crops=tables.read_crop_boxes(crops),
-        heatmaps=read_heatmaps(heatmaps),
     )
     page = render_report(
         figures,
-        radiographs,
-        tables.read_splits(splits),
-        member=heatmaps.name,
-        examples=cfg.report.examples,
+        read_gallery(pictures),
+        cohort,
+        member=crops.stem,
         threshold=cfg.iou.threshold,
         sensitivity=cfg.evaluate.sensitivity,
     )

@@ -13,7 +13,8 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from pipeline.artifacts.heatmaps import Maps
-from pipeline.artifacts.shards import Shards
+from pipeline.artifacts.pictures import Box, Gallery, Panel, Picture
+from pipeline.artifacts.shards import Shards, expect_rows
 from pipeline.attention.crop import heatmap_box
 from pipeline.attention.grid import draw_on_image
 from pipeline.findings import FINDINGS
@@ -32,8 +33,6 @@ OPACITY = 0.6
 SIDE_PX = 288
 _JPEG_QUALITY = 82
 
-Box = Float[np.ndarray, "4"]
-
 
 @dataclass(frozen=True)
 class Radiographs:
@@ -42,7 +41,7 @@ class Radiographs:
     images: Shards
     index: pd.DataFrame
     predictions: pd.DataFrame
-    """Of the ensemble (schema PREDICTIONS)."""
+    """Of the branch that drew the heatmaps (schema PREDICTIONS)."""
     boxes: pd.DataFrame
     crops: pd.DataFrame
     heatmaps: Mapping[str, Maps]
@@ -53,38 +52,20 @@ class Radiographs:
         return {str(name): row for row, name in enumerate(self.index["image_index"])}
 
 
-class Panel(NamedTuple):
-    """A radiograph under one method's heatmap of a finding."""
+def draw_gallery(radiographs: Radiographs, *, examples: int, threshold: float) -> Gallery:
+    """All pictures of the page.
 
-    method: str
-    overlay: str
-    """JPEG, as a data URI."""
-    predicted: Box | None
-    iou: float | None
-    """Of the predicted with the best matching true box; None where there is no true box."""
-
-
-class Picture(NamedTuple):
-    """One radiograph of a finding, ready for the page."""
-
-    image_index: str
-    finding: str
-    place: str
-    """Where it stands among `of` like it, from best to worst: "best", "median", "rank 7", ..."""
-    of: int
-    by: str
-    """What orders them: "IoU" or "probability"."""
-    prob: float
-    likely: list[tuple[str, float]]
-    """The three most probable findings."""
-    labels: list[str]
-    about: str
-    """Age, gender, view, as far as known."""
-    plain: str
-    """JPEG, as a data URI."""
-    panels: list[Panel]
-    truths: list[Box]
-    crop: Box
+    Args:
+        radiographs: of one member.
+        examples: per finding.
+        threshold: of the predicted box, as in `heatmap_box`.
+    """
+    expect_rows(len(radiographs.images), radiographs.index, of="images")
+    return Gallery(
+        heatmap_method(radiographs.heatmaps),
+        draw_examples(radiographs, examples=examples, threshold=threshold),
+        compare_methods(radiographs, examples=examples, threshold=threshold),
+    )
 
 
 def draw_examples(
@@ -93,7 +74,7 @@ def draw_examples(
     """Per finding up to `examples` test images that have it, from the best to the worst.
 
     Best is the greatest IoU of the predicted box, where enough of them have a radiologist's box;
-    else the greatest probability, by the ensemble. They lie at even ranks.
+    else the greatest probability. They lie at even ranks.
 
     Args:
         radiographs: of one member.

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -9,8 +10,8 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.artifacts.pictures import Gallery, Panel, Picture
 from pipeline.artifacts.reconstructions import Pretraining
-from pipeline.artifacts.shards import expect_rows
 from pipeline.findings import FINDINGS
 from pipeline.results import numerals
 from pipeline.results.baselines import FLOORS
@@ -23,16 +24,7 @@ from pipeline.results.charts import (
     reconstructions_chart,
 )
 from pipeline.results.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
-from pipeline.results.pictures import (
-    COLOUR_MAP,
-    OPACITY,
-    Panel,
-    Picture,
-    Radiographs,
-    compare_methods,
-    draw_examples,
-    heatmap_method,
-)
+from pipeline.results.pictures import COLOUR_MAP, OPACITY
 from pipeline.results.published import PUBLISHED
 
 TEMPLATE = "report.html.jinja"
@@ -59,13 +51,24 @@ class Figures(NamedTuple):
     """Of members with a cascade."""
 
 
+@dataclass(frozen=True)
+class Cohort:
+    """What the page says of images one by one."""
+
+    index: pd.DataFrame
+    splits: pd.DataFrame
+    predictions: pd.DataFrame
+    """Of the ensemble (schema PREDICTIONS)."""
+    crops: pd.DataFrame
+    """Of the member under study."""
+
+
 def render_report(
     figures: Figures,
-    radiographs: Radiographs,
-    splits: pd.DataFrame,
+    gallery: Gallery,
+    cohort: Cohort,
     *,
     member: str,
-    examples: int,
     threshold: float,
     sensitivity: float,
 ) -> str:
@@ -73,21 +76,19 @@ def render_report(
 
     Args:
         figures: numbers of all systems.
-        radiographs: test images, and the heatmaps and crops of `member`.
-        splits: of every image (schema SPLITS).
+        gallery: test images under heatmaps of `member`.
+        cohort: what is known of every image.
         member: the one under study.
-        examples: radiographs per finding.
         threshold: of the predicted boxes, as in `heatmap_box`.
         sensitivity: that one rule of thresholds asks for.
     """
-    expect_rows(len(radiographs.images), radiographs.index, of="images")
     names = system_order(figures.systems, member)
     best = best_system(figures.systems, names)
     part = evaluation_part(
         figures.evaluation,
         figures.systems,
-        predictions=radiographs.predictions,
-        index=radiographs.index,
+        predictions=cohort.predictions,
+        index=cohort.index,
         member=member,
         best=best,
     )
@@ -101,17 +102,17 @@ def render_report(
             sensitivity=sensitivity,
             names=names,
             best=best,
-            cohort=_cohort(radiographs.index, splits),
+            cohort=_counted(cohort),
             split_names=split_order(figures.split_counts),
             counts=split_rows(figures.split_counts),
             charts=_charts(figures, part, member),
             pretraining=figures.pretraining,
             boxed=box_table(figures.localisation, member),
             published=PUBLISHED,
-            crops=crop_sources(radiographs.crops),
-            pictures=draw_examples(radiographs, examples=examples, threshold=threshold),
-            compared=compare_methods(radiographs, examples=examples, threshold=threshold),
-            method=heatmap_method(radiographs.heatmaps),
+            crops=crop_sources(cohort.crops),
+            pictures=gallery.examples,
+            compared=gallery.compared,
+            method=gallery.method,
             threshold=threshold,
             gradient=_gradient(),
             findings=FINDINGS,
@@ -182,7 +183,8 @@ def _flat(column: Metrics) -> Metrics:
     return flat
 
 
-def _cohort(index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, int]:
+def _counted(cohort: Cohort) -> dict[str, int]:
+    index, splits = cohort.index, cohort.splits
     test = index[index["image_index"].isin(splits.loc[splits["split"] == "test", "image_index"])]
     return {
         "images": len(index),

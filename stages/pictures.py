@@ -1,0 +1,39 @@
+"""Stage `pictures`: radiographs under the heatmaps of the member under study, for the page."""
+
+from pathlib import Path
+
+from pipeline.artifacts import tables
+from pipeline.artifacts.heatmaps import read_heatmaps
+from pipeline.artifacts.pictures import write_gallery
+from pipeline.artifacts.shards import Shards
+from pipeline.params.whole import load_params
+from pipeline.results.pictures import Radiographs, draw_gallery
+from stages.options import Dep, Out, ParamsFile, run
+
+
+def main(
+    images: Dep,
+    index: Dep,
+    boxes: Dep,
+    predictions: Dep,
+    heatmaps: Dep,
+    crops: Dep,
+    out: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Choose test images of each finding by the global branch, and draw on them."""
+    cfg = load_params(params)
+    radiographs = Radiographs(
+        images=Shards(images),
+        index=tables.read_index(index),
+        predictions=tables.read_predictions(predictions),
+        boxes=tables.read_boxes(boxes),
+        crops=tables.read_crop_boxes(crops),
+        heatmaps=read_heatmaps(heatmaps),
+    )
+    drawn = draw_gallery(radiographs, examples=cfg.report.examples, threshold=cfg.iou.threshold)
+    write_gallery(drawn, out)
+
+
+if __name__ == "__main__":
+    run(main)
