@@ -30,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 MEMBERS = ("model", "second", "third")
 CHAIN = (
     "pretrain_capsnet", "train_global", "extract_crops", "inspect", "train_local", "train_fusion",
+    "gather",
 )  # fmt: skip
 VOTE = {"ensemble", "evaluate", "iou", "report"}
 
@@ -149,7 +150,7 @@ def test_the_learning_curves_have_a_row_per_epoch(finished):
 
 def test_an_iou_param_reruns_iou_and_report_and_nothing_else(finished, with_params):
     with_params(iou={"threshold": 0.5})
-    assert stages_run(run("dvc", "repro", cwd=finished)) == ["iou", "report"]
+    assert stages_run(run("dvc", "repro", cwd=finished)) == ["iou", "pictures", "report"]
     restore(finished)
 
 
@@ -163,7 +164,8 @@ def test_a_cascade_with_capsules_beside_it_and_an_open_fusion_run_to_the_report(
         ensemble={"members": ["model"]},
     )
     done = run("dvc", "repro", cwd=finished)
-    assert set(stages_run(done)) == {f"{stage}@model" for stage in CHAIN} | VOTE
+    chain = {f"{stage}@model" for stage in CHAIN}
+    assert set(stages_run(done)) == chain | VOTE | {"lend_images", "pictures"}
     assert "nothing to pretrain" not in done.stdout + done.stderr
     start, _ = read_checkpoint(finished / "data/capsnet/model/global.safetensors")
     assert "capsules.transform" in start
@@ -187,14 +189,14 @@ def test_members_without_a_cascade_pretrain_nothing(finished):
 def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
     with_params(split={"val_fraction": 0.25})
     chains = {f"{stage}@{member}" for stage in CHAIN for member in MEMBERS}
-    assert changed_stages(finished) == {"split"} | chains | VOTE
+    assert changed_stages(finished) == {"split"} | chains | VOTE | {"pictures"}
 
 
 @pytest.mark.parametrize(
     ("branch", "backbone", "stages"),
     [
         ("global", "resnet18", set(CHAIN)),
-        ("local", "mobilenet_v2", {"pretrain_capsnet", "train_local", "train_fusion"}),
+        ("local", "mobilenet_v2", {"pretrain_capsnet", "train_local", "train_fusion", "gather"}),
     ],
 )
 def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
@@ -202,7 +204,7 @@ def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
 ):
     with_params(model={branch: backbone})
     chain = {f"{stage}@model" for stage in stages}
-    vote = VOTE if branch == "global" else VOTE - {"iou"}
+    vote = VOTE | {"pictures"} if branch == "global" else VOTE - {"iou"}
     assert changed_stages(finished) == chain | vote
 
 
@@ -329,7 +331,7 @@ def test_one_member_less_reruns_the_vote_alone(finished, with_params):
 def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with_params):
     with_params(without=("second", "third"), ensemble={"members": ["model"]})
     left = [file for name in ("second", "third") for file in files_of(name, finished)]
-    assert len(left) == 2 * (3 + 4 + 1 + 1 + 9 + 3)
+    assert len(left) == 2 * (7 + 4 + 1 + 9)
     for file in left:
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")
@@ -349,11 +351,10 @@ def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with
 def files_of(member: str, folder: Path) -> list[Path]:
     """What stages that are for all members would read of one."""
     globs = [
-        "predictions/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet", "reconstructions/{}/*",
-        "inspected/{}/**/*",
+        "gathered/*/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet", "inspected/{}/**/*",
     ]  # fmt: skip
     made = [f for glob in globs for f in (folder / "data").glob(glob.format(member))]
-    return [f for f in made if f.is_file()] + list((folder / "plots/curves" / member).iterdir())
+    return [f for f in made if f.is_file()]
 
 
 def test_the_committed_lock_is_current_and_the_committed_results_are_its():

@@ -21,6 +21,8 @@ from made_results import (
     made_systems,
 )
 
+from pipeline.artifacts.pictures import read_gallery, write_gallery
+from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
 from pipeline.params.sections import EvaluateParams
@@ -33,10 +35,12 @@ from pipeline.results.pictures import (
     Radiographs,
     compare_methods,
     draw_examples,
+    draw_gallery,
     heatmap_method,
     overlay,
 )
 from pipeline.results.report import (
+    Cohort,
     Figures,
     best_system,
     render_report,
@@ -57,7 +61,7 @@ def cohort(tmp_path_factory):
     radiographs = Radiographs(
         images=made_images(index, folder / "images"),
         index=index,
-        predictions=systems["ensemble"],
+        predictions=systems["model.global"],
         boxes=boxes,
         crops=made_crops(index),
         heatmaps=made_heatmaps(index, boxes, folder / "maps"),
@@ -120,13 +124,12 @@ def made_figures(cohort, evaluation, *, replicates=20):
 
 
 def render(cohort, figures, *, examples=2):
-    radiographs, splits, _ = cohort
+    radiographs, splits, systems = cohort
     return render_report(
         figures,
-        radiographs,
-        splits,
+        draw_gallery(radiographs, examples=examples, threshold=0.5),
+        Cohort(radiographs.index, splits, systems["ensemble"], radiographs.crops),
         member="model",
-        examples=examples,
         threshold=0.5,
         sensitivity=0.9,
     )
@@ -513,6 +516,20 @@ def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
     row = int(np.flatnonzero(cohort[0].index["image_index"] == picture.image_index)[0])
     original = cohort[0].images[row]
     assert np.corrcoef(image.ravel(), original.ravel())[0, 1] > 0.9
+
+
+def test_the_pictures_are_the_same_when_they_were_written_and_read(cohort, tmp_path):
+    gallery = draw_gallery(cohort[0], examples=2, threshold=0.5)
+    write_gallery(gallery, tmp_path / "pictures.json")
+    back = read_gallery(tmp_path / "pictures.json")
+    assert repr(back) == repr(gallery)
+    assert any(picture.panels[0].predicted is None for picture in back.compared)
+
+
+def test_pictures_of_images_that_are_not_the_indexs_are_refused(cohort):
+    radiographs = replace(cohort[0], index=cohort[0].index.iloc[1:])
+    with pytest.raises(ArtifactError, match=r"images: .* rows for the"):
+        draw_gallery(radiographs, examples=1, threshold=0.5)
 
 
 def test_an_empty_heatmap_leaves_the_radiograph_as_it_is():
