@@ -1,5 +1,6 @@
 """The plots of experiments over each other, in a browser that reaches nothing."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -110,8 +111,13 @@ def test_metrics_and_params_diff_show_what_differs_and_nothing_else(looser):
     assert [line.split() for line in params[1:] if line] == [
         ["params.yaml", "iou.threshold", "0.7", "0.5"]
     ]
-    metrics = run("dvc", "metrics", "diff", "--md", "HEAD", "looser", cwd=looser).stdout
-    assert "metrics/evaluate.json" not in metrics
+    every = "metrics/methods.json"
+    diff = ["dvc", "metrics", "diff", "--json", "--targets", every, "--", "HEAD", "looser"]
+    changed = json.loads(run(*diff, cwd=looser).stdout)[every]
+    assert all(entry["old"] != entry["new"] for entry in changed.values())
+    methods = {name.split(".")[1] for name in changed}
+    assert {"attention", "cam"} <= methods
+    assert not [name for name in methods if "fitted" in name or name.endswith("_box")]
 
 
 @in_a_browser
