@@ -173,7 +173,7 @@ def test_a_pipeline_run_ends_as_badly_as_the_last_run_of_any_of_its_stages(outco
     folder = outcome[0] / "root"
     store = Store(f"sqlite:///{folder / 'mlflow.db'}", "ends", artifacts=str(folder / "ends"))
     parent = {"key": " ".join(ends), "name": "fox", "tags": {}, "params": {}}
-    for n, (stage, word) in enumerate(end.split() for end in ends):
+    for n, (stage, word) in enumerate((end.split() for end in ends), start=1):
         about = {"parent": parent, "stage": stage, "title": stage, "options": {}, "time_ms": n}
         run = store.open(about, f"{parent['key']} {n}")
         run.apply({"kind": "end", "status": word, "time_ms": n + 1}, folder)
@@ -181,7 +181,7 @@ def test_a_pipeline_run_ends_as_badly_as_the_last_run_of_any_of_its_stages(outco
     (ended,) = store._client.search_runs(
         [store._experiment], f"tags.pipeline_run = '{parent['key']}'"
     )
-    assert (ended.info.status, ended.info.start_time, ended.info.end_time) == (status, 0, 9)
+    assert (ended.info.status, ended.info.start_time, ended.info.end_time) == (status, 1, 9)
 
 
 STAGES = ("train_global", "train_local", "evaluate")
