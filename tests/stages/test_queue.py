@@ -99,7 +99,7 @@ def test_an_experiment_is_applied_becomes_a_branch_and_goes(queued, tmp_path):
     assert run("git", "diff", "--stat", "wider", cwd=folder).stdout == ""
     commit(folder)
     assert run("git", "log", "-1", "--format=%s", "wider", cwd=folder).stdout.startswith("dvc: ")
-    toy(folder, "dvc", "exp", "remove", name, "--rev", "HEAD~1")
+    toy(folder, "dvc", "exp", "remove", name)
     assert name not in toy(folder, "dvc", "exp", "list", "--all").stdout
     toy(folder, "dvc", "queue", "remove", "--failed")
     assert "broken" not in toy(folder, "dvc", "queue", "status").stdout
