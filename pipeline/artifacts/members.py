@@ -27,7 +27,9 @@ def read_member_predictions(
         ArtifactError: a named member has no such table; this holds for all that follows.
     """
     return {
-        f"{member}.{branch}": read_predictions(_of(member, folder, f"{member}/{branch}.parquet"))
+        f"{member}.{branch}": read_predictions(
+            _of(member, folder / member / f"{branch}.parquet", "gather")
+        )
         for member in members
         for branch in branches
     }
@@ -36,7 +38,7 @@ def read_member_predictions(
 def read_member_curves(folder: Path, members: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Learning curves by system: `<member>/<branch>.csv` is `<member>.<branch>`."""
     return {
-        f"{member}.{branch}": read_curves(_of(member, folder, f"{member}/{branch}.csv"))
+        f"{member}.{branch}": read_curves(_of(member, folder / member / f"{branch}.csv", "gather"))
         for member in members
         for branch in BRANCHES
     }
@@ -45,32 +47,38 @@ def read_member_curves(folder: Path, members: Sequence[str]) -> dict[str, pd.Dat
 def read_member_crops(folder: Path, members: Sequence[str]) -> dict[str, pd.DataFrame]:
     """Where the crops of each were cut: `<member>.parquet`."""
     return {
-        member: read_crop_boxes(_of(member, folder, f"{member}.parquet")) for member in members
+        member: read_crop_boxes(_of(member, folder / f"{member}.parquet", "extract_crops"))
+        for member in members
     }
 
 
 def read_member_heatmaps(folder: Path, members: Sequence[str]) -> dict[str, dict[str, Maps]]:
     """The maps of each: `<member>/`."""
-    return {member: read_heatmaps(_of(member, folder, member)) for member in members}
+    return {
+        member: read_heatmaps(_of(member, folder / member, "extract_crops")) for member in members
+    }
 
 
 def read_member_inspections(folder: Path, members: Sequence[str]) -> dict[str, Inspected]:
     """The closer look at boxed images of each: `<member>/`."""
-    return {member: read_inspections(_of(member, folder, member)) for member in members}
+    return {
+        member: read_inspections(_of(member, folder / member, "inspect")) for member in members
+    }
 
 
 def read_member_pretraining(folder: Path, members: Sequence[str]) -> dict[str, Pretraining]:
     """How the CapsNets of those that have a cascade were pretrained: `<member>/`."""
-    found = {member: read_reconstructions(_of(member, folder, member)) for member in members}
+    found = {
+        member: read_reconstructions(_of(member, folder / member, "gather")) for member in members
+    }
     return {member: one for member, one in found.items() if one is not None}
 
 
-def _of(member: str, folder: Path, name: str) -> Path:
-    """A path in `folder`, once it is sure that it is there."""
-    path = folder / name
+def _of(member: str, path: Path, stage: str) -> Path:
+    """`path`, which `stage` writes, once it is sure that it is there."""
     if not path.exists():
         raise ArtifactError(
             f"{path}: not there, though ensemble.members names {member}; `dvc repro` makes it, "
-            f"`dvc pull {folder}` fetches it where it was pushed"
+            f"`dvc pull {stage}` fetches it where it was pushed"
         )
     return path

@@ -146,9 +146,9 @@ def test_a_vote_that_lacks_the_others_says_what_to_pull(finished):
     run("dvc", "pull", "-q", "gather@model", cwd=clone)
     change(clone, {"ensemble": {"vote": "rank"}})
     vote = ["dvc", "repro", "--pull", "--allow-missing", "ensemble"]
-    with pytest.raises(AssertionError, match="`dvc pull data/gathered/predictions` fetches it"):
+    with pytest.raises(AssertionError, match="`dvc pull gather` fetches it"):
         run(*vote, cwd=clone)
-    run("dvc", "pull", "-q", "data/gathered/predictions", cwd=clone)
+    run("dvc", "pull", "-q", "gather", cwd=clone)
     assert ran(run(*vote, cwd=clone)) == ["ensemble"]
 
 
