@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from pipeline.artifacts.files import write_text
+from pipeline.artifacts.files import read_yaml, write_text
 from pipeline.errors import ParamsError
 from pipeline.params.whole import load_params
 from pipeline.sources import expect_source
@@ -16,7 +16,12 @@ def use_recipe(name: str, root: Path) -> None:
         ParamsError: there is no such recipe, it has faults, its radiographs are not there, or
             `params.yaml` has changes that neither git nor a recipe keeps.
     """
-    recipes = {path.stem: path for path in sorted((root / "recipes").glob("*.yaml"))}
+    recipes, searches = kinds_of_recipes(root / "recipes")
+    if name in searches:
+        raise ParamsError(
+            f"recipe {name!r} is of a search, no params file: python -m stages.search --recipe "
+            f"recipes/{name}.yaml tries what it proposes (make search R={name})"
+        )
     if name not in recipes:
         raise ParamsError(f"no recipe {name!r}; there are: {', '.join(recipes)}")
     try:
@@ -31,6 +36,13 @@ def use_recipe(name: str, root: Path) -> None:
             "them, or drop them: git checkout params.yaml"
         )
     write_text(recipes[name].read_text(encoding="utf-8"), params)
+
+
+def kinds_of_recipes(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Complete params files, and search spaces over them, which have a `space`; by name."""
+    every = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    searches = {name: path for name, path in every.items() if "space" in read_yaml(path)}
+    return {name: path for name, path in every.items() if name not in searches}, searches
 
 
 def _committed(root: Path) -> str:

@@ -262,7 +262,7 @@ def test_what_python_really_imports_is_declared():
         assert code <= set(code_deps(name, REPO)), name
 
 
-ROOMS = ["cohort", "networks", "training", "attention", "results", "experiments"]
+ROOMS = ["cohort", "networks", "training", "attention", "results", "search", "experiments"]
 
 
 def test_a_room_imports_only_rooms_before_it():

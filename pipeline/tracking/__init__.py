@@ -7,6 +7,7 @@ and neither a broken store nor an absent server can harm a training.
 """
 
 from pipeline.tracking.display import Shown, is_first_process, progress
+from pipeline.tracking.search import SearchRun
 from pipeline.tracking.session import (
     follow,
     go_on_with,
@@ -18,6 +19,7 @@ from pipeline.tracking.session import (
 )
 
 __all__ = [
+    "SearchRun",
     "Shown",
     "follow",
     "go_on_with",

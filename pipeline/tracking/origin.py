@@ -47,19 +47,31 @@ def origin_of(stage: str, *, root: Path, params: Path) -> Origin:
     dvc = next((process for process in ancestors if _is_dvc(_command(process))), None)
     owner = (dvc.pid, dvc.create_time()) if dvc else None
     experiment = os.environ.get("DVC_EXP_NAME")
-    numbers, revision = flat_params(params), _revision()
+    numbers, began = flat_params(params), revision()
     if experiment:
         # An experiment that is run again under its name, with other params or from another
         # commit, is another run.
-        about = repr((experiment, sorted(numbers.items()), revision.get("revision")))
+        about = repr((experiment, sorted(numbers.items()), began.get("revision")))
         key, name = f"experiment {hashlib.sha256(about.encode()).hexdigest()[:16]}", experiment
     elif owner:
         key, name = f"repro {owner[0]} {owner[1]:.2f}", f"repro {_minute(owner[1])}"
     else:
         now = datetime.now().astimezone()
         key, name = f"{stage} {os.getpid()} {now.isoformat()}", f"{stage} {_minute(None)}"
-    tags = {"experiment": experiment or "", "mode": _mode(root, ancestors)} | revision
+    tags = {"experiment": experiment or "", "mode": _mode(root, ancestors)} | began
     return Origin(key, name, {k: v for k, v in tags.items() if v}, numbers, owner)
+
+
+def search_origin(name: str, *, key: str, params: Path) -> Origin:
+    """A search of params is a run like one of the pipeline, and goes on as the same one.
+
+    Args:
+        name: of the search.
+        key: which no other search has.
+        params: the params file that its trials change.
+    """
+    tags = {"mode": "search"} | revision()
+    return Origin(f"search {name} {key}", f"search {name}", tags, flat_params(params), None)
 
 
 def is_alive(owner: tuple[int, float]) -> bool:
@@ -112,7 +124,7 @@ def _mode(root: Path, ancestors: list[psutil.Process]) -> str:
     return "queue" if queued else "temp"
 
 
-def _revision() -> dict[str, str]:
+def revision() -> dict[str, str]:
     """Commit that the run started from, and whether the code is not that commit's.
 
     Params count as no change, being logged in full, nor does what stages write: with them every

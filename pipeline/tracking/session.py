@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.tracking.display import Shown, is_first_process
-from pipeline.tracking.origin import flatten, origin_of
+from pipeline.tracking.origin import Origin, flatten, origin_of
 from pipeline.tracking.spool import SQLITE, Record, Spool, exclusive
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def stage(argv: Sequence[str]) -> Iterator[None]:
     Args:
         argv: The stage's command line: `[".../stages/split.py", "--index", ...]`.
     """
-    if not _is_wanted(argv):
+    if "--help" in argv or not is_wanted():
         yield
         return
     _try(_open, argv)
@@ -70,7 +70,7 @@ def follow(epochs: Iterable[E], shown: Shown) -> Iterator[E]:
         shown: Where a person sees them.
     """
     for epoch in epochs:
-        fields = _numbers(vars(epoch))
+        fields = numbers_of(vars(epoch))
         number = int(fields.pop("epoch"))
         _say({"kind": "metrics", "values": fields, "step": number})
         if number > _known_until:
@@ -104,7 +104,7 @@ def log_metrics(values: Mapping[str, Any], *, group: str = "") -> None:
         group: Under which they stand in the pipeline's run, `systems/ensemble.mean_auroc`;
             what one looks at first has none.
     """
-    _say({"kind": "metrics", "values": _numbers(values), "step": 0, "group": group})
+    _say({"kind": "metrics", "values": numbers_of(values), "step": 0, "group": group})
 
 
 def log_artifact(path: Path) -> None:
@@ -116,31 +116,39 @@ def log_artifact(path: Path) -> None:
         _try(_add_artifact, _spool, path)
 
 
-def _is_wanted(argv: Sequence[str]) -> bool:
+def is_wanted() -> bool:
+    """Whether anything is to be tracked, by this process."""
     off = os.environ.get("CXR_TRACKING", "on").lower() in {"off", "0", "false", "no"}
-    return not off and "--help" not in argv and is_first_process()
+    return not off and is_first_process()
 
 
 def _open(argv: Sequence[str]) -> None:
     global _spool  # noqa: PLW0603 (a process is one stage)
-    root = Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+    root = main_checkout()
     name, given = Path(argv[0]).stem, options(argv[1:])
     title = " ".join(filter(None, [name, given.get("member")]))
     params = Path(given.get("params", "params.yaml"))
     origin = origin_of(title, root=root, params=params)
+    opening = opening_of(origin, root) | {"stage": name, "title": title, "options": given}
+    _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
+    start_writer(_spool.path.parent)
+
+
+def main_checkout() -> Path:
+    """The repository that DVC runs in, also for an experiment in a folder of its own."""
+    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
+
+
+def opening_of(origin: Origin, root: Path) -> Record:
+    """The first record of a spool, apart from what the run is: which store, under which run."""
     uri, experiment = address(root)
-    opening = {
+    return {
         "kind": "open",
         "uri": uri,
         "experiment": experiment,
         "artifacts": str(root / "mlartifacts"),
         "parent": dataclasses.asdict(origin),
-        "stage": name,
-        "title": title,
-        "options": given,
     }
-    _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
-    _start_writer(_spool.path.parent)
 
 
 def address(root: Path) -> tuple[str, str]:
@@ -168,7 +176,7 @@ def _close(status: str) -> None:
         spool, _spool = _spool, None
         spool.append({"kind": "end", "status": status})
         spool.close()
-        _start_writer(spool.path.parent)
+        start_writer(spool.path.parent)
 
 
 def spool_folder(root: Path) -> Path:
@@ -176,7 +184,7 @@ def spool_folder(root: Path) -> Path:
     return root / ".tracking"
 
 
-def _start_writer(folder: Path) -> None:
+def start_writer(folder: Path) -> None:
     """Make sure that a writer runs.
 
     In its own session, so that a Ctrl-C meant for the stage leaves it time to write that down.
@@ -208,7 +216,8 @@ def options(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
+    """The finite numbers among the leaves, under dotted names."""
     flat = {name: leaf for name, leaf in flatten(values).items() if isinstance(leaf, Real)}
     return {name: float(leaf) for name, leaf in flat.items() if math.isfinite(leaf)}
 

@@ -19,6 +19,9 @@ _BATCH = 900
 
 _LONGEST_PARAM = 6000
 
+SEARCH, TRIAL = "search", "trial"
+"""Stages of an opening record that are none of the graph."""
+
 
 @contextmanager
 def opened(uri: str) -> Iterator[MlflowClient]:
@@ -56,7 +59,11 @@ class Store:
         return str(found.experiment_id)
 
     def open(self, opening: Record, spool: str) -> "StageRun":
-        """The stage's run and its parent's, found by their tags or created."""
+        """The stage's run and its parent's, found by their tags or created.
+
+        A search's own spool speaks of the parent alone; of a trial the spool says by which name
+        it is found again, and the parent does not end with it.
+        """
         parent = opening["parent"]
         tags = parent["tags"]
         above = self._find_or_create(
@@ -70,6 +77,10 @@ class Store:
         unset = {name: value for name, value in parent["params"].items() if name not in known}
         self.log(above.info.run_id, params=unset)
         self._client.update_run(above.info.run_id, status="RUNNING")
+        if opening["stage"] == SEARCH:
+            return StageRun(
+                self, parent=above.info.run_id, child=above.info.run_id, ends_itself=True
+            )
         member = opening["options"].get("member")
         own = {
             "mlflow.parentRunId": above.info.run_id,
@@ -78,13 +89,17 @@ class Store:
         }
         below = self._find_or_create(
             "stage_run",
-            spool,
+            opening.get("run", spool),
             name=opening["title"],
             tags=tags | own | ({"member": member} if member else {}),
             time_ms=opening["time_ms"],
         )
+        self._client.update_run(below.info.run_id, status="RUNNING")
         self.log(below.info.run_id, params=parent["params"] | opening["options"])
-        return StageRun(self, parent=above.info.run_id, child=below.info.run_id)
+        ends_itself = opening["stage"] == TRIAL
+        return StageRun(
+            self, parent=above.info.run_id, child=below.info.run_id, ends_itself=ends_itself
+        )
 
     def _find_or_create(
         self, tag: str, value: str, *, name: str, tags: dict[str, str], time_ms: int
@@ -177,8 +192,9 @@ class MachineMonitor(SystemMetricsMonitor):  # type: ignore[misc]
 class StageRun:
     """One stage's run in a store."""
 
-    def __init__(self, store: Store, *, parent: str, child: str) -> None:
+    def __init__(self, store: Store, *, parent: str, child: str, ends_itself: bool) -> None:
         self._store, self._parent, self._child = store, parent, child
+        self._ends_itself = ends_itself  # the parent, in a record of its own
         self._known_until = 0  # epochs that the run had before this stage went on with it
         self._monitor: MachineMonitor | None = None
 
@@ -203,11 +219,17 @@ class StageRun:
                 self._store.tag(self._child, _key(f"artifact/{name}"), size)
             case "end":
                 self._leave_machine()
-                self._store.end(self._child, record["status"], record["time_ms"])
+                self._end(record)
+
+    def _end(self, record: Record) -> None:
+        if "state" in record:
+            self._store.tag(self._child, "state", record["state"])
+        self._store.end(self._child, record["status"], record["time_ms"])
 
     def end_pipeline(self, time_ms: int) -> None:
         """Say that no other stage of the pipeline run comes after this one."""
-        self._store.end_pipeline(self._parent, time_ms)
+        if not self._ends_itself:
+            self._store.end_pipeline(self._parent, time_ms)
 
     def _continue(self, record: Record) -> None:
         """Let the run of the stage that was stopped go on in this pipeline run, if it is known."""

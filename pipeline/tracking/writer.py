@@ -138,7 +138,7 @@ class _Carrier:
             if record["kind"] == "open":
                 self._pipeline, self.owner = record["parent"]["key"], owner_of(record)
                 self._run = open_run(record, self._reader.path.stem)
-                if not abandoned:
+                if not abandoned and record.get("watched", True):
                     self._run.watch_machine()
             else:
                 self._apply(record)

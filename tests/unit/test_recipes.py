@@ -7,13 +7,12 @@ import pytest
 import yaml
 
 from pipeline.params.whole import load_params
+from pipeline.recipe import kinds_of_recipes
 from pipeline.tracking.origin import flatten
 
 REPO = Path(__file__).parents[2]
 PARAMS = REPO / "params.yaml"
-EVERY = sorted(REPO.glob("recipes/*.yaml"))
-RECIPES = [path for path in EVERY if "space" not in yaml.safe_load(path.read_text())]
-"""Those that are params; one with a `space` is of a search over them."""
+RECIPES = list(kinds_of_recipes(REPO / "recipes")[0].values())
 
 each = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 

@@ -40,7 +40,7 @@ def tracked(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CXR_TRACKING", "on")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setattr(session, "_start_writer", lambda folder: None)
+    monkeypatch.setattr(session, "start_writer", lambda folder: None)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,0 +1,106 @@
+"""What every trial has come to, kept line by line, so that a killed search goes on from there."""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.artifacts.files import write_text
+from pipeline.search.trials import Trial
+
+State = Literal["waiting", "running", "finished", "stopped", "failed"]
+"""`finished`: trained as long as its stage would; `stopped`: by ASHA, before that."""
+
+OVER = ("finished", "stopped")
+"""What is not begun again when a search goes on; what has failed is."""
+
+
+@dataclass
+class Standing:
+    """A trial, and where it stands."""
+
+    trial: Trial
+    state: State = "waiting"
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    """What `fit` yielded, and `seconds` that it took."""
+    why: str = ""
+    """What was wrong, of one that has failed."""
+
+    def kept(self) -> dict[str, float] | None:
+        """The epoch whose weights the stage would keep: the one of lowest validation loss."""
+        return min(self.epochs, key=lambda epoch: epoch["val_loss"], default=None)
+
+    def auroc(self) -> float:
+        """Of the weights that would be kept, on validation images; below all if there are none."""
+        kept = self.kept()
+        return kept["val_auroc"] if kept else -1.0
+
+    def seconds(self) -> float:
+        """Of training, from reading the images on."""
+        return sum(epoch["seconds"] for epoch in self.epochs)
+
+
+class Logbook:
+    """The standings of a search, and the file that they are read from and written to.
+
+    Args:
+        path: of the file; what it says of trials is taken over.
+        trials: all of them.
+    """
+
+    def __init__(self, path: Path, trials: Iterable[Trial]) -> None:
+        self.standings = {trial.name: Standing(trial) for trial in trials}
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        whole = [line for line in lines if self._takes(line)]
+        write_text("".join(f"{line}\n" for line in whole), path)
+        self._file = path.open("a", encoding="utf-8")
+        for standing in self.standings.values():
+            standing.state = standing.state if standing.state in OVER else "waiting"
+
+    def start(self, name: str) -> None:
+        """A trial begins, or goes on."""
+        self._note({"trial": name, "state": "running"})
+
+    def add(self, name: str, epoch: Mapping[str, float], *, stopped: bool) -> None:
+        """An epoch of a trial is over, and with it the trial if it is to be stopped.
+
+        One line says both: a search that is killed then does not go on with what was stopped.
+        """
+        self._note(
+            {"trial": name, "epoch": dict(epoch), **({"state": "stopped"} if stopped else {})}
+        )
+
+    def end(self, name: str, state: State, why: str = "") -> None:
+        """A trial is over, unless it was before."""
+        if self.standings[name].state not in OVER:
+            self._note({"trial": name, "state": state, "why": why})
+
+    def best(self) -> Standing | None:
+        """Of the trials that were trained to their end, the first of highest AUROC."""
+        done = [one for one in self.standings.values() if one.state == "finished"]
+        return max(done, key=Standing.auroc, default=None)
+
+    def left(self) -> list[Standing]:
+        """What is still to be trained, or to be trained on."""
+        return [one for one in self.standings.values() if one.state not in OVER]
+
+    def _takes(self, line: str) -> bool:
+        """Whether a line is whole, as the last one of a killed search may not be."""
+        with suppress(json.JSONDecodeError, KeyError):
+            self._apply(json.loads(line))
+            return True
+        return False
+
+    def _note(self, row: dict[str, Any]) -> None:
+        self._apply(row)
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+    def _apply(self, row: dict[str, Any]) -> None:
+        standing = self.standings[row["trial"]]
+        if "epoch" in row:
+            standing.epochs.append(row["epoch"])
+        if "state" in row:
+            standing.state, standing.why = row["state"], row.get("why", "")

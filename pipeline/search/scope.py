@@ -1,0 +1,151 @@
+"""What a search may try and what it needs, read from the graph: dvc.yaml, dvc.lock, dvc status."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.artifacts.files import read_yaml
+from pipeline.errors import ArtifactError
+from pipeline.graph import is_code
+from pipeline.params.names import STUDIED
+from pipeline.tracking.origin import flatten
+
+_PRETRAINING = "pretrain_capsnet"
+"""Has something to do for cascades only, which no search tries."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the graph; of one for each member, that of the member under study."""
+
+    target: str
+    """As DVC calls it: "split", "train_global@model"."""
+    options: dict[str, str]
+    """Of its command line."""
+    params: list[str]
+    """Keys and sections that it reads."""
+    deps: list[str]
+    """Without code."""
+    outs: list[str]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The stage that trains the branch, and those that it builds on."""
+
+    stage: Stage
+    before: list[Stage]
+    """All of them but the pretraining of cascades."""
+
+    def inputs(self) -> dict[str, Path]:
+        """What the stage reads, by option."""
+        return {
+            option: Path(word)
+            for option, word in self.stage.options.items()
+            if word in {out for stage in self.before for out in stage.outs}
+        }
+
+    def why_not(self, key: str) -> str:
+        """Why a key cannot be tried; empty if it can."""
+        reading = [stage.target for stage in self.before if _reads(stage, key)]
+        if reading:
+            return (
+                f"cannot be tried: {reading[0]} reads it, so it changes the data that "
+                f"{self.stage.target} is trained on; {self._may_be_tried()}"
+            )
+        if not _reads(self.stage, key):
+            return f"is nothing to {self.stage.target}; {self._may_be_tried()}"
+        return ""
+
+    def _may_be_tried(self) -> str:
+        own = [key for key in self.stage.params if not any(_reads(s, key) for s in self.before)]
+        return f"what is: {', '.join(own)}"
+
+    def targets(self) -> list[str]:
+        """The stages that are to be run for the inputs to be there, with all before them."""
+        needed = {dep for stage in self.before for dep in stage.deps}
+        wanted = {str(path) for path in self.inputs().values()}
+        return [
+            stage.target
+            for stage in self.before
+            if wanted & set(stage.outs) and not needed & set(stage.outs)
+        ]
+
+
+def _reads(stage: Stage, key: str) -> bool:
+    return any(key == one or key.startswith(f"{one}.") for one in stage.params)
+
+
+def read_scope(branch: str, base: dict[str, Any], root: Path) -> Scope:
+    """What dvc.yaml says of the training of a branch, with the values of params.yaml."""
+    stages = _stages(base, root)
+    stage = stages[f"train_{branch}"]
+    writers = {out: name for name, one in stages.items() for out in one.outs}
+    found: dict[str, Stage] = {}
+    todo = list(stage.deps)
+    while todo:
+        name = writers.get(todo.pop(), _PRETRAINING)  # what nobody writes comes from outside
+        if name != _PRETRAINING and name not in found:
+            found[name] = stages[name]
+            todo += stages[name].deps
+    return Scope(stage, [one for name, one in stages.items() if name in found])
+
+
+def _stages(base: dict[str, Any], root: Path) -> dict[str, Stage]:
+    text = (root / "dvc.yaml").read_text(encoding="utf-8")
+    known = flatten(base) | {"item": STUDIED}
+    filled = re.sub(r"\$\{([\w.]+)\}", lambda found: str(known.get(found[1], "")), text)
+    graph = yaml.safe_load(filled)["stages"]
+    return {name: _stage(name, body) for name, body in graph.items()}
+
+
+def _stage(name: str, body: dict[str, Any]) -> Stage:
+    target = f"{name}@{STUDIED}" if "do" in body else name
+    body = body.get("do", body)
+    words = body["cmd"].split()[3:]  # python -m stages.<name>
+    options = {option[2:]: word for option, word in zip(words[::2], words[1::2], strict=True)}
+    listed = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
+    return Stage(
+        target,
+        options,
+        [str(key) for key in body.get("params", [])],
+        [str(dep) for dep in body["deps"] if not is_code(dep)],
+        [str(next(iter(one)) if isinstance(one, dict) else one) for one in listed],
+    )
+
+
+def expect_current(scope: Scope, root: Path) -> None:
+    """Make sure that what trials read is what `dvc repro` would make of params, code and data.
+
+    Raises:
+        ArtifactError: it is not; the message says what to run.
+    """
+    targets = scope.targets()
+    command = [sys.executable, "-m", "dvc", "status", "--json", "--with-deps", *targets]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ArtifactError(f"dvc status failed: {done.stderr.strip()}")
+    of_interest = {stage.target for stage in scope.before}
+    stale = [name for name in json.loads(done.stdout) if name in of_interest]
+    if stale:
+        raise ArtifactError(
+            f"what trials read is missing or not up to date ({', '.join(stale)}); first run: "
+            f"dvc repro {' '.join(targets)}"
+        )
+
+
+def digests(scope: Scope, root: Path) -> dict[str, str]:
+    """What dvc.lock has of the inputs, by path."""
+    lock = read_yaml(root / "dvc.lock")["stages"]
+    known = {
+        out["path"]: out["md5"]
+        for stage in scope.before
+        for out in lock.get(stage.target, {}).get("outs", [])
+    }
+    return {str(path): known.get(str(path), "") for path in scope.inputs().values()}

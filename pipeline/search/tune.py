@@ -1,0 +1,222 @@
+"""Trials under Ray Tune: what it runs where, ASHA, and the logbook told of all. Imported late.
+
+Ray keeps nothing of its own here: what it would resume from is written every now and then, and
+without the scheduler's comparisons. The logbook has every epoch, and a trial's snapshot every
+epoch's weights, so a search that goes on is a new one for Ray, with what is left to be done, and
+ASHA is told what it had been told before.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0",  # no call home
+    RAY_CHDIR_TO_TRIAL_DIR="0",
+    RAY_AIR_NEW_OUTPUT="0",
+    RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",  # as Ray 3 will do, without its warning
+    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+    TUNE_DISABLE_SIGINT_HANDLER="1",  # Ctrl-C ends a search; the same command goes on with it
+    TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
+)
+
+import ray
+import torch
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+
+from pipeline.artifacts.snapshots import Snapshots
+from pipeline.errors import ParamsError
+from pipeline.params.whole import parse_params
+from pipeline.search.fits import FITS, Work, deciding
+from pipeline.search.logbook import Logbook, Standing
+from pipeline.search.space import SearchRecipe
+from pipeline.search.trials import changed
+
+RAY = "ray"
+"""Folder of what Ray writes, in the search's; nobody reads it."""
+
+STORE_BYTES = 100 * 2**20
+"""Of Ray's store of shared objects, which hardly anything is put into: images are mapped files."""
+
+
+def run_trials(
+    recipe: SearchRecipe,
+    work: Work,
+    logbook: Logbook,
+    *,
+    epochs: int,
+    address: str | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Train what is left of the trials, until all are over.
+
+    Args:
+        recipe: how many at a time, with what, and how ASHA compares.
+        work: what is trained.
+        logbook: is told of everything that happens.
+        epochs: at most, of any trial.
+        address: of a Ray cluster; None starts Ray on this machine.
+        tell: called with a trial's name after each entry in the logbook.
+    """
+    halving = Halving(logbook, tell, max_t=epochs, asha=recipe.asha.model_dump())
+    names = [one.trial.name for one in logbook.left()]
+    resources = {"CPU": recipe.resources.cpu, "GPU": recipe.resources.gpu}
+    trainable = tune.with_resources(tune.with_parameters(train_trial, work=work), resources)
+    shutil.rmtree(work.folder / RAY, ignore_errors=True)
+    _join(address, resources)
+    try:
+        tune.Tuner(
+            trainable,
+            param_space={"known": tune.grid_search([_known(logbook, name) for name in names])},
+            tune_config=tune.TuneConfig(
+                scheduler=halving,
+                max_concurrent_trials=recipe.concurrent,
+                trial_name_creator=lambda trial: trial.config["known"]["name"],
+                trial_dirname_creator=lambda trial: trial.config["known"]["name"],
+            ),
+            run_config=tune.RunConfig(
+                name=RAY,
+                storage_path=str(work.folder),
+                verbose=0,
+                callbacks=[Notes(logbook, tell, work.folder)],
+            ),
+        ).fit()
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str | None, resources: dict[str, float]) -> None:
+    """Begin or join a Ray; one of this machine alone must have what a trial asks for."""
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
+    if address:
+        ray.init(address, **quiet)
+        return
+    ray.init("local", include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
+    there = ray.cluster_resources()
+    for name, wanted in resources.items():
+        if wanted > there.get(name, 0):
+            ray.shutdown()
+            raise ParamsError(
+                f"resources.{name.lower()}: a trial asks for {wanted:g}, and this machine has "
+                f"{there.get(name, 0):g}"
+            )
+
+
+def _known(logbook: Logbook, name: str) -> dict[str, Any]:
+    standing = logbook.standings[name]
+    return {"name": name, "changes": standing.trial.changes, "epochs": len(standing.epochs)}
+
+
+def train_trial(config: dict[str, Any], work: Work) -> None:
+    """Train one trial, in a process of its own: what its branch's stage would, and no outputs."""
+    known = config["known"]
+    os.chdir(work.root)
+    torch.set_num_threads(work.threads)
+    cfg = parse_params(changed(work.base, known["changes"]))
+    started = time.monotonic()
+    fit = FITS[work.branch](cfg, work.inputs)
+    snapshots = Snapshots(known["name"], *deciding(cfg, work.branch), root=work.folder)
+    for epoch in fit(snapshots=snapshots):
+        if epoch.epoch > known["epochs"]:
+            now = time.monotonic()
+            tune.report(asdict(epoch) | {"took_s": now - started})
+            started = time.monotonic()
+
+
+class Halving(ASHAScheduler):
+    """ASHA that notes what it decides, and knows what it decided before it was killed.
+
+    Comparisons are within a rung, between all that came to it, in whatever order: told of every
+    epoch of the logbook, it stands where it stood.
+    """
+
+    def __init__(
+        self, logbook: Logbook, tell: Callable[[str], None], *, max_t: int, asha: dict[str, Any]
+    ) -> None:
+        super().__init__(
+            time_attr="epoch",
+            metric="val_auroc",
+            mode="max",
+            max_t=max_t,
+            grace_period=min(asha["grace"], max_t),
+            reduction_factor=asha["reduction"],
+        )
+        self._logbook, self._tell = logbook, tell
+        left = {one.trial.name for one in logbook.left()}
+        for name, standing in logbook.standings.items():
+            if name not in left:
+                self._recall(SimpleNamespace(trial_id=name), standing)
+
+    def _recall(self, trial: Any, standing: Standing) -> None:
+        nobody: Any = None  # ASHA does not ask the controller
+        super().on_trial_add(nobody, trial)
+        for epoch in standing.epochs:
+            super().on_trial_result(nobody, trial, epoch)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002
+        """Recall what the trial had come to before."""
+        self._recall(trial, self._logbook.standings[trial.config["known"]["name"]])
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decide on a trial after an epoch, and note both."""
+        if result.get("done"):  # the last one once more, as the trial ends
+            return str(TrialScheduler.CONTINUE)
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        name = trial.config["known"]["name"]
+        is_stopped = decision == TrialScheduler.STOP and result["epoch"] < self._max_t
+        numbers = {key: result[key] for key in NUMBERS} | {"seconds": result["took_s"]}
+        self._logbook.add(name, numbers, stopped=is_stopped)
+        self._tell(name)
+        return decision
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles a scheduler to resume in its own way, which is not used."""
+        return {}
+
+
+NUMBERS = ("epoch", "train_loss", "val_loss", "val_auroc", "learning_rate", "images_per_second")
+"""What is kept of an epoch."""
+
+
+class Notes(tune.Callback):
+    """Notes where a trial begins and ends; what is over leaves no snapshots."""
+
+    def __init__(self, logbook: Logbook, tell: Callable[[str], None], folder: Path) -> None:
+        self._logbook, self._tell, self._folder = logbook, tell, folder
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        """Ray has given the trial its process."""
+        name = trial.config["known"]["name"]
+        self._logbook.start(name)
+        self._tell(name)
+
+    def on_trial_complete(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Any],  # noqa: ARG002
+        trial: Any,
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """Trained to its end, or stopped."""
+        self._end(trial, "finished")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
+        """Failed, or its process was lost."""
+        self._end(trial, "failed", str(trial.get_error() or "").strip().splitlines()[-1])
+
+    def _end(self, trial: Any, state: Any, why: str = "") -> None:
+        name = trial.config["known"]["name"]
+        self._logbook.end(name, state, why)
+        if state != "failed":
+            shutil.rmtree(self._folder / ".ckpt" / name, ignore_errors=True)
+        self._tell(name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as for the scheduler."""
+        return {}

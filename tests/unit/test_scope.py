@@ -1,0 +1,56 @@
+"""What a search may try and needs is what the graph says."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.search.scope import read_scope
+
+REPO = Path(__file__).parents[2]
+BASE = yaml.safe_load((REPO / "params.yaml").read_text())
+
+NEEDED = {
+    "global": (["split"], {"images", "index", "splits"}),
+    "local": (["extract_crops@model"], {"crops", "global-model", "index", "splits"}),
+    "fusion": (
+        ["train_local@model"],
+        {"images", "crops", "index", "splits"}
+        | {"global-model", "global-features", "local-model", "local-features"},
+    ),
+}
+
+TRIED = {
+    "global": {"seed", "model.global", "model.weights.global", "train.ema", "global.epochs"},
+    "local": {"model.local", "model.weights.local", "local.epochs"},
+    "fusion": {"fusion.epochs"},
+}
+
+
+@pytest.mark.parametrize("branch", NEEDED)
+def test_a_branch_needs_what_its_stage_reads(branch):
+    scope = read_scope(branch, BASE, REPO)
+    targets, options = NEEDED[branch]
+    assert scope.targets() == targets
+    assert set(scope.inputs()) == options
+
+
+@pytest.mark.parametrize("branch", TRIED)
+def test_what_may_be_tried_is_what_its_stage_reads_and_none_before_it(branch):
+    scope = read_scope(branch, BASE, REPO)
+    every = set().union(*TRIED.values()) | {
+        "crop.size",
+        "phantom.seed",
+        "ingest.size",
+        "iou.threshold",
+    }
+    assert {key for key in every if not scope.why_not(key)} == TRIED[branch]
+
+
+def test_radiographs_from_outside_the_graph_are_read_by_no_stage_before():
+    own = BASE | {"ingest": BASE["ingest"] | {"source": "/somewhere/nih"}}
+    assert [stage.target for stage in read_scope("global", own, REPO).before] == [
+        "ingest",
+        "split",
+    ]
+    assert "is nothing to" in read_scope("global", own, REPO).why_not("phantom.patients")
