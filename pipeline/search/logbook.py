@@ -23,23 +23,23 @@ class Standing:
 
     trial: Trial
     state: State = "waiting"
-    epochs: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
     """What `fit` yielded, and `seconds` that it took."""
     why: str = ""
     """What was wrong, of one that has failed."""
 
-    def kept(self) -> dict[str, float] | None:
+    def kept(self) -> dict[str, Any] | None:
         """The epoch whose weights the stage would keep: the one of lowest validation loss."""
         return min(self.epochs, key=lambda epoch: epoch["val_loss"], default=None)
 
     def auroc(self) -> float:
         """Of the weights that would be kept, on validation images; below all if there are none."""
         kept = self.kept()
-        return kept["val_auroc"] if kept else -1.0
+        return float(kept["val_auroc"]) if kept else -1.0
 
     def seconds(self) -> float:
         """Of training, from reading the images on."""
-        return sum(epoch["seconds"] for epoch in self.epochs)
+        return float(sum(epoch["seconds"] for epoch in self.epochs))
 
 
 class Logbook:
@@ -63,7 +63,7 @@ class Logbook:
         """A trial begins, or goes on."""
         self._note({"trial": name, "state": "running"})
 
-    def add(self, name: str, epoch: Mapping[str, float], *, stopped: bool) -> None:
+    def add(self, name: str, epoch: Mapping[str, Any], *, stopped: bool) -> None:
         """An epoch of a trial is over, and with it the trial if it is to be stopped.
 
         One line says both: a search that is killed then does not go on with what was stopped.

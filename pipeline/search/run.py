@@ -217,7 +217,7 @@ class Audience:
         self._runs = SearchRun(search.folder.name, key=key, params=search.params)
         self._told = {name: len(one.epochs) for name, one in logbook.standings.items()}
         self._running: set[str] = set()
-        self._shown_at = 0.0
+        self._shown_at = time.monotonic()
 
     def tell(self, name: str) -> None:
         """Something happened to a trial."""

@@ -37,7 +37,18 @@ def _rank(standing: Standing) -> tuple[int, float]:
 
 
 def _keys(standings: list[Standing]) -> list[str]:
-    return list(standings[0].trial.changes)
+    """The keys that are tried, each by its shortest ending that no other one has."""
+    keys = list(standings[0].trial.changes)
+    return [next(end for end in _endings(key) if _is_of_one(end, keys)) for key in keys]
+
+
+def _endings(key: str) -> list[str]:
+    parts = key.split(".")
+    return [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+
+
+def _is_of_one(ending: str, keys: list[str]) -> bool:
+    return sum(f".{key}".endswith(f".{ending}") for key in keys) == 1
 
 
 def _cells(one: Standing) -> list[str]:

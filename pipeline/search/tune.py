@@ -34,7 +34,7 @@ from pipeline.artifacts.snapshots import Snapshots
 from pipeline.errors import ParamsError
 from pipeline.params.whole import parse_params
 from pipeline.search.fits import FITS, Work, deciding
-from pipeline.search.logbook import Logbook, Standing
+from pipeline.search.logbook import Logbook
 from pipeline.search.space import SearchRecipe
 from pipeline.search.trials import changed
 
@@ -77,8 +77,8 @@ def run_trials(
             tune_config=tune.TuneConfig(
                 scheduler=halving,
                 max_concurrent_trials=recipe.concurrent,
-                trial_name_creator=lambda trial: trial.config["known"]["name"],
-                trial_dirname_creator=lambda trial: trial.config["known"]["name"],
+                trial_name_creator=_name_of,
+                trial_dirname_creator=_name_of,
             ),
             run_config=tune.RunConfig(
                 name=RAY,
@@ -148,36 +148,46 @@ class Halving(ASHAScheduler):
             reduction_factor=asha["reduction"],
         )
         self._logbook, self._tell = logbook, tell
-        left = {one.trial.name for one in logbook.left()}
-        for name, standing in logbook.standings.items():
-            if name not in left:
-                self._recall(SimpleNamespace(trial_id=name), standing)
-
-    def _recall(self, trial: Any, standing: Standing) -> None:
         nobody: Any = None  # ASHA does not ask the controller
-        super().on_trial_add(nobody, trial)
-        for epoch in standing.epochs:
-            super().on_trial_result(nobody, trial, epoch)
+        for name, standing in logbook.standings.items():
+            super().on_trial_add(nobody, _called(name))
+            for epoch in standing.epochs:
+                super().on_trial_result(nobody, _called(name), epoch)
 
-    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:  # noqa: ARG002
-        """Recall what the trial had come to before."""
-        self._recall(trial, self._logbook.standings[trial.config["known"]["name"]])
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """All of them were added, under their own names, which outlive Ray's."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Decide on a trial after an epoch, and note both."""
         if result.get("done"):  # the last one once more, as the trial ends
             return str(TrialScheduler.CONTINUE)
-        decision = str(super().on_trial_result(tune_controller, trial, result))
-        name = trial.config["known"]["name"]
+        name = _name_of(trial)
+        decision = str(super().on_trial_result(tune_controller, _called(name), result))
         is_stopped = decision == TrialScheduler.STOP and result["epoch"] < self._max_t
         numbers = {key: result[key] for key in NUMBERS} | {"seconds": result["took_s"]}
         self._logbook.add(name, numbers, stopped=is_stopped)
         self._tell(name)
         return decision
 
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """It has been told of all epochs."""
+
+    def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
+        """Nothing is to be forgotten."""
+
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Ray pickles a scheduler to resume in its own way, which is not used."""
         return {}
+
+
+def _name_of(trial: Any) -> str:
+    name: str = trial.config["known"]["name"]
+    return name
+
+
+def _called(name: str) -> Any:
+    """A trial as far as ASHA looks at one."""
+    return SimpleNamespace(trial_id=name)
 
 
 NUMBERS = ("epoch", "train_loss", "val_loss", "val_auroc", "learning_rate", "images_per_second")
@@ -192,7 +202,7 @@ class Notes(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         """Ray has given the trial its process."""
-        name = trial.config["known"]["name"]
+        name = _name_of(trial)
         self._logbook.start(name)
         self._tell(name)
 
@@ -211,7 +221,7 @@ class Notes(tune.Callback):
         self._end(trial, "failed", str(trial.get_error() or "").strip().splitlines()[-1])
 
     def _end(self, trial: Any, state: Any, why: str = "") -> None:
-        name = trial.config["known"]["name"]
+        name = _name_of(trial)
         self._logbook.end(name, state, why)
         if state != "failed":
             shutil.rmtree(self._folder / ".ckpt" / name, ignore_errors=True)

@@ -49,7 +49,7 @@ class SearchRun:
         own = {"stage": "trial", "title": trial, "options": dict(changes), "run": run}
         self._try(self._open, trial, own | {"watched": False})
 
-    def epoch(self, trial: str, numbers: Mapping[str, float]) -> None:
+    def epoch(self, trial: str, numbers: Mapping[str, Any]) -> None:
         """An epoch of a trial: a step, under its number."""
         fields = numbers_of(numbers)
         step = int(fields.pop("epoch"))
@@ -59,7 +59,7 @@ class SearchRun:
         """A trial is over."""
         self._try(self._close, trial, {"kind": "end", "status": STATUS[state], "state": state})
 
-    def finish(self, numbers: Mapping[str, float], files: list[Path]) -> None:
+    def finish(self, numbers: Mapping[str, Any], files: list[Path]) -> None:
         """The search is over; these are its best trial's numbers, and tables of all."""
         self._try(self._say, _WHOLE, {"kind": "metrics", "values": numbers_of(numbers), "step": 0})
         for file in files:
