@@ -8,15 +8,11 @@ from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
-from pipeline.findings import FINDINGS
-from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.networks.mirror import mirrored
-from pipeline.networks.pretrained import read_weights
 from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.branches import fit_branch, prior_logits
-from pipeline.training.examples import load_examples
+from pipeline.training.branches import branch_task, fit_branch
 from stages.options import Choice, Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 
@@ -36,25 +32,25 @@ def main(
     cfg = load_params(params)
     backbone = cfg.members[member].global_
     seed = derive_seed(cfg.seed, member, "global")
-    spec = BranchSpec(
-        backbone,
-        FINDINGS,
-        output_stride=cfg.global_.output_stride,
-        input_size=cfg.train.input_size,
-        standardise=cfg.train.standardise,
-    )
-    weights = read_weights(cfg.members[member].weights.global_, spec)
     start, _ = read_checkpoint(capsnet)
-    examples = load_examples(
-        Shards(images), read_index(index), read_splits(splits), size=spec.input_size
+    task = branch_task(
+        backbone,
+        cfg.members[member].weights.global_,
+        start,
+        Shards(images),
+        read_index(index),
+        read_splits(splits),
+        cfg.train,
+        cfg.global_,
+        size=cfg.train.input_size,
+        seed=seed,
     )
-    prior = prior_logits(examples["train"], cfg.train)
-    branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
+    branch, examples = task.branch, task.examples
     fit = partial(fit_branch, branch, examples, cfg.train, cfg.global_, seed=seed)
     snapshots = snapshots_of("train_global", member, cfg.train, cfg.global_)
     label = f"{member}.global {backbone}"
     followed = follow_training(fit, snapshots, label=label, epochs=cfg.global_.epochs)
-    write_checkpoint(branch.state_dict(), spec.about(), model)
+    write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     seeing = mirrored(branch, on=cfg.train.flip_at_predict)
     write_predictions(predict_table(seeing, examples), predictions)
     write_curves(followed, curves)

@@ -10,14 +10,12 @@ from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.artifacts.curves import write_curves
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.artifacts.tables import read_index, read_splits, write_predictions
-from pipeline.findings import FINDINGS
-from pipeline.networks.branch import BranchSpec, adopt, build_branch
-from pipeline.networks.pretrained import read_weights
+from pipeline.networks.branch import adopt
 from pipeline.params.whole import load_params
 from pipeline.results.predict import predict_table
 from pipeline.seeds import derive_seed
-from pipeline.training.branches import fit_branch, pooled_rows, prior_logits
-from pipeline.training.examples import load_examples, vector_examples
+from pipeline.training.branches import branch_task, fit_branch, pooled_rows
+from pipeline.training.examples import vector_examples
 from stages.options import Choice, Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 
@@ -40,25 +38,27 @@ def main(
     backbone = cfg.members[member].local
     seed = derive_seed(cfg.seed, member, "local")
     shards = Shards(crops)
-    spec = BranchSpec(
-        backbone,
-        FINDINGS,
-        output_stride=cfg.local.output_stride,
-        input_size=shards.shape[-1],
-        standardise=cfg.train.standardise,
-    )
-    weights = read_weights(cfg.members[member].weights.local, spec)
     start, _ = read_checkpoint(capsnet)
     table, assigned = read_index(index), read_splits(splits)
-    examples = load_examples(shards, table, assigned, size=spec.input_size)
-    prior = prior_logits(examples["train"], cfg.train)
-    branch = build_branch(spec, weights=weights, capsnet=start, prior_logits=prior, seed=seed)
+    task = branch_task(
+        backbone,
+        cfg.members[member].weights.local,
+        start,
+        shards,
+        table,
+        assigned,
+        cfg.train,
+        cfg.local,
+        size=shards.shape[-1],
+        seed=seed,
+    )
+    branch, examples = task.branch, task.examples
     adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
     fit = partial(fit_branch, branch, examples, cfg.train, cfg.local, seed=seed)
     snapshots = snapshots_of("train_local", member, cfg.train, cfg.local)
     label = f"{member}.local {backbone}"
     followed = follow_training(fit, snapshots, label=label, epochs=cfg.local.epochs)
-    write_checkpoint(branch.state_dict(), spec.about(), model)
+    write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
     judged = vector_examples(pooled, table, assigned)

@@ -1,25 +1,78 @@
 """Training a branch on images, and what it then sees in all of them."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.snapshots import Snapshots
-from pipeline.networks.branch import Branch, Pooling
+from pipeline.findings import FINDINGS
+from pipeline.networks.branch import Branch, BranchSpec, Pooling, build_branch
 from pipeline.networks.device import settle
 from pipeline.networks.mirror import Mirrored
+from pipeline.networks.pretrained import read_weights
 from pipeline.params.sections import BranchParams, TrainParams
 from pipeline.training.augment import augmentation, to_unit
-from pipeline.training.examples import Examples
+from pipeline.training.examples import Examples, load_examples
 from pipeline.training.fit import Task, Watch, fit, unwatched
 from pipeline.training.losses import build_loss
 from pipeline.training.recipe import build_recipe
 from pipeline.training.rows import image_batches
 from pipeline.training.state import Epoch
+
+
+@dataclass(frozen=True)
+class BranchTask:
+    """A branch that is ready to be trained, and the images that it is trained and judged on."""
+
+    branch: Branch
+    examples: dict[str, Examples]
+
+
+def branch_task(
+    backbone: str,
+    weights: str,
+    capsnet: dict[str, Tensor],
+    images: Shards,
+    index: pd.DataFrame,
+    splits: pd.DataFrame,
+    train: TrainParams,
+    params: BranchParams,
+    *,
+    size: int,
+    seed: int,
+) -> BranchTask:
+    """What a branch is before its training, as params.yaml asks for it.
+
+    Args:
+        backbone: its name.
+        weights: where it starts, as `read_weights` takes it.
+        capsnet: where a cascade's CapsNet starts; empty for every other branch.
+        images: row i of which is row i of `index`.
+        index: labels, schema INDEX.
+        splits: schema SPLITS.
+        train: what all training stages share.
+        params: what this branch has of its own.
+        size: side of its input, in pixels.
+        seed: of what starts at random.
+    """
+    spec = BranchSpec(
+        backbone,
+        FINDINGS,
+        output_stride=params.output_stride,
+        input_size=size,
+        standardise=train.standardise,
+    )
+    start = read_weights(weights, spec)
+    examples = load_examples(images, index, splits, size=size)
+    prior = prior_logits(examples["train"], train)
+    branch = build_branch(spec, weights=start, capsnet=capsnet, prior_logits=prior, seed=seed)
+    return BranchTask(branch, examples)
 
 
 def fit_branch(
