@@ -10,6 +10,7 @@ from benchmarks import attention, measure
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
 from benchmarks.setup import Amount
+from benchmarks.sharing import Sharing, measure_sharing, sharing_table
 from benchmarks.table import attention_table, evaluation_table, table
 
 SMALL = Amount(batch=2, steps=2, rounds=1)
@@ -65,3 +66,15 @@ def test_the_patient_bootstrap_is_measured_and_told():
     assert one["ratio"] > 0
     assert one["peak MB"] > 20
     assert "14 findings, 1,500 images, 10 replicates" in evaluation_table(figures)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("s3", [False, True])
+def test_sharing_is_measured_and_told_and_leaves_nothing(tmp_path, s3):
+    one = Sharing(images=20, shards=False, s3=s3)
+    figures = measure_sharing(one, tmp_path)
+    assert figures["files"] == 20
+    assert figures["MB"] == pytest.approx(20 * (224**2 + 128) / 1e6)
+    assert all(seconds > 0 for seconds in figures["seconds"].values())
+    assert f"| {one.name} | 20 | 20 |" in sharing_table({one.name: figures})
+    assert list(tmp_path.iterdir()) == []
