@@ -89,7 +89,7 @@ def rewrite_reruns(readme: str, table: str) -> str:
 
 
 def _alike(reruns: Reruns, members: list[str]) -> Reruns:
-    """With one entry for what holds of every member alike."""
+    """With one entry for what holds of every member alike, and members' own stages as theirs."""
     kinds = defaultdict(set)
     for leaf, stages in reruns.items():
         member, _, key = leaf.partition(".")
@@ -99,7 +99,8 @@ def _alike(reruns: Reruns, members: list[str]) -> Reruns:
     for leaf, stages in reruns.items():
         member, _, key = leaf.partition(".")
         shared = member in members and len(kinds[key]) == 1
-        alike[f"{_ANY}.{key}" if shared else leaf] = _of_any(stages, member) if shared else stages
+        own = _of_any(stages, member) if member in members else stages
+        alike[f"{_ANY}.{key}" if shared else leaf] = own
     return alike
 
 

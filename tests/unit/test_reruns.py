@@ -161,8 +161,8 @@ def test_rows_are_shared_by_leaves_and_members_of_which_the_same_holds():
     assert render_reruns(EXAMPLE, ["m", "n"]).splitlines()[2:] == [
         "| `c` | nothing |",
         "| `a.*`, `b.y` | `join` |",
-        "| `m.l` | `two@m` |",
-        "| `n.l` | `two@n`, `join` |",
+        "| `m.l` | its `two` |",
+        "| `n.l` | its `two`; `join` |",
         "| `<member>.k` | its `one`, `two`; `join` |",
         "| `b.x` | `make`; every `one`; `join` |",
     ]
