@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
+from pipeline import tracking
 from pipeline.experiments.comparison import baselines, compare
 from pipeline.experiments.shown import show
 from pipeline.tracking.spent import minutes_spent
-from stages.options import checkout, run
+from stages.options import run
 
 Revisions = Annotated[
     list[str] | None,
@@ -20,8 +21,8 @@ Sort = Annotated[
 
 def main(revisions: Revisions = None, sort: Sort = "") -> None:
     """Print each commit and its experiments: what they changed, reached and cost."""
-    shown = show(checkout(), revisions or [])
-    minutes = minutes_spent(baselines(shown), checkout())
+    shown = show(tracking.checkout(), revisions or [])
+    minutes = minutes_spent(baselines(shown), tracking.checkout())
     typer.echo(compare(shown, minutes, sort))
 
 

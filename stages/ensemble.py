@@ -9,7 +9,7 @@ from pipeline.artifacts.tables import write_predictions
 from pipeline.params.names import SYSTEMS_BESIDE
 from pipeline.params.whole import load_params
 from pipeline.results.ensemble import VOTES, vote
-from stages.options import Dep, Out, ParamsFile, checkout, run
+from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(predictions: Dep, extra: Out, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
@@ -17,7 +17,7 @@ def main(predictions: Dep, extra: Out, out: Out, params: ParamsFile = Path("para
     cfg = load_params(params)
     votes = read_member_predictions(predictions, cfg.ensemble.members, branches=("fusion",))
     taken = [*cfg.ensemble.members, *SYSTEMS_BESIDE]
-    others = collect_votes(cfg.ensemble.extra, taken, checkout())
+    others = collect_votes(cfg.ensemble.extra, taken, tracking.checkout())
     write_predictions(vote(votes | others, VOTES[cfg.ensemble.vote]), out)
     write_extra(others, extra)
     tracking.log_artifact(out)

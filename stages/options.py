@@ -1,7 +1,6 @@
 """What every stage's command line shares: option types, logging, tracking, readable errors."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -17,11 +16,6 @@ Dep = Annotated[Path, typer.Option(help="Read by the stage.", show_default=False
 Out = Annotated[Path, typer.Option(help="Written by the stage.", show_default=False)]
 ParamsFile = Annotated[Path, typer.Option("--params", help="Every number that may be tuned.")]
 Choice = Annotated[str, typer.Option(show_default=False)]
-
-
-def checkout() -> Path:
-    """The repository that DVC runs in, also for an experiment in a folder of its own."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd())
 
 
 def run(

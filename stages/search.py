@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline import tracking
 from pipeline.search.run import prepare_search, run_search
-from stages.options import ParamsFile, checkout, run
+from stages.options import ParamsFile, run
 
 Recipe = Annotated[Path, typer.Option(help="What is tried, how often, how many at a time.")]
 Name = Annotated[
@@ -31,7 +32,7 @@ def main(
 
     Called again after it was stopped, it goes on.
     """
-    search = prepare_search(recipe, params, checkout(), name=name, fresh=fresh)
+    search = prepare_search(recipe, params, tracking.checkout(), name=name, fresh=fresh)
     typer.echo(run_search(search, address=address))
 
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from pipeline import tracking
 from pipeline.artifacts.files import read_yaml
 from pipeline.experiments.seed_report import seed_report
 from pipeline.experiments.seeds import expect_all, head, names_of, results, run_seeds
 from pipeline.params.whole import load_params
-from stages.options import checkout, run
+from stages.options import run
 
 Count = Annotated[int, typer.Option(min=1, help="How many: seed of the params, and those after.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Experiments that run at a time.")]
@@ -16,7 +17,7 @@ Jobs = Annotated[int, typer.Option(min=1, help="Experiments that run at a time."
 
 def main(count: Count = 3, jobs: Jobs = 1) -> None:
     """Queue what has not run yet, wait for it, and print mean and spread of all."""
-    root = checkout()
+    root = tracking.checkout()
     params = root / "params.yaml"
     names = names_of(load_params(params).seed, count, read_yaml(params), head(root))
     experiments = run_seeds(names, jobs=jobs, root=root)

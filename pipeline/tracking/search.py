@@ -11,8 +11,8 @@ from typing import Any
 
 from pipeline.tracking.origin import search_origin
 from pipeline.tracking.session import (
+    checkout,
     is_wanted,
-    main_checkout,
     numbers_of,
     opening_of,
     spool_folder,
@@ -67,7 +67,7 @@ class SearchRun:
         self._try(self._close, _WHOLE, {"kind": "end", "status": "FINISHED"})
 
     def _begin(self, name: str, key: str, params: Path) -> None:
-        root = main_checkout()
+        root = checkout()
         self._folder = spool_folder(root)
         self._opening = opening_of(search_origin(name, key=key, params=params), root)
         self._open(_WHOLE, {"stage": "search", "title": f"search {name}", "options": {}})

@@ -124,7 +124,7 @@ def is_wanted() -> bool:
 
 def _open(argv: Sequence[str]) -> None:
     global _spool  # noqa: PLW0603 (a process is one stage)
-    root = main_checkout()
+    root = checkout()
     name, given = Path(argv[0]).stem, options(argv[1:])
     title = " ".join(filter(None, [name, given.get("member")]))
     params = Path(given.get("params", "params.yaml"))
@@ -134,7 +134,7 @@ def _open(argv: Sequence[str]) -> None:
     start_writer(_spool.path.parent)
 
 
-def main_checkout() -> Path:
+def checkout() -> Path:
     """The repository that DVC runs in, also for an experiment in a folder of its own."""
     return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 

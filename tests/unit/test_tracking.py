@@ -419,7 +419,7 @@ def test_a_run_is_dirty_when_its_code_is_not_that_of_its_revision(tmp_path, monk
 )
 def test_a_relative_path_of_a_database_starts_at_the_checkout(monkeypatch, given, used):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
-    assert session._store_uri(Path("/checkout")) == used
+    assert session.address(Path("/checkout"))[0] == used
 
 
 def test_stages_started_by_hand_are_runs_of_their_own(tmp_path, monkeypatch):
