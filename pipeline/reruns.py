@@ -36,13 +36,13 @@ def find_reruns(root: Path) -> Reruns:
     params = root / "params.yaml"
     silent = {CHECK, *idle_stages(load_params(params))}
     graph = index.graph.copy()
-    graph.remove_edges_from([edge for edge in index.graph.edges if edge[1].addressing in silent])
-    stages = [stage for stage in index.stages if stage.addressing != CHECK]
+    graph.remove_edges_from([edge for edge in index.graph.edges if edge[1].name in silent])
+    stages = [stage for stage in index.stages if stage.name != CHECK]
     reruns = {}
     for leaf in flat_params(params):
         direct = [stage for stage in stages if _declares(stage, leaf)]
         plan = plan_repro(graph, direct, downstream=True) if direct else []
-        reruns[leaf] = tuple(stage.addressing for stage in stages if stage in plan)
+        reruns[leaf] = tuple(stage.name for stage in stages if stage in plan)
     return reruns
 
 
