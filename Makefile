@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare tables zoo bench test test-slow check graph lock
+.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -29,8 +29,20 @@ recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@$(BIN)/dvc repro report
 	@$(BIN)/python -m stages.summary
 
-compare: setup  ## the experiments side by side: figures and params, where they differ
-	@$(BIN)/dvc exp show --only-changed --md --drop '.*/.*|auroc_|gain_|iou_'
+compare: setup  ## experiments at a glance; S=auroc: the best first, R="main wider": of which commits
+	@$(BIN)/python -m stages.compare $(if $(S),--sort $(S)) $(R)
+
+plots: setup  ## this run's plots on one page; E="exp-a exp-b": of experiments over each other
+	@$(BIN)/python -m stages.plots $(E)
+
+N ?= 3
+J ?= 1
+seeds: setup  ## N=3: the same configuration under N seeds, mean and spread; J=2: two at a time
+	@$(BIN)/python -m stages.seeds --count $(N) --jobs $(J)
+
+search: setup  ## other values of one branch's params tried with Ray Tune; R=<name>: as that recipe says
+	@$(BIN)/dvc repro --quiet split
+	@$(BIN)/python -m stages.search --recipe recipes/$(or $(R),search).yaml
 
 tables: setup  ## the last run's AUROCs as the paper's two tables
 	@$(BIN)/python -m stages.tables
@@ -54,7 +66,7 @@ check: setup  ## format, lint, types and the fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu"
 
-graph: setup  ## write each stage's code deps into dvc.yaml
+graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into the README
 	$(BIN)/python -m stages.graph
 
 lock:  ## pin the newest versions that pyproject.toml admits
