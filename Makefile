@@ -41,7 +41,6 @@ seeds: setup  ## N=3: the same configuration under N seeds, mean and spread; J=2
 	@$(BIN)/python -m stages.seeds --count $(N) --jobs $(J)
 
 search: setup  ## other values of one branch's params tried with Ray Tune; R=<name>: as that recipe says
-	@$(BIN)/dvc repro --quiet split
 	@$(BIN)/python -m stages.search --recipe recipes/$(or $(R),search).yaml
 
 tables: setup  ## the last run's AUROCs as the paper's two tables

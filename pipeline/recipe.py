@@ -41,7 +41,7 @@ def use_recipe(name: str, root: Path) -> None:
 def kinds_of_recipes(folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
     """Complete params files, and search spaces over them, which have a `space`; by name."""
     every = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-    searches = {name: path for name, path in every.items() if "space" in read_yaml(path)}
+    searches = {name: path for name, path in every.items() if "space" in (read_yaml(path) or {})}
     return {name: path for name, path in every.items() if name not in searches}, searches
 
 

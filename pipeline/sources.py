@@ -26,7 +26,8 @@ def expect_source(source: str, root: Path) -> None:
         return
     raise ParamsError(
         f"ingest.source: {source} is not there, and no stage makes it; put the radiographs there, "
-        "in any layout that ChestX-ray14 comes in, or name the folder in which they are"
+        "in any layout that ChestX-ray14 comes in, or name the folder in which they are (from an "
+        "experiment in a folder of its own, by an absolute path)"
     )
 
 
@@ -46,7 +47,7 @@ def expect_weights(members: Mapping[str, Member], voting: Iterable[str], root: P
         weights = members[name].weights
         for branch, source in (("global", weights.global_), ("local", weights.local)):
             key, path = f"{name}.weights.{branch}", source.partition(_DIGEST)[0]
-            there = source in _NO_FILES or (root / path).is_file()
+            there = source in _NO_FILES or (root / Path(path).expanduser()).is_file()
             if not there and source != _started_from(key, f"train_{branch}@{name}", root):
                 faults.append(f"{key}: {path} is not there; expected none, imagenet or a file")
     if faults:

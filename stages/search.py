@@ -7,7 +7,7 @@ import typer
 
 from pipeline import tracking
 from pipeline.search.run import prepare_search, run_search
-from stages.options import ParamsFile, run
+from stages.options import run
 
 Recipe = Annotated[Path, typer.Option(help="What is tried, how often, how many at a time.")]
 Name = Annotated[
@@ -26,13 +26,12 @@ def main(
     name: Name = None,
     address: Address = None,
     fresh: Fresh = False,
-    params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Train trials of other params; print the command that runs the pipeline with the best ones.
 
     Called again after it was stopped, it goes on.
     """
-    search = prepare_search(recipe, params, tracking.checkout(), name=name, fresh=fresh)
+    search = prepare_search(recipe, tracking.checkout(), name=name, fresh=fresh)
     typer.echo(run_search(search, address=address))
 
 

@@ -88,17 +88,24 @@ def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
 def faults_of_params(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     """(c) The declared params are exactly the sections that the stage reads, and of a member's
     section exactly the keys: `cfg.members[member].global_`, run with `--member ${item}`, is
-    `${item}.global`. What `check` does depends on the whole file, read or not.
+    `${item}.global`. A key that its command line is filled in with is read, too. What `check`
+    does depends on the whole file, read or not.
     """
     if name == CHECK:
         return [] if stage["params"] == [{"params.yaml": None}] else ["not the whole file"]
     tree, _ = parse_main(name, root)
     words = {option[2:]: word for option, word in given_options(stage)}
     read = {declared_as(chain, words) for chain in chains_of_cfg(tree)}
+    read |= {key for key in filled_in(stage["cmd"]) if key.partition(".")[0] not in read}
     declared = {str(entry) for entry in stage.get("params", [])}
     return [f"{key}: not declared" for key in read - declared] + [
         f"{key}: not read" for key in declared - read
     ]
+
+
+def filled_in(cmd: str) -> set[str]:
+    """Keys of params.yaml in a command line, `${ingest.source}`."""
+    return set(re.findall(r"\$\{([\w.]+)\}", cmd)) - {"item"}
 
 
 def chains_of_cfg(tree: ast.Module) -> list[list[str]]:
@@ -167,6 +174,7 @@ BROKEN = {
         ("dvc.yaml", "params: [split]", "params: [params.yaml: ]"),
         ("dvc.yaml", "params:\n    - params.yaml:\n", "params: [ingest]\n"),
         ("dvc.yaml", "params: [ensemble]", "params: [ensemble, iou]"),
+        ("dvc.yaml", "    params: [fusion.finetune]\n", ""),
         # of a member: a key that is not declared, not read, another's, and all of them
         ("dvc.yaml", '"${item}.global", ', ""),
         ("dvc.yaml", '"${item}.weights.global", ', ""),

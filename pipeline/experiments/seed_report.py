@@ -36,7 +36,7 @@ def seed_report(systems: Mapping[int, Metrics], methods: Mapping[int, Metrics]) 
         return "no seed is finished: nothing to report"
     first = next(iter(systems))
     heads = ["mean", "deviation", "range", "95 % of the mean"]
-    heads += [f"bootstrap, seed {first}", "bootstrap, all"]
+    heads += [f"bootstrap, seed {first}", "bootstrap, mean"]
     parts = [
         ("mean AUROC on test", common([*map(aurocs, systems.values())]), _plain),
         ("differences of it", common([*map(gains, systems.values())]), _signed),

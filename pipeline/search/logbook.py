@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -87,11 +86,17 @@ class Logbook:
         return [one for one in self.standings.values() if one.state not in OVER]
 
     def _takes(self, line: str) -> bool:
-        """Whether a line is whole, as the last one of a killed search may not be."""
-        with suppress(json.JSONDecodeError, KeyError):
-            self._apply(json.loads(line))
-            return True
-        return False
+        """Whether a line is whole, as the last one of a killed search may not be.
+
+        It may be of a trial that is not wanted now, and is kept for when it is again.
+        """
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            return False
+        if row["trial"] in self.standings:
+            self._apply(row)
+        return True
 
     def _note(self, row: dict[str, Any]) -> None:
         self._apply(row)

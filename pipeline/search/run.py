@@ -1,18 +1,20 @@
 """A search from its recipe to its best trial; killed and called again, it goes on."""
 
+import hashlib
 import json
 import logging
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
-
 from pipeline.artifacts.files import read_json, read_yaml, write_json, write_text
 from pipeline.errors import ParamsError, PipelineError
+from pipeline.graph import code_deps
 from pipeline.params.whole import parse_params
 from pipeline.search.fits import Work, own_params
 from pipeline.search.logbook import Logbook, Standing
@@ -25,6 +27,9 @@ from pipeline.tracking.origin import flatten
 from pipeline.tracking.spool import exclusive
 
 log = logging.getLogger(__name__)
+
+_LOCK = "lock"
+"""A file of the search's folder; who holds it leads the search."""
 
 TABLE_EVERY_S = 60.0
 """Longest pause between two tables while epochs come in; a trial that ends has one at once."""
@@ -64,29 +69,29 @@ class Search:
 
         On a CPU the last digits depend on the number of threads.
         """
-        alike = self.recipe.resources.gpu or self._threads() == torch.get_num_threads()
-        threads = "" if alike else f"OMP_NUM_THREADS={self._threads()} "
+        threads = "" if self.recipe.resources.gpu else f"OMP_NUM_THREADS={self._threads()} "
         return threads + reproducing_line(trial.changes)
 
     def _threads(self) -> int:
         return max(int(self.recipe.resources.cpu), 1)
 
     @property
-    def epochs(self) -> int:
-        """At most, of any trial."""
-        every = [trial.params(self.base, of=trial.name) for trial in self.trials]
-        return max(own_params(cfg, self.recipe.branch).epochs for cfg in every)
+    def epochs(self) -> dict[str, int]:
+        """Of each trial, by its name, if it is not stopped."""
+        return {
+            one.name: own_params(one.params(self.base, of=one.name), self.recipe.branch).epochs
+            for one in self.trials
+        }
 
 
 def prepare_search(
-    recipe: Path, params: Path, root: Path, *, name: str | None = None, fresh: bool = False
+    recipe: Path, root: Path, *, name: str | None = None, fresh: bool = False
 ) -> Search:
     """Read and check all that a search needs, before anything starts.
 
     Args:
         recipe: file of the search.
-        params: whose values its trials change.
-        root: of the checkout.
+        root: of the checkout, whose params.yaml its trials change.
         name: of the search, and of its folder below `.search/`; None is that of the recipe.
         fresh: whether an earlier search of this name is forgotten.
 
@@ -96,18 +101,33 @@ def prepare_search(
         ArtifactError: what trials read is missing or stale.
     """
     wanted = load_recipe(recipe)
+    params = root / "params.yaml"
     base = read_yaml(params)
-    parse_params(base, name=str(params))
+    parse_params(base, name=params.name)
     scope = read_scope(wanted.branch, base, root)
     trials = propose(wanted)
     expect_possible(wanted, trials, base, scope, name=str(recipe))
     expect_current(scope, root)
     folder = root / ".search" / (name or recipe.stem)
     search = Search(wanted, trials, base, params, scope, root, folder)
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    _expect_same(search)
+    with _leading(search):
+        if fresh:
+            for old in (one for one in folder.iterdir() if one.name != _LOCK):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        _expect_same(search)
     return search
+
+
+@contextmanager
+def _leading(search: Search) -> Iterator[None]:
+    search.folder.mkdir(parents=True, exist_ok=True)
+    with exclusive(search.folder / _LOCK) as mine:
+        if not mine:
+            raise PipelineError(
+                f"another process is at the search in {search.place}; wait for it, or give this "
+                "one another --name"
+            )
+        yield
 
 
 def _expect_same(search: Search) -> None:
@@ -132,14 +152,16 @@ def _expect_same(search: Search) -> None:
 
 
 def _about(search: Search) -> dict[str, Any]:
-    """All that decides on a trial's result; more trials, or other resources, do not."""
+    """All that decides on a trial's result; more trials do not."""
     recipe = search.recipe
     space = {key: [one.kind, *one.values] for key, one in recipe.space.items()}
     tree = {
         "branch": recipe.branch,
         "seed": recipe.seed,
         "asha": recipe.asha.model_dump(),
+        "resources": recipe.resources.model_dump(),
         "params": search.base,
+        "code": _code(search),
     }
     apart: dict[str, dict[str, Any]] = {"space": space, "data": digests(search.scope, search.root)}
     flat = flatten(tree) | {f"{n}.{key}": v for n, one in apart.items() for key, v in one.items()}
@@ -147,6 +169,13 @@ def _about(search: Search) -> dict[str, Any]:
     flat = {key: v for key, v in flat.items() if key.removeprefix("params.") not in space}
     about: dict[str, Any] = json.loads(json.dumps(flat))
     return about
+
+
+def _code(search: Search) -> str:
+    """A digest of the code that trains."""
+    files = code_deps(f"train_{search.recipe.branch}", search.root)
+    texts = ((search.root / file).read_bytes() for file in sorted(files))
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
 
 def run_search(search: Search, *, address: str | None) -> str:
@@ -161,12 +190,7 @@ def run_search(search: Search, *, address: str | None) -> str:
             could be trained to its end.
     """
     run_trials = _ray().run_trials
-    with exclusive(search.folder / "lock") as mine:
-        if not mine:
-            raise PipelineError(
-                f"another process is at the search in {search.place}; wait for it, or give this "
-                "one another --name"
-            )
+    with _leading(search):
         logbook = Logbook(search.folder / "log.jsonl", search.trials)
         audience = Audience(search, logbook)
         if logbook.left():
@@ -203,7 +227,7 @@ def _announce(search: Search, logbook: Logbook) -> None:
         len(search.trials),
         search.scope.stage.target,
         search.recipe.concurrent,
-        search.epochs,
+        max(search.epochs.values()),
         f"; goes on, {over} are over" if over else "",
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,12 +13,12 @@ import yaml
 
 from pipeline.artifacts.files import read_yaml
 from pipeline.errors import ArtifactError
-from pipeline.graph import is_code
+from pipeline.graph import CHECK, is_code
 from pipeline.params.names import STUDIED
 from pipeline.tracking.origin import flatten
 
-_PRETRAINING = "pretrain_capsnet"
-"""Has something to do for cascades only, which no search tries."""
+_IDLE = (CHECK, "pretrain_capsnet")
+"""One changes no data, the other has something to do for cascades only, which no search tries."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Scope:
 
     stage: Stage
     before: list[Stage]
-    """All of them but the pretraining of cascades."""
+    """All of them but `check`, and the pretraining of cascades."""
 
     def inputs(self) -> dict[str, Path]:
         """What the stage reads, by option."""
@@ -90,8 +91,8 @@ def read_scope(branch: str, base: dict[str, Any], root: Path) -> Scope:
     found: dict[str, Stage] = {}
     todo = list(stage.deps)
     while todo:
-        name = writers.get(todo.pop(), _PRETRAINING)  # what nobody writes comes from outside
-        if name != _PRETRAINING and name not in found:
+        name = writers.get(todo.pop(), CHECK)  # what nobody writes comes from outside
+        if name not in _IDLE and name not in found:
             found[name] = stages[name]
             todo += stages[name].deps
     return Scope(stage, [one for name, one in stages.items() if name in found])
@@ -108,7 +109,7 @@ def _stages(base: dict[str, Any], root: Path) -> dict[str, Stage]:
 def _stage(name: str, body: dict[str, Any]) -> Stage:
     target = f"{name}@{STUDIED}" if "do" in body else name
     body = body.get("do", body)
-    words = body["cmd"].split()[3:]  # python -m stages.<name>
+    words = shlex.split(body["cmd"])[3:]  # python -m stages.<name>
     options = {option[2:]: word for option, word in zip(words[::2], words[1::2], strict=True)}
     listed = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
     return Stage(

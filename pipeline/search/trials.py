@@ -81,6 +81,11 @@ def expect_possible(
     for trial in trials:
         params = trial.params(base, of=f"{name}: {trial.name}: {_words(trial.changes)}")
         _expect_no_cascade(params, recipe.branch, name=f"{name}: {trial.name}")
+        if params.train.devices > 1:
+            raise ParamsError(
+                f"{name}: train.devices is {params.train.devices}; a trial is one process, so "
+                "search with 1 (resources.gpu says what each has)"
+            )
 
 
 def _fault_of_key(key: str, base: dict[str, Any], scope: Scope) -> str:
@@ -108,10 +113,11 @@ def _fault_of_value(key: str, value: Any, trials: list[Trial], base: dict[str, A
 
 def _expect_no_cascade(params: Params, branch: str, *, name: str) -> None:
     member = params.members[STUDIED]
-    backbone = {"global": member.global_, "local": member.local}.get(branch, "")
-    if is_cascade(backbone):
+    backbones = [member.global_] if branch == "global" else [member.global_, member.local]
+    cascade = next(filter(is_cascade, backbones), "")
+    if cascade:
         raise ParamsError(
-            f"{name}: {backbone} is a cascade, whose CapsNet is pretrained by another stage; a "
+            f"{name}: {cascade} is a cascade, whose CapsNet is pretrained by another stage; a "
             "search tries backbones without _capsnet (a cascade: dvc exp run --queue)"
         )
 

@@ -9,7 +9,7 @@ ASHA is told what it had been told before.
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,7 +50,7 @@ def run_trials(
     work: Work,
     logbook: Logbook,
     *,
-    epochs: int,
+    epochs: Mapping[str, int],
     address: str | None,
     tell: Callable[[str], None],
 ) -> None:
@@ -60,11 +60,11 @@ def run_trials(
         recipe: how many at a time, with what, and how ASHA compares.
         work: what is trained.
         logbook: is told of everything that happens.
-        epochs: at most, of any trial.
+        epochs: that each trial is trained for, if it is not stopped.
         address: of a Ray cluster; None starts Ray on this machine.
         tell: called with a trial's name after each entry in the logbook.
     """
-    halving = Halving(logbook, tell, max_t=epochs, asha=recipe.asha.model_dump())
+    halving = Halving(logbook, tell, epochs=epochs, asha=recipe.asha.model_dump())
     names = [one.trial.name for one in logbook.left()]
     resources = {"CPU": recipe.resources.cpu, "GPU": recipe.resources.gpu}
     trainable = tune.with_resources(tune.with_parameters(train_trial, work=work), resources)
@@ -137,8 +137,14 @@ class Halving(ASHAScheduler):
     """
 
     def __init__(
-        self, logbook: Logbook, tell: Callable[[str], None], *, max_t: int, asha: dict[str, Any]
+        self,
+        logbook: Logbook,
+        tell: Callable[[str], None],
+        *,
+        epochs: Mapping[str, int],
+        asha: dict[str, Any],
     ) -> None:
+        max_t = max(epochs.values())
         super().__init__(
             time_attr="epoch",
             metric="val_auroc",
@@ -147,7 +153,7 @@ class Halving(ASHAScheduler):
             grace_period=min(asha["grace"], max_t),
             reduction_factor=asha["reduction"],
         )
-        self._logbook, self._tell = logbook, tell
+        self._logbook, self._tell, self._epochs = logbook, tell, epochs
         nobody: Any = None  # ASHA does not ask the controller
         for name, standing in logbook.standings.items():
             super().on_trial_add(nobody, _called(name))
@@ -163,7 +169,7 @@ class Halving(ASHAScheduler):
             return str(TrialScheduler.CONTINUE)
         name = _name_of(trial)
         decision = str(super().on_trial_result(tune_controller, _called(name), result))
-        is_stopped = decision == TrialScheduler.STOP and result["epoch"] < self._max_t
+        is_stopped = decision == TrialScheduler.STOP and result["epoch"] < self._epochs[name]
         numbers = {key: result[key] for key in NUMBERS} | {"seconds": result["took_s"]}
         self._logbook.add(name, numbers, stopped=is_stopped)
         self._tell(name)
@@ -183,6 +189,13 @@ class Halving(ASHAScheduler):
 def _name_of(trial: Any) -> str:
     name: str = trial.config["known"]["name"]
     return name
+
+
+def _reason(trial: Any) -> str:
+    """The last line of what Ray has written of a failure."""
+    file = Path(trial.error_file or "")
+    lines = file.read_text(encoding="utf-8").strip().splitlines() if file.is_file() else []
+    return lines[-1] if lines else "Ray gives no reason"
 
 
 def _called(name: str) -> Any:
@@ -218,7 +231,7 @@ class Notes(tune.Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         """Failed, or its process was lost."""
-        self._end(trial, "failed", str(trial.get_error() or "").strip().splitlines()[-1])
+        self._end(trial, "failed", _reason(trial))
 
     def _end(self, trial: Any, state: Any, why: str = "") -> None:
         name = _name_of(trial)

@@ -65,3 +65,9 @@ def test_the_best_is_of_those_trained_to_their_end_by_the_epoch_that_is_kept(kil
 def test_more_trials_join_a_search_that_is_over(killed):
     book = Logbook(killed, [*TRIALS, Trial("t005", {"seed": 5})])
     assert [one.trial.name for one in book.left()] == ["t003", "t004", "t005"]
+
+
+def test_trials_that_are_not_wanted_now_are_remembered_for_when_they_are_again(killed):
+    fewer = Logbook(killed, TRIALS[1:2])
+    assert states(fewer) == ["stopped"]
+    assert states(Logbook(killed, TRIALS)) == ["finished", "stopped", "waiting", "waiting"]

@@ -14,7 +14,7 @@ NEEDED = {
     "global": (["split"], {"images", "index", "splits"}),
     "local": (["extract_crops@model"], {"crops", "global-model", "index", "splits"}),
     "fusion": (
-        ["train_local@model"],
+        ["train_local@model", "lend_images"],
         {"images", "crops", "index", "splits"}
         | {"global-model", "global-features", "local-model", "local-features"},
     ),

@@ -16,7 +16,12 @@ AUROC = {1: 0.60, 2: 0.55, 3: 0.70, 4: 0.67, 5: 0.50, 6: 0.72}
 def halving(book: Logbook):
     from pipeline.search.tune import Halving  # noqa: PLC0415 (seconds)
 
-    return Halving(book, lambda name: None, max_t=4, asha={"grace": 1, "reduction": 2})
+    return Halving(
+        book,
+        lambda name: None,
+        epochs=dict.fromkeys(book.standings, 4),
+        asha={"grace": 1, "reduction": 2},
+    )
 
 
 def trial_of(number: int) -> SimpleNamespace:
@@ -82,3 +87,30 @@ def test_ray_may_pickle_what_holds_an_open_file(tmp_path):
 
     book = Logbook(tmp_path / "log.jsonl", TRIALS)
     assert pickle.dumps(halving(book))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("Traceback\nRuntimeError: boom\n", "RuntimeError: boom"), ("", "no reason")],
+)
+def test_a_failed_trial_s_reason_is_the_last_line_that_ray_wrote(tmp_path, text, reason):
+    from pipeline.search.tune import Notes  # noqa: PLC0415 (seconds)
+
+    book = Logbook(tmp_path / "log.jsonl", TRIALS)
+    (tmp_path / "error.txt").write_text(text)
+    trial = trial_of(1)
+    trial.error_file = str(tmp_path / "error.txt")
+    Notes(book, lambda name: None, tmp_path).on_trial_error(0, [trial], trial)
+    assert book.standings["t001"].state == "failed"
+    assert reason in book.standings["t001"].why
+
+
+def test_a_trial_of_fewer_epochs_that_trained_them_all_is_not_stopped(tmp_path):
+    from pipeline.search.tune import Halving  # noqa: PLC0415 (seconds)
+
+    book = Logbook(tmp_path / "log.jsonl", TRIALS)
+    lengths = dict.fromkeys(book.standings, 4) | {"t005": 1}
+    scheduler = Halving(book, lambda name: None, epochs=lengths, asha={"grace": 1, "reduction": 2})
+    for number in (1, 3, 4, 5):  # the last one is the worst of them
+        decide(scheduler, number, 1)
+    assert book.standings["t005"].state != "stopped"
