@@ -108,7 +108,7 @@ def test_a_search_that_is_killed_goes_on_to_a_best_that_dvc_reproduces(folder):
     line = (folder / ".search/search/best.txt").read_text().strip()
     assert done.stdout.splitlines()[-1] == line
     best = done.stdout.splitlines()[0].split()[3].rstrip(",")
-    run(*shlex.split(line), "train_global@model", cwd=folder)
+    run("env", *shlex.split(line), "train_global@model", cwd=folder)
     curve = pd.read_csv(folder / "plots/curves/model/global.csv")["val_auroc"]
     assert [f"{e['val_auroc']:.6g}" for e in epochs[best]] == [f"{v:.6g}" for v in curve]
 
