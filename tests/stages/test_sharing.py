@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import pytest
 import yaml
 
 from benchmarks.s3_server import BUCKET, S3Server, s3_server
-from tests.stages.conftest import merge, run
+from tests.stages.conftest import merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
@@ -72,10 +71,6 @@ def change(folder: Path, changes: dict) -> None:
     )
 
 
-def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
-    return re.findall(r"Running stage '([^']+)'", done.stdout)
-
-
 def test_crops_come_back_from_s3_as_they_were_and_nothing_else_does(finished, s3):
     push_to_s3(finished, s3, "extract_crops@model")
     clone = colleague(finished, "from-s3", "s3")
@@ -111,7 +106,7 @@ def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remot
     run("dvc", "pull", "-q", "extract_crops", cwd=clone, **s3.environment)
     change(clone, {"local": {"learning_rate": 0.002}})
     again = ["dvc", "repro", "--pull", "--allow-missing"]
-    found = ran(run(*again, cwd=clone, **s3.environment))
+    found = stages_run(run(*again, cwd=clone, **s3.environment))
     chain = ("train_local", "train_fusion", "gather")
     assert set(found) == {f"{stage}@{member}" for stage in chain for member in MEMBERS} | {
         "ensemble", "evaluate", "report",
@@ -120,7 +115,7 @@ def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remot
     assert not md5s(finished / "data/phantom", finished / "data/cache/images") & fetched(clone)
     assert not (clone / "data/phantom").exists()
     assert not (clone / "data/cache/images").exists()
-    assert ran(run(*again, cwd=clone, **s3.environment)) == []
+    assert stages_run(run(*again, cwd=clone, **s3.environment)) == []
 
 
 @pytest.mark.slow
@@ -131,7 +126,7 @@ def test_another_local_backbone_needs_no_radiograph_either_if_its_capsnet_is_pul
     run("dvc", "pull", "-q", "extract_crops", "pretrain_capsnet", cwd=clone)
     change(clone, {"model": {"local": "mobilenet_v2"}})
     done = run("dvc", "repro", "--pull", "--downstream", "train_global", cwd=clone)
-    assert ran(done) == [
+    assert stages_run(done) == [
         "train_local@model", "train_fusion@model", "gather@model",
         "ensemble", "evaluate", "report",
     ]  # fmt: skip
@@ -149,7 +144,7 @@ def test_a_vote_that_lacks_the_others_says_what_to_pull(finished):
     with pytest.raises(AssertionError, match="`dvc pull gather` fetches it"):
         run(*vote, cwd=clone)
     run("dvc", "pull", "-q", "gather", cwd=clone)
-    assert ran(run(*vote, cwd=clone)) == ["ensemble"]
+    assert stages_run(run(*vote, cwd=clone)) == ["ensemble"]
 
 
 @pytest.mark.slow
@@ -200,4 +195,4 @@ def test_an_experiment_goes_from_one_clone_to_another(finished):
     names = ("crops", "heatmaps", "crop_boxes")
     here = [finished / "data" / name for name in names]
     assert files_in(*[there / "data" / name for name in names]) == files_in(*here)
-    assert ran(run("dvc", "repro", cwd=there)) == []
+    assert stages_run(run("dvc", "repro", cwd=there)) == []
