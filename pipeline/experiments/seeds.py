@@ -12,9 +12,7 @@ from pipeline.experiments.queue import ended, enqueue
 from pipeline.experiments.shown import FAILED, FINISHED, Experiment, show
 from pipeline.experiments.spread import Metrics
 from pipeline.tracking import progress
-from pipeline.tracking.origin import flatten
-
-_CODE = ("pipeline", "stages", "dvc.yaml")
+from pipeline.tracking.origin import CODE, flatten
 
 
 def names_of(seed: int, count: int, params: Mapping[str, Any], commit: str) -> dict[int, str]:
@@ -40,7 +38,7 @@ def head(root: Path) -> str:
     Raises:
         ExperimentError: code differs from the commit.
     """
-    changed = git("status", "--porcelain", "--", *_CODE, root=root)
+    changed = git("status", "--porcelain", "--", *CODE, root=root)
     if changed:
         raise ExperimentError(
             "code differs from the last commit, so runs under several seeds could differ in more "

@@ -199,13 +199,21 @@ def load_params(path: Path) -> Params:
     Raises:
         ParamsError: one line per fault, each with its dotted name.
     """
+    return parse_params(read_values(path), name=str(path))
+
+
+def read_values(path: Path) -> Any:
+    """What a person has written into a YAML file, unchecked.
+
+    Raises:
+        ParamsError: it is not there, or not YAML.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file") from None
     except yaml.YAMLError as error:
         raise ParamsError(f"{path}: not YAML: {error}") from None
-    return parse_params(values, name=str(path))
 
 
 def parse_params(values: Any, *, name: str = "params.yaml") -> Params:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ParamsError
 from pipeline.params.sections import Positive, Section
+from pipeline.params.whole import read_values
 
 FIGURES = 4
 """Significant figures of a number that is drawn: what is printed is then what was tried."""
@@ -146,12 +146,7 @@ def load_recipe(path: Path) -> SearchRecipe:
     Raises:
         ParamsError: one line per fault, each with its dotted name.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from None
+    values = read_values(path)
     try:
         return SearchRecipe.model_validate(values)
     except ValidationError as error:
