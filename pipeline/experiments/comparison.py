@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.columns import aligned
 from pipeline.errors import ExperimentError
-from pipeline.experiments.columns import aligned, gained, within
+from pipeline.experiments.columns import gained, within
 from pipeline.experiments.shown import FAILED, FINISHED, QUEUED, WORKSPACE, Experiment
 from pipeline.params.names import STUDIED
 

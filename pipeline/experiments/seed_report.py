@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
-from pipeline.experiments.columns import aligned
+from pipeline.columns import aligned
 from pipeline.experiments.spread import (
     Measured,
     Metrics,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands import dvc, git
 from pipeline.errors import ExperimentError
-from pipeline.experiments.commands import dvc, git
 from pipeline.experiments.queue import ended, enqueue
 from pipeline.experiments.shown import FAILED, FINISHED, Experiment, show
 from pipeline.experiments.spread import Metrics

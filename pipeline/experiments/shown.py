@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.experiments.commands import dvc
+from pipeline.commands import dvc
 from pipeline.tracking.origin import flatten
 
 WORKSPACE = "workspace"

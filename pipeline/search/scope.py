@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline.artifacts.files import read_yaml
+from pipeline.commands import dvc
 from pipeline.errors import ArtifactError
 from pipeline.graph import CHECK, is_code
 from pipeline.params.names import STUDIED
@@ -126,14 +125,12 @@ def expect_current(scope: Scope, root: Path) -> None:
 
     Raises:
         ArtifactError: it is not; the message says what to run.
+        ExperimentError: DVC cannot tell.
     """
     targets = scope.targets()
-    command = [sys.executable, "-m", "dvc", "status", "--json", "--with-deps", *targets]
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise ArtifactError(f"dvc status failed: {done.stderr.strip()}")
+    said = dvc("status", "--json", "--with-deps", *targets, root=root)
     of_interest = {stage.target for stage in scope.before}
-    stale = [name for name in json.loads(done.stdout) if name in of_interest]
+    stale = [name for name in json.loads(said) if name in of_interest]
     if stale:
         raise ArtifactError(
             f"what trials read is missing or not up to date ({', '.join(stale)}); first run: "

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.artifacts.files import replacing
+from pipeline.columns import aligned
 from pipeline.search.logbook import Standing
 from pipeline.search.trials import as_word
 
@@ -26,10 +27,8 @@ def progress_table(standings: Iterable[Standing]) -> str:
     shown = begun[:SHOWN]
     rows = [["trial", "state", "epoch", "val AUROC", "seconds", *_keys(every)]]
     rows += [_cells(one) for one in shown]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     more = [f"({len(begun) - SHOWN} more in trials.csv)"] if len(begun) > SHOWN else []
-    return "\n".join([_counted(every), *lines, *more])
+    return "\n".join([_counted(every), aligned(rows), *more])
 
 
 def _rank(standing: Standing) -> tuple[int, float]:

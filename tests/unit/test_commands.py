@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.commands import git
 from pipeline.errors import ExperimentError
-from pipeline.experiments.commands import git
 
 
 def test_what_a_command_prints_comes_back(tmp_path):
