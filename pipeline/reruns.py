@@ -29,8 +29,8 @@ def find_reruns(root: Path) -> Reruns:
     """Stages that run again after a change of each leaf of params.yaml below `root`.
 
     These are the stages that declare it, and what DVC plans to run after them. `check` declares
-    all and is left out: it writes what it wrote before, and nothing follows. Nor does anything
-    from stages that are idle with these params.
+    all and is left out: it writes what it wrote before, unless a cascade comes or goes, and
+    nothing follows. Nor does anything from stages that are idle with these params.
     """
     index = Repo(str(root)).index
     params = root / "params.yaml"
@@ -51,7 +51,7 @@ def idle_stages(params: Params) -> list[str]:
     return [
         f"pretrain_capsnet@{name}"
         for name, member in params.members.items()
-        if not any(one.endswith("_capsnet") for one in (member.global_, member.local))
+        if not any(member.cascades.values())
     ]
 
 
@@ -64,9 +64,10 @@ def render_reruns(reruns: Reruns, members: list[str]) -> str:
     """The table in Markdown; leaves, and members, of which the same holds share a row."""
     rows = defaultdict(list)
     sections = defaultdict(set)
+    for leaf in reruns:
+        sections[leaf.partition(".")[0]].add(leaf)
     for leaf, stages in _alike(reruns, members).items():
         rows[stages].append(leaf)
-        sections[leaf.partition(".")[0]].add(leaf)
     lines = ["| you change | DVC runs again |", "|---|---|"]
     for stages in sorted(rows, key=len):
         keys = _joined(rows[stages], sections)
@@ -109,11 +110,11 @@ def _of_any(stages: tuple[str, ...], member: str) -> tuple[str, ...]:
 
 
 def _joined(leaves: list[str], sections: Mapping[str, set[str]]) -> list[str]:
-    """`train.*` in place of all the leaves of a section."""
+    """`train.*` in place of all the leaves of a section of params.yaml."""
     names: dict[str, None] = {}
     for leaf in leaves:
         section = leaf.partition(".")[0]
-        whole = len(sections[section]) > 1 and sections[section] <= {*leaves}
+        whole = len(sections.get(section, ())) > 1 and sections[section] <= {*leaves}
         names[f"{section}.*" if whole else leaf] = None
     return list(names)
 

@@ -2,17 +2,19 @@
 
 from pathlib import Path
 
+from pipeline.artifacts.cascades import write_cascades
 from pipeline.artifacts.files import write_text
 from pipeline.params.whole import load_params
 from pipeline.sources import expect_source, expect_weights
 from stages.options import Out, ParamsFile, run
 
 
-def main(out: Out, params: ParamsFile = Path("params.yaml")) -> None:
-    """Refuse what is wrong in `params`; write a file that is always the same."""
+def main(out: Out, cascades: Out, params: ParamsFile = Path("params.yaml")) -> None:
+    """Refuse what is wrong in `params`; write what is the same for most values that are right."""
     cfg = load_params(params)
     expect_source(cfg.ingest.source, Path())
     expect_weights(cfg.members, cfg.ensemble.members, Path())
+    write_cascades(cfg.members, cfg.ensemble.members, cascades)
     write_text("Every value of params.yaml is one that the stages can work with.\n", out)
 
 

@@ -3,13 +3,13 @@
 from functools import partial
 from pathlib import Path
 
+from pipeline.artifacts.cascades import read_cascades
 from pipeline.artifacts.checkpoints import write_checkpoint
 from pipeline.artifacts.reconstructions import write_reconstructions
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.tables import read_index, read_splits
 from pipeline.findings import FINDINGS
 from pipeline.networks.autoencoder import build_autoencoder
-from pipeline.networks.zoo import is_cascade
 from pipeline.params.whole import load_params
 from pipeline.seeds import derive_seed
 from pipeline.training.capsnet import (
@@ -24,6 +24,7 @@ from stages.training import follow_training, run_training, snapshots_of
 
 def main(
     member: Choice,
+    cascades: Dep,
     images: Dep,
     index: Dep,
     splits: Dep,
@@ -35,18 +36,17 @@ def main(
     """Pretrain a CapsNet with reconstruction, if a branch of this member is a cascade."""
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "capsnet")
-    for_global = is_cascade(cfg.members[member].global_)
-    for_local = is_cascade(cfg.members[member].local)
+    needed = read_cascades(cascades)
     network = build_autoencoder(len(FINDINGS), seed=seed)
     examples = thumbnails(
-        Shards(images), read_index(index), read_splits(splits), needed=for_global or for_local
+        Shards(images), read_index(index), read_splits(splits), needed=any(needed.values())
     )
     fit = partial(fit_capsnet, network, examples, cfg.train, cfg.capsnet, seed=seed)
     snapshots = snapshots_of("pretrain_capsnet", member, cfg.train, cfg.capsnet)
     label = f"{member}.capsnet"
     followed = follow_training(fit, snapshots, label=label, epochs=cfg.capsnet.epochs)
-    write_checkpoint(*capsnet_state(network, needed=for_global), global_start)
-    write_checkpoint(*capsnet_state(network, needed=for_local), local_start)
+    write_checkpoint(*capsnet_state(network, needed=needed["global"]), global_start)
+    write_checkpoint(*capsnet_state(network, needed=needed["local"]), local_start)
     write_reconstructions(describe_pretraining(network, examples, followed), reconstructions)
     snapshots.clear()
 

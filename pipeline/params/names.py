@@ -46,6 +46,11 @@ def _expect_timm(model: str) -> None:
         raise PydanticCustomError("timm", "timm has no such model{hint}", {"hint": hint})
 
 
+def is_cascade(backbone: str) -> bool:
+    """Whether a branch with this backbone ends in a CapsNet that is pretrained on its own."""
+    return backbone.endswith("_capsnet")
+
+
 Backbone = Annotated[str, AfterValidator(_backbone)]
 """An entry of `pipeline.networks.zoo.BACKBONES`, `timm:<name>`, or one of these as a cascade."""
 

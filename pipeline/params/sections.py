@@ -15,6 +15,7 @@ from pipeline.params.names import (
     LossName,
     ScheduleName,
     VoteRule,
+    is_cascade,
     member_name,
     studied_first,
 )
@@ -102,6 +103,11 @@ class Member(Section):
     global_: Backbone = Field(alias="global")
     local: Backbone
     weights: WeightSources
+
+    @property
+    def cascades(self) -> dict[str, bool]:
+        """By branch, whether it ends in a CapsNet that is pretrained on its own."""
+        return {"global": is_cascade(self.global_), "local": is_cascade(self.local)}
 
 
 class EnsembleParams(Section):

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ParamsError
-from pipeline.networks.zoo import is_cascade
-from pipeline.params.names import STUDIED
+from pipeline.params.names import STUDIED, is_cascade
 from pipeline.params.whole import Params, parse_params
 from pipeline.search.scope import Scope
 from pipeline.search.space import DRAWS, GRID, SearchRecipe

@@ -119,13 +119,12 @@ def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remot
 
 
 @pytest.mark.slow
-def test_another_local_backbone_needs_no_radiograph_either_if_its_capsnet_is_pulled(finished):
-    """DVC would run `pretrain_capsnet`, which reads images, though the member has no cascade."""
+def test_another_local_backbone_needs_no_radiograph_either(finished):
     run("dvc", "push", "-q", cwd=finished)
     clone = colleague(finished, "backbone")
-    run("dvc", "pull", "-q", "extract_crops", "pretrain_capsnet", cwd=clone)
+    run("dvc", "pull", "-q", "extract_crops", "gather", cwd=clone)
     change(clone, {"model": {"local": "mobilenet_v2"}})
-    done = run("dvc", "repro", "--pull", "--downstream", "train_global", cwd=clone)
+    done = run("dvc", "repro", "--pull", "--allow-missing", cwd=clone)
     assert stages_run(done) == [
         "train_local@model", "train_fusion@model", "gather@model",
         "ensemble", "evaluate", "report",

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
 from pipeline.networks.fusion import HEADS
-from pipeline.networks.zoo import BACKBONES, CASCADES
+from pipeline.networks.zoo import BACKBONES, CASCADES, is_cascade
 from pipeline.params import names as params
 from pipeline.params.whole import Params, load_params, parse_params
 from pipeline.training.losses import LOSSES
@@ -189,7 +189,9 @@ def test_the_names_that_params_admit_are_the_entries_that_there_are(names, entri
 def test_the_backbones_that_params_admit_are_the_entries_that_there_are():
     assert tuple(BACKBONES) == params.BACKBONES
     for name in (*BACKBONES, *CASCADES, "timm:resnet34", "timm:resnet34_capsnet"):
-        assert parse_params(changed(model__global=name)).members["model"].global_ == name
+        member = parse_params(changed(model__global=name)).members["model"]
+        assert member.global_ == name
+        assert member.cascades["global"] == is_cascade(name)
 
 
 def test_a_member_that_does_not_vote_may_stay_in_the_file():

@@ -56,10 +56,9 @@ def unread(cfg):
     """Beginnings of the names of params that no stage makes use of with these values."""
     schedules = {one.schedule for one in (cfg.global_, cfg.local, cfg.capsnet, cfg.fusion)}
     members = [m for name, m in cfg.members.items() if name in cfg.ensemble.members]
-    backbones = {name for member in members for name in (member.global_, member.local)}
     claims = {
         "phantom.": cfg.ingest.source != "data/phantom",
-        "capsnet.": not any(name.endswith("_capsnet") for name in backbones),
+        "capsnet.": not any(one for member in members for one in member.cascades.values()),
         "fusion.hidden": cfg.fusion.head != "mlp",
         "fusion.dropout": cfg.fusion.head != "mlp",
         "train.losses.focal": cfg.train.loss != "focal",

@@ -153,6 +153,8 @@ EXAMPLE = {
     "n.k": ("one@n", "two@n", "join"),
     "m.l": ("two@m",),
     "n.l": ("two@n", "join"),
+    "m.h": ("two@m",),
+    "n.h": ("two@n", "join"),
     "c": (),
 }
 
@@ -161,8 +163,8 @@ def test_rows_are_shared_by_leaves_and_members_of_which_the_same_holds():
     assert render_reruns(EXAMPLE, ["m", "n"]).splitlines()[2:] == [
         "| `c` | nothing |",
         "| `a.*`, `b.y` | `join` |",
-        "| `m.l` | its `two` |",
-        "| `n.l` | its `two`; `join` |",
+        "| `m.l`, `m.h` | its `two` |",  # not `m.*`, since `m.k` is of another row
+        "| `n.l`, `n.h` | its `two`; `join` |",
         "| `<member>.k` | its `one`, `two`; `join` |",
         "| `b.x` | `make`; every `one`; `join` |",
     ]
