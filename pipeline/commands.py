@@ -1,5 +1,6 @@
 """DVC and git as commands, and what they say."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,9 +28,13 @@ def git(*words: str, root: Path) -> str:
 
 
 def _said(command: list[str], *, called: str, root: Path) -> str:
+    # DVC calls `dvc` for the queue's workers, and stages call `python`: those of this environment,
+    # activated or not.
+    beside = Path(sys.executable).parent
+    env = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"}
     # Files, not pipes: the workers that `dvc queue start` leaves behind would hold a pipe open.
     with TemporaryFile("w+") as said, TemporaryFile("w+") as wrong:
-        done = subprocess.run(command, cwd=root, stdout=said, stderr=wrong, check=False)
+        done = subprocess.run(command, cwd=root, env=env, stdout=said, stderr=wrong, check=False)
         said.seek(0)
         wrong.seek(0)
         if done.returncode:

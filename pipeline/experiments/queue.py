@@ -14,6 +14,9 @@ from pipeline.errors import ExperimentError
 POLL_S = 10.0
 """Pause between two looks at the queue; one takes DVC a second of a core."""
 
+_MOST_STARTS = 5
+"""A worker may leave at once, by what was said to one before it; as often as this none does."""
+
 _STATE = Path(".dvc/tmp/exps")
 """Where DVC keeps the queue; what is finished is in git."""
 
@@ -46,18 +49,24 @@ def ended(
     Whoever stops waiting stops nothing: workers go on.
 
     Raises:
-        ExperimentError: the worker of what runs is gone.
+        ExperimentError: the worker of what runs is gone, or none comes.
     """
     left = list(names)
+    orphaned: set[str] = set()  # at the last look: a worker may start between its two questions
+    starts = 0  # without a worker seen, or anything ended
     while left:
         alive = has_workers(root)  # asked first: a worker may leave when all is done
         queue = read_status(dvc("queue", "status", root=root))
         done = [name for name in left if name not in queue.queued | queue.running]
         yield from done
         left = [name for name in left if name not in done]
-        if left and not alive:
-            _expect_nothing_lost(left, queue)
+        before, orphaned = orphaned, {*left} & queue.running if not alive else set()
+        _expect_nothing_lost(before & orphaned)
+        starts = 0 if alive or done else starts
+        if left and not alive and not orphaned:
+            _expect_worker_soon(starts)
             dvc("queue", "start", "--jobs", str(jobs), root=root)
+            starts += 1
         if left:
             time.sleep(poll_s)
 
@@ -77,22 +86,31 @@ def has_workers(root: Path) -> bool:
     Its process is looked for: the `Worker status` that DVC prints says 0 of a worker that does
     not answer within a second, as on a machine with much to do.
     """
-    files = (root / _STATE / "celery").glob("*.pid")
-    return any(_is_worker(int(file.read_text(encoding="utf-8"))) for file in files)
+    return any(map(_is_worker, (root / _STATE / "celery").glob("*.pid")))
 
 
-def _is_worker(process: int) -> bool:
+def _is_worker(file: Path) -> bool:
+    """Whether a file of DVC's names a worker; one that is just being written names none."""
     try:
-        return "queue-worker" in psutil.Process(process).cmdline()
-    except psutil.Error:
+        process = psutil.Process(int(file.read_text(encoding="utf-8")))
+        return "queue-worker" in process.cmdline()
+    except (OSError, ValueError, psutil.Error):
         return False
 
 
-def _expect_nothing_lost(left: list[str], queue: Queue) -> None:
-    lost = [name for name in left if name in queue.running]
-    if lost:
+def _expect_worker_soon(starts: int) -> None:
+    if starts >= _MOST_STARTS:
         raise ExperimentError(
-            f"{', '.join(lost)}: counts as running, but its worker was killed. End what it left: "
-            f"dvc queue kill {lost[0]}; forget the queue, not what is finished: rm -r {_STATE}; "
-            "then run this again"
+            f"dvc queue start was called {starts} times, and no worker came; what the last one "
+            f"said is in {_STATE}/celery/*.out"
+        )
+
+
+def _expect_nothing_lost(lost: Collection[str]) -> None:
+    if lost:
+        names = sorted(lost)
+        raise ExperimentError(
+            f"{', '.join(names)}: counts as running, but its worker was killed. End what it left: "
+            f"dvc queue kill {' '.join(names)}; forget the queue, not what is finished: "
+            f"rm -r {_STATE}; then run this again"
         )

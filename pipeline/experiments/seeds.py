@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.commands import dvc, git
 from pipeline.errors import ExperimentError
 from pipeline.experiments.queue import ended, enqueue
-from pipeline.experiments.shown import FAILED, FINISHED, Experiment, show
+from pipeline.experiments.shown import FAILED, FINISHED, UNREADABLE, Experiment, show
 from pipeline.experiments.spread import Metrics
 from pipeline.tracking import progress
 from pipeline.tracking.origin import CODE, flatten
@@ -51,8 +51,12 @@ def run_seeds(names: Mapping[int, str], *, jobs: int, root: Path) -> dict[int, E
     """Run those experiments that are not finished; all of them as they stand then, by seed.
 
     One that had failed is tried again. What else waits in the queue is worked off, too.
+
+    Raises:
+        ExperimentError: DVC cannot read one that is there.
     """
     before = _by_seed(names, root)
+    _expect_readable(before)
     for seed, name in names.items():
         if seed in before and before[seed].state == FAILED:
             dvc("queue", "remove", name, root=root)
@@ -65,6 +69,15 @@ def run_seeds(names: Mapping[int, str], *, jobs: int, root: Path) -> dict[int, E
     ):
         pass
     return _by_seed(names, root)
+
+
+def _expect_readable(experiments: Mapping[int, Experiment]) -> None:
+    wrong = [one.name for one in experiments.values() if one.state == UNREADABLE]
+    if wrong:
+        raise ExperimentError(
+            f"{', '.join(wrong)}: DVC cannot read what is there under this name; remove it: "
+            f"dvc exp remove {' '.join(wrong)}; the same command then runs it anew"
+        )
 
 
 def _by_seed(names: Mapping[int, str], root: Path) -> dict[int, Experiment]:

@@ -21,10 +21,15 @@ def workers_stopped(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         run("dvc", "queue", "stop", "--kill", cwd=folder)
-        for file in (folder / ".dvc/tmp/exps/celery").glob("*.pid"):
-            if psutil.pid_exists(int(file.read_text())):
-                for process in family(int(file.read_text())):
-                    process.kill()
+        kill_workers(folder)
+
+
+def kill_workers(folder: Path) -> None:
+    """No process of the folder's queue lives, nor of what it ran."""
+    for file in (folder / ".dvc/tmp/exps/celery").glob("*.pid"):
+        if psutil.pid_exists(int(file.read_text())):
+            for process in family(int(file.read_text())):
+                process.kill()
 
 
 def family(process: int) -> list[psutil.Process]:

@@ -1,10 +1,17 @@
 """The same configuration under several seeds, by DVC's real queue."""
 
+import os
+import re
+import subprocess
+import sys
+import time
+
 import pytest
 
+from pipeline.experiments.queue import read_status
 from tests.stages.conftest import run
-from tests.stages.queues import workers_stopped
-from tests.stages.toy import make_toy, toy
+from tests.stages.queues import kill_workers, workers_stopped
+from tests.stages.toy import PYTHON, make_toy, toy
 
 pytestmark = pytest.mark.slow
 
@@ -54,6 +61,55 @@ def test_seeds_are_run_once_and_what_failed_is_named_and_tried_again(folder):
 
     assert "seed: 7" in (folder / "params.yaml").read_text()
     assert run("git", "status", "--porcelain", cwd=folder).stdout == ""
+
+
+def test_a_worker_that_was_killed_is_missed_and_the_advice_helps(folder):
+    (folder / "wait").touch()
+    waiting = subprocess.Popen(
+        [sys.executable, *SEEDS[1:], "4"], cwd=folder, env=os.environ | PYTHON
+    )
+    until = time.monotonic() + 120
+    while not (running := read_status(run("dvc", "queue", "status", cwd=folder).stdout).running):
+        assert time.monotonic() < until
+        time.sleep(1)
+    waiting.kill()  # workers go on
+    waiting.wait()
+    (name,) = running
+    kill_workers(folder)
+    (folder / "wait").unlink()
+
+    said = refused(folder, *SEEDS, "4")
+    assert f"{name}: counts as running, but its worker was killed" in said
+    advice = re.search(r"(dvc queue kill \S+); .*?(rm -r \S+);", said)
+    for command in advice.groups():
+        run(*command.split(), cwd=folder)
+    assert toy(folder, *SEEDS, "4").stdout.startswith("4 seeds: 7, 8, 9, 10\n")
+
+
+def test_an_experiment_that_dvc_cannot_read_is_named_and_the_advice_helps(folder):
+    listed = run("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=folder).stdout
+    (ref,) = [name for name in listed.split() if "/seed-8-" in name]
+    spoil(folder, ref)
+    said = refused(folder, *SEEDS, "3")
+    assert "DVC cannot read what is there" in said
+    advice = re.search(r"(dvc exp remove \S+);", said)
+    run(*advice[1].split(), cwd=folder)
+    assert toy(folder, *SEEDS, "3").stdout.startswith("3 seeds: 7, 8, 9\n")
+
+
+def spoil(folder, ref):
+    """The experiment's commit is one of which dvc.yaml is none."""
+
+    def git(*words, **more):
+        return run("git", *words, cwd=folder, **more).stdout.strip()
+
+    env = {"GIT_INDEX_FILE": str(folder / ".git/spoilt")}
+    (folder / ".git/broken").write_text("stages: [\n")
+    blob = git("hash-object", "-w", ".git/broken")
+    git("read-tree", ref, **env)
+    git("update-index", "--cacheinfo", f"100644,{blob},dvc.yaml", **env)
+    tree = git("write-tree", **env)
+    git("update-ref", ref, git("commit-tree", tree, "-p", f"{ref}^", "-m", "broken"))
 
 
 def test_code_that_is_not_committed_is_refused(folder):
