@@ -75,9 +75,15 @@ def search_origin(name: str, *, key: str, params: Path) -> Origin:
 
 
 def is_alive(owner: tuple[int, float]) -> bool:
-    """Whether that very process still runs, not another one under its number."""
+    """Whether that very process still runs, not another one under its number.
+
+    One that has ended and not been waited for does not: who waits may first wait for its output,
+    which the asker holds open.
+    """
     try:
-        return bool(abs(psutil.Process(owner[0]).create_time() - owner[1]) < 0.1)
+        process = psutil.Process(owner[0])
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return not ended and abs(process.create_time() - owner[1]) < 0.1
     except psutil.Error:
         return False
 

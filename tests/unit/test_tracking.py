@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -334,6 +335,19 @@ def test_a_pipeline_run_ends_once_and_only_when_its_dvc_is_gone(tmp_path, writte
     assert memory.kinds == ["FINISHED", "FINISHED"]
     assert carrier.run() == set()
     assert memory.kinds == ["FINISHED", "FINISHED", "end of all"]
+
+
+def test_a_dvc_that_ended_is_gone_even_if_nobody_has_waited_for_it():
+    """Who called it may first read its output to the end, which the writer holds open."""
+    ended = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
+    owner = (ended.pid, psutil.Process(ended.pid).create_time())
+    assert origin.is_alive(owner)
+    assert not origin.is_alive((owner[0], owner[1] - 60))
+    ended.stdin.close()
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+    assert not origin.is_alive(owner)
+    ended.wait()
+    assert not origin.is_alive(owner)
 
 
 def test_a_store_that_fails_for_a_while_gets_every_record_once_and_warns_once(
