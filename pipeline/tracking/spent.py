@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.tracking.session import address
-from pipeline.tracking.spool import SQLITE
+from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED, SQLITE
 from pipeline.tracking.writer import QUIET
 
 log = logging.getLogger(__name__)
-
-_MS_PER_MINUTE = 60_000
 
 _MOST = 5000
 """Stages of experiments of one commit that are looked at, the latest first."""
@@ -24,7 +22,8 @@ def minutes_spent(baselines: Iterable[str], root: Path) -> dict[tuple[str, str],
 
     Of an experiment that was run anew under its name with other params, the last run counts.
     Stages that were skipped or restored have no run, and one that runs has not ended: they count
-    nothing. A store that is not there, or does not answer, knows of none.
+    nothing, nor does the time between the end of a training and its going on. A store that is not
+    there, or does not answer, knows of none.
 
     Args:
         baselines: commits that the experiments started from.
@@ -62,15 +61,19 @@ def _summed(runs: Iterable[Any]) -> dict[tuple[str, str], float]:
     for run in runs:
         tags = run.data.tags
         name = tags["experiment"], tags["revision"]
-        stages[name][tags["mlflow.parentRunId"]].append(run.info)
+        stages[name][tags["mlflow.parentRunId"]].append(run)
     return {name: _minutes(max(runs.values(), key=_began)) for name, runs in stages.items()}
 
 
 def _began(stages: list[Any]) -> int:
-    return min(int(stage.start_time) for stage in stages)
+    return min(int(stage.info.start_time) for stage in stages)
 
 
 def _minutes(stages: list[Any]) -> float:
-    ended = [stage for stage in stages if stage.end_time]
-    spent: int = sum(stage.end_time - stage.start_time for stage in ended)
-    return spent / _MS_PER_MINUTE
+    ended = [stage for stage in stages if stage.info.end_time and stage.info.status != "RUNNING"]
+    spent: float = sum(
+        (stage.info.end_time - stage.info.start_time) / MS_PER_MINUTE
+        - stage.data.metrics.get(PAUSED, 0.0)
+        for stage in ended
+    )
+    return spent

@@ -20,6 +20,11 @@ Record = dict[str, Any]
 SQLITE = "sqlite:///"
 """Begins the address of a store that is a file."""
 
+MS_PER_MINUTE = 60_000
+
+PAUSED = "paused_minutes"
+"""Metric of a stage that was stopped and went on: from its start to its end, not spent running."""
+
 
 class Spool:
     """The stage's end: append records, add files, close."""

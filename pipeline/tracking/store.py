@@ -12,7 +12,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from pipeline.tracking.spool import SQLITE, Record, exclusive
+from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED, SQLITE, Record, exclusive
 
 _BATCH = 900
 """Entries per request; MLflow refuses more than 1,000 metrics."""
@@ -156,9 +156,19 @@ class Store:
             return None
         earlier: str = found.info.run_id
         self.tag(earlier, "mlflow.parentRunId", parent)
+        if found.info.end_time:
+            self._log_pause(earlier, found.info.end_time, self._client.get_run(instead_of))
         self._client.update_run(earlier, status="RUNNING")
         self._client.delete_run(instead_of)
         return earlier
+
+    def _log_pause(self, run: str, stopped_ms: int, resumed: Run) -> None:
+        """Add the time from one end to the next start to what is known of earlier pauses."""
+        now_ms: int = resumed.info.start_time
+        known = self._client.get_metric_history(run, PAUSED)
+        before = max((pause.value for pause in known if pause.timestamp < now_ms), default=0.0)
+        minutes = before + max(now_ms - stopped_ms, 0) / MS_PER_MINUTE
+        self.log(run, metrics={PAUSED: minutes}, time_ms=now_ms)
 
     def end(self, run: str, status: str, time_ms: int) -> None:
         """Say how and when a run ended."""

@@ -143,6 +143,16 @@ def test_the_run_of_a_training_that_goes_on_is_the_one_that_it_began_with(runs):
     assert len(named.all("pretrain_capsnet model")) == 1
 
 
+def test_how_long_a_training_stood_still_is_known(runs):
+    named, _ = runs
+    run = named["pretrain_capsnet model"]
+    parents = named.all("pretrain_capsnet model by hand")
+    (killed,) = [parent for parent in parents if parent.info.status == "KILLED"]
+    (resumed,) = [parent for parent in parents if parent.info.status == "FINISHED"]
+    paused_ms = resumed.info.start_time - killed.info.end_time
+    assert run.data.metrics["paused_minutes"] == pytest.approx(paused_ms / 60_000)
+
+
 @pytest.mark.parametrize(
     ("stage", "pipeline_run", "status"),
     [

@@ -8,10 +8,12 @@ from pipeline.tracking import spent
 from pipeline.tracking.spent import minutes_spent
 
 
-def stage(experiment, parent, start_min, end_min, *, revision="a"):
+def stage(experiment, parent, start_min, end_min, *, revision="a", status="FINISHED", **metrics):
     tags = {"experiment": experiment, "revision": revision, "mlflow.parentRunId": parent}
-    info = SimpleNamespace(start_time=start_min * 60_000, end_time=end_min and end_min * 60_000)
-    return SimpleNamespace(data=SimpleNamespace(tags=tags), info=info)
+    info = SimpleNamespace(
+        start_time=start_min * 60_000, end_time=end_min and end_min * 60_000, status=status
+    )
+    return SimpleNamespace(data=SimpleNamespace(tags=tags, metrics=metrics), info=info)
 
 
 @pytest.fixture
@@ -41,6 +43,13 @@ def test_one_that_was_run_anew_took_what_its_last_run_took(minutes):
 
 def test_a_stage_that_has_not_ended_counts_nothing(minutes):
     assert minutes([stage("one", "p", 0, 2), stage("one", "p", 2, None)]) == {("one", "a"): 2.0}
+    goes_on = stage("one", "p", 2, 3, status="RUNNING", paused_minutes=600.0)
+    assert minutes([stage("one", "p", 0, 2), goes_on]) == {("one", "a"): 2.0}
+
+
+def test_the_night_between_a_training_s_end_and_its_going_on_does_not_count(minutes):
+    runs = [stage("one", "p", 0, 2), stage("one", "p", 2, 610, paused_minutes=600.0)]
+    assert minutes(runs) == {("one", "a"): 10.0}
 
 
 def test_experiments_of_one_name_on_two_commits_are_two(minutes):
