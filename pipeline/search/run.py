@@ -248,7 +248,8 @@ class Audience:
         standing = self._logbook.standings[name]
         is_over = standing.state != "running"
         self._track(standing, is_over=is_over)
-        if is_over or time.monotonic() - self._shown_at > TABLE_EVERY_S:
+        is_late = time.monotonic() - self._shown_at > TABLE_EVERY_S
+        if self._logbook.left() and (is_over or is_late):  # the last table is shown in the end
             self.show()
 
     def show(self) -> None:
