@@ -5,7 +5,7 @@ radiographs nor weights.
 """
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.artifacts.files import read_yaml
@@ -22,7 +22,8 @@ def expect_source(source: str, root: Path) -> None:
     Raises:
         ParamsError: `ingest` would find nothing.
     """
-    if (root / source).is_dir() or source in _made(root) or source in _read_before(root):
+    path = str(PurePosixPath(source))  # of data/phantom/, too
+    if (root / source).is_dir() or {path, source} & (_made(root) | _read_before(root)):
         return
     raise ParamsError(
         f"ingest.source: {source} is not there, and no stage makes it; put the radiographs there, "

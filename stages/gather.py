@@ -5,10 +5,11 @@ depend on folders of all members, and DVC takes such a folder for present once i
 """
 
 from pipeline.artifacts.gathering import gather
-from stages.options import Dep, Out, run
+from stages.options import Choice, Dep, Out, run
 
 
 def main(
+    member: Choice,
     global_predictions: Dep,
     local_predictions: Dep,
     fusion_predictions: Dep,
@@ -21,9 +22,9 @@ def main(
     pretraining: Out,
 ) -> None:
     """Copy a member's predictions, learning curves and reconstructions."""
-    gather([global_predictions, local_predictions, fusion_predictions], predictions)
-    gather([global_curves, local_curves, fusion_curves], curves)
-    gather([reconstructions], pretraining)
+    gather([global_predictions, local_predictions, fusion_predictions], predictions, of=member)
+    gather([global_curves, local_curves, fusion_curves], curves, of=member)
+    gather([reconstructions], pretraining, of=member)
 
 
 if __name__ == "__main__":

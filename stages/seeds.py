@@ -7,7 +7,14 @@ import typer
 from pipeline import tracking
 from pipeline.artifacts.files import read_yaml
 from pipeline.experiments.seed_report import seed_report
-from pipeline.experiments.seeds import expect_all, head, names_of, results, run_seeds
+from pipeline.experiments.seeds import (
+    expect_all,
+    expect_same_data,
+    head,
+    names_of,
+    results,
+    run_seeds,
+)
 from pipeline.params.whole import load_params
 from stages.options import run
 
@@ -21,6 +28,7 @@ def main(count: Count = 3, jobs: Jobs = 1) -> None:
     params = root / "params.yaml"
     names = names_of(load_params(params).seed, count, read_yaml(params), head(root))
     experiments = run_seeds(names, jobs=jobs, root=root)
+    expect_same_data(experiments, root)
     systems = results(experiments, "metrics/systems.json", root)
     methods = results(experiments, "metrics/methods.json", root)
     typer.echo(seed_report(systems, methods))

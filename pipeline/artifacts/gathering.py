@@ -1,14 +1,17 @@
 """What the stages for all members read of one of them, copied together."""
 
+import logging
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.artifacts.files import replacing
 
+log = logging.getLogger(__name__)
 
-def gather(paths: Iterable[Path], folder: Path) -> None:
-    """Copy files, and what lies in folders, into `folder`, under their own names."""
+
+def gather(paths: Iterable[Path], folder: Path, *, of: str) -> None:
+    """Copy a member's files, and what lies in its folders, into `folder`, each under its name."""
     with replacing(folder) as fresh:
         fresh.mkdir()
         for path in paths:
@@ -16,3 +19,4 @@ def gather(paths: Iterable[Path], folder: Path) -> None:
                 shutil.copytree(path, fresh, dirs_exist_ok=True)
             else:
                 shutil.copy(path, fresh)
+    log.info("%s: %d files in %s", of, sum(1 for _ in folder.iterdir()), folder)

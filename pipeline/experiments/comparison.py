@@ -8,7 +8,14 @@ from typing import Any
 from pipeline.columns import aligned
 from pipeline.errors import ExperimentError
 from pipeline.experiments.columns import gained, within
-from pipeline.experiments.shown import FAILED, FINISHED, QUEUED, WORKSPACE, Experiment
+from pipeline.experiments.shown import (
+    FAILED,
+    FINISHED,
+    QUEUED,
+    UNREADABLE,
+    WORKSPACE,
+    Experiment,
+)
 from pipeline.params.names import STUDIED
 
 Minutes = Mapping[tuple[str, str], float]
@@ -109,6 +116,8 @@ def changes(params: Mapping[str, Any], start: Mapping[str, Any]) -> str:
 def backbones(params: Mapping[str, Any]) -> str:
     """`mobilenet_v2/resnet18 + 2 x resnet18/resnet18`: pairs, of the member under study first."""
     members = params.get("ensemble.members") or [STUDIED]
+    if f"{members[0]}.global" not in params:
+        return "-"
     first, *others = [f"{params.get(f'{m}.global')}/{params.get(f'{m}.local')}" for m in members]
     counted = [f"{n} x {pair}" if n > 1 else pair for pair, n in Counter(others).items()]
     return " + ".join([first, *counted])
@@ -119,6 +128,7 @@ def _hints(experiments: Sequence[Experiment]) -> list[str]:
     hints = [
         f"Why {one.name} failed: dvc queue logs {one.name}" for one in _in(FAILED, experiments)
     ]
+    hints += [f"Why {one.name} is unreadable: {one.why}" for one in _in(UNREADABLE, experiments)]
     if _in(QUEUED, experiments):
         hints.append("What is queued runs with: dvc queue start -j 1")
     return ["", *hints] if hints else []

@@ -51,11 +51,11 @@ def ended(
     Raises:
         ExperimentError: the worker of what runs is gone, or none comes.
     """
-    left = list(names)
+    left, first = list(names), True
     orphaned: set[str] = set()  # at the last look: a worker may start between its two questions
     starts = 0  # without a worker seen, or anything ended
     while left:
-        alive = has_workers(root)  # asked first: a worker may leave when all is done
+        alive = workers(root)  # asked first: a worker may leave when all is done
         queue = read_status(dvc("queue", "status", root=root))
         done = [name for name in left if name not in queue.queued | queue.running]
         yield from done
@@ -63,10 +63,11 @@ def ended(
         before, orphaned = orphaned, {*left} & queue.running if not alive else set()
         _expect_nothing_lost(before & orphaned)
         starts = 0 if alive or done else starts
-        if left and not alive and not orphaned:
+        if left and not orphaned and alive < (jobs if first else 1):
             _expect_worker_soon(starts)
             dvc("queue", "start", "--jobs", str(jobs), root=root)
             starts += 1
+        first = False
         if left:
             time.sleep(poll_s)
 
@@ -80,13 +81,13 @@ def read_status(text: str) -> Queue:
     )
 
 
-def has_workers(root: Path) -> bool:
-    """Whether a worker of this checkout's queue lives.
+def workers(root: Path) -> int:
+    """How many workers of this checkout's queue live.
 
-    Its process is looked for: the `Worker status` that DVC prints says 0 of a worker that does
-    not answer within a second, as on a machine with much to do.
+    Their processes are looked for: the `Worker status` that DVC prints leaves out a worker that
+    does not answer within a second, as on a machine with much to do.
     """
-    return any(map(_is_worker, (root / _STATE / "celery").glob("*.pid")))
+    return sum(map(_is_worker, (root / _STATE / "celery").glob("*.pid")))
 
 
 def _is_worker(file: Path) -> bool:

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import logging
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from pipeline.commands import dvc, git
 from pipeline.errors import ExperimentError
@@ -13,6 +17,8 @@ from pipeline.experiments.shown import FAILED, FINISHED, UNREADABLE, Experiment,
 from pipeline.experiments.spread import Metrics
 from pipeline.tracking import progress
 from pipeline.tracking.origin import CODE, flatten
+
+log = logging.getLogger(__name__)
 
 
 def names_of(seed: int, count: int, params: Mapping[str, Any], commit: str) -> dict[int, str]:
@@ -64,10 +70,17 @@ def run_seeds(names: Mapping[int, str], *, jobs: int, root: Path) -> dict[int, E
             enqueue(name, f"seed={seed}", root)
     finished = {seed for seed, one in before.items() if one.state == FINISHED}
     left = [name for seed, name in names.items() if seed not in finished]
-    for _ in progress(
-        ended(left, jobs=jobs, root=root), total=len(left), unit="seeds", label="run"
-    ):
-        pass
+    waiting = ended(left, jobs=jobs, root=root)
+    try:
+        for _ in progress(waiting, total=len(left), unit="seeds", label="run"):
+            pass
+    except KeyboardInterrupt:
+        log.warning(
+            "no longer waited for; what runs goes on in the background, and the same command "
+            "waits on. To let nothing else of the queue start: dvc queue stop; to end what runs: "
+            "dvc queue stop --kill"
+        )
+        raise
     return _by_seed(names, root)
 
 
@@ -92,6 +105,42 @@ def results(experiments: Mapping[int, Experiment], file: str, root: Path) -> dic
         for seed, one in experiments.items()
         if one.state == FINISHED
     }
+
+
+def expect_same_data(experiments: Mapping[int, Experiment], root: Path) -> None:
+    """Make sure that finished seeds read the same data, of which no name can tell.
+
+    Raises:
+        ExperimentError: they did not, so that their spread would not be that of training.
+    """
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for one in experiments.values():
+        if one.state == FINISHED:
+            lock = yaml.safe_load(git("show", f"{one.revision}:dvc.lock", root=root))
+            for path, digest in read_from_outside(lock).items():
+                found[path][digest].append(one.name)
+    for path, groups in found.items():
+        if len(groups) > 1:
+            parts = [" ".join(names) for names in groups.values()]
+            raise ExperimentError(
+                f"{path} was not the same for all seeds, so their spread would be that of data, "
+                "too; of these groups, keep that of the data that you mean: "
+                f"{' | '.join(parts)}; remove the others, dvc exp remove {parts[-1]} for one, and "
+                "the same command runs them anew"
+            )
+
+
+def read_from_outside(lock: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of what stages read and no stage writes, by path, as dvc.lock holds them."""
+    stages = lock["stages"].values()
+    written = [f"{out['path']}/" for stage in stages for out in stage.get("outs", [])]
+    deps = {dep["path"]: dep.get("md5", "") for stage in stages for dep in stage.get("deps", [])}
+
+    def is_made(path: str) -> bool:
+        # a file of a folder that is written, or a folder of several that are
+        return any(out.startswith(f"{path}/") or f"{path}/".startswith(out) for out in written)
+
+    return {path: digest for path, digest in deps.items() if not is_made(path)}
 
 
 def expect_all(names: Mapping[int, str], experiments: Mapping[int, Experiment]) -> None:

@@ -33,6 +33,8 @@ class Experiment:
     """Of params.yaml, under dotted names."""
     figures: Mapping[str, float]
     """Of metrics/evaluate.json and metrics/iou.json; none unless it is finished."""
+    why: str = ""
+    """What DVC could not read, of what is unreadable."""
 
     @property
     def is_baseline(self) -> bool:
@@ -71,7 +73,14 @@ def _experiment(row: dict[str, Any], baseline: str, executor: dict[str, Any]) ->
         state=state,
         params=flatten(_joined(data.get("params", {}))),
         figures=_joined(files),
+        why=_reason(row["error"]) if state == UNREADABLE else "",
     )
+
+
+def _reason(error: Any) -> str:
+    """The first line of what DVC says was wrong."""
+    said = error.get("msg", "") if isinstance(error, dict) else str(error)
+    return next(iter(said.splitlines()), "")
 
 
 def _state(row: dict[str, Any], of_executor: str | None) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 _LOCK = "lock"
 """A file of the search's folder; who holds it leads the search."""
+
+_LOG = "log.jsonl"
 
 TABLE_EVERY_S = 60.0
 """Longest pause between two tables while epochs come in; a trial that ends has one at once."""
@@ -100,6 +103,7 @@ def prepare_search(
             other values.
         ArtifactError: what trials read is missing or stale.
     """
+    place = _expect_name(name or recipe.stem)
     wanted = load_recipe(recipe)
     params = root / "params.yaml"
     base = read_yaml(params)
@@ -108,7 +112,7 @@ def prepare_search(
     trials = propose(wanted)
     expect_possible(wanted, trials, base, scope, name=str(recipe))
     expect_current(scope, root)
-    folder = root / ".search" / (name or recipe.stem)
+    folder = root / ".search" / place
     search = Search(wanted, trials, base, params, scope, root, folder)
     with _leading(search):
         if fresh:
@@ -116,6 +120,16 @@ def prepare_search(
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
         _expect_same(search)
     return search
+
+
+def _expect_name(name: str) -> str:
+    """It names a folder, which `--fresh` empties, and is looked for in MLflow."""
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise ParamsError(
+            f"the search's name is {name!r}, expected letters, digits, '.', '_' and '-', and a "
+            "letter or digit first; without --name it is that of the recipe's file"
+        )
+    return name
 
 
 @contextmanager
@@ -135,6 +149,12 @@ def _expect_same(search: Search) -> None:
     path = search.folder / "search.json"
     about = _about(search)
     if not path.exists():
+        if (search.folder / _LOG).exists():
+            raise ParamsError(
+                f"{search.place} holds what trials came to, and not of which search they are "
+                f"({path.name}); put that back, or give this search another --name, or begin anew "
+                "with --fresh"
+            )
         write_json(about | {"began": time.time_ns()}, path)
         return
     known = read_json(path)
@@ -172,8 +192,8 @@ def _about(search: Search) -> dict[str, Any]:
 
 
 def _code(search: Search) -> str:
-    """A digest of the code that trains."""
-    files = code_deps(f"train_{search.recipe.branch}", search.root)
+    """A digest of the code that trains: the stage's, and what stands in for it here."""
+    files = {*code_deps(f"train_{search.recipe.branch}", search.root), "pipeline/search/fits.py"}
     texts = ((search.root / file).read_bytes() for file in sorted(files))
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
@@ -191,18 +211,22 @@ def run_search(search: Search, *, address: str | None) -> str:
     """
     run_trials = _ray().run_trials
     with _leading(search):
-        logbook = Logbook(search.folder / "log.jsonl", search.trials)
+        logbook = Logbook(search.folder / _LOG, search.trials)
         audience = Audience(search, logbook)
         if logbook.left():
             _announce(search, logbook)
-            run_trials(
-                search.recipe,
-                search.work(),
-                logbook,
-                epochs=search.epochs,
-                address=address,
-                tell=audience.tell,
-            )
+            try:
+                run_trials(
+                    search.recipe,
+                    search.work(),
+                    logbook,
+                    epochs=search.epochs,
+                    address=address,
+                    tell=audience.tell,
+                )
+            except KeyboardInterrupt:
+                log.warning("stopped; the same command goes on")
+                raise
         return _conclude(search, logbook, audience)
 
 

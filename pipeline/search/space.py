@@ -1,6 +1,7 @@
 """The recipe of a search: what is tried, how often, how many at a time; read and checked."""
 
 import difflib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,7 @@ def _domain(value: Any) -> Domain:
         )
     kind, values = next(iter(value.items()))
     if kind not in kinds:
-        raise PydanticCustomError("domain", _unknown(kind, kinds).replace("{", "{{"))
+        raise PydanticCustomError("domain", "{fault}", {"fault": _unknown(kind, kinds)})
     if not isinstance(values, list):
         raise PydanticCustomError("domain", f"{kind} must have a list")
     _expect_list(values) if kind in _LISTS else _expect_bounds(kind, values)
@@ -88,12 +89,15 @@ def _domain(value: Any) -> Domain:
 def _expect_list(values: list[Any]) -> None:
     if not values or len({repr(value) for value in values}) < len(values):
         raise PydanticCustomError("domain", "must list one value or more, none of them twice")
+    if any(isinstance(value, float) and not math.isfinite(value) for value in values):
+        raise PydanticCustomError("domain", "must list finite numbers")
 
 
 def _expect_bounds(kind: str, values: list[Any]) -> None:
     types = int if kind == "randint" else (int, float)
     numbers = all(isinstance(v, types) and not isinstance(v, bool) for v in values)
-    if not numbers or len(values) != 2 or values[0] >= values[1]:
+    finite = numbers and all(map(math.isfinite, values))
+    if not finite or len(values) != 2 or values[0] >= values[1]:
         what = "whole numbers" if kind == "randint" else "numbers (0.0001 or 1.0e-4, not 1e-4)"
         raise PydanticCustomError("domain", f"{kind} must have two {what}, the lower one first")
     if kind == "loguniform" and values[0] <= 0:

@@ -6,6 +6,7 @@ epoch's weights, so a search that goes on is a new one for Ray, with what is lef
 ASHA is told what it had been told before.
 """
 
+import logging
 import os
 import shutil
 import time
@@ -37,6 +38,8 @@ from pipeline.search.fits import FITS, Work, deciding
 from pipeline.search.logbook import Logbook
 from pipeline.search.space import SearchRecipe
 from pipeline.search.trials import changed
+
+log = logging.getLogger(__name__)
 
 RAY = "ray"
 """Folder of what Ray writes, in the search's; nobody reads it."""
@@ -95,7 +98,7 @@ def _join(address: str | None, resources: dict[str, float]) -> None:
     """Begin or join a Ray; one of this machine alone must have what a trial asks for."""
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     if address:
-        ray.init(address, **quiet)
+        _join_cluster(address, resources, quiet)
         return
     ray.init("local", include_dashboard=False, object_store_memory=STORE_BYTES, **quiet)
     there = ray.cluster_resources()
@@ -105,6 +108,26 @@ def _join(address: str | None, resources: dict[str, float]) -> None:
             raise ParamsError(
                 f"resources.{name.lower()}: a trial asks for {wanted:g}, and this machine has "
                 f"{there.get(name, 0):g}"
+            )
+
+
+def _join_cluster(address: str, resources: dict[str, float], quiet: dict[str, Any]) -> None:
+    try:
+        ray.init(address, **quiet)
+    except (ValueError, RuntimeError, ConnectionError) as error:
+        raise ParamsError(
+            f"--address {address}: no Ray cluster answers there ({error}); without --address the "
+            "search runs on this machine"
+        ) from None
+    there = ray.cluster_resources()  # no error: a cluster may grow
+    for name, wanted in resources.items():
+        if wanted > there.get(name, 0):
+            log.warning(
+                "warning: resources.%s: a trial asks for %g and waits until the cluster has it; "
+                "now it has %g in all",
+                name.lower(),
+                wanted,
+                there.get(name, 0),
             )
 
 

@@ -313,8 +313,9 @@ def test_what_nih_512_asks_for_runs_to_the_report(restored, with_params):
     run("dvc", "repro", "report", cwd=restored)
     metrics = json.loads((restored / "metrics/systems.json").read_text())
     assert {f"{member}.fusion" for member in MEMBERS} < metrics.keys()
-    page = (restored / "report/index.html").read_text()
-    assert "efficientnet_v2_s" in page
+    _, about = read_checkpoint(restored / "data/models/third/global.safetensors")
+    assert about["backbone"] == "efficientnet_v2_s"
+    assert "third.fusion" in (restored / "report/index.html").read_text()
 
 
 def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, with_params):

@@ -11,7 +11,7 @@ import pytest
 from pipeline.experiments.queue import read_status
 from tests.stages.conftest import run
 from tests.stages.queues import kill_workers, workers_stopped
-from tests.stages.toy import PYTHON, make_toy, toy
+from tests.stages.toy import PYTHON, cohort_of, make_toy, toy
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +95,25 @@ def test_an_experiment_that_dvc_cannot_read_is_named_and_the_advice_helps(folder
     advice = re.search(r"(dvc exp remove \S+);", said)
     run(*advice[1].split(), cwd=folder)
     assert toy(folder, *SEEDS, "3").stdout.startswith("3 seeds: 7, 8, 9\n")
+
+
+def test_seeds_of_which_the_data_are_not_the_same_are_refused(folder):
+    assert toy(folder, *SEEDS, "2").stdout.startswith("2 seeds: 7, 8\n")
+    cohort_of(folder).write_text("other radiographs")
+    run("dvc", "exp", "remove", seed_of(folder, 8), cwd=folder)
+    said = refused(folder, *SEEDS, "2")
+    assert f"{cohort_of(folder)} was not the same for all seeds" in said
+    assert "mean AUROC" not in said
+    cohort_of(folder).write_text("radiographs")
+    run("dvc", "exp", "remove", seed_of(folder, 8), cwd=folder)
+    assert toy(folder, *SEEDS, "2").stdout.startswith("2 seeds: 7, 8\n")
+
+
+def seed_of(folder, seed):
+    """Name of the experiment of a seed."""
+    listed = run("git", "for-each-ref", "--format=%(refname:lstrip=-1)", "refs/exps", cwd=folder)
+    (name,) = [one for one in listed.stdout.split() if one.startswith(f"seed-{seed}-")]
+    return name
 
 
 def spoil(folder, ref):

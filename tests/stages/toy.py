@@ -13,7 +13,7 @@ GRAPH = """
 stages:
   train:
     cmd: python toy.py train data/weights
-    deps: [toy.py]
+    deps: [toy.py, COHORT]
     params: [seed, model]
     outs: [data/weights]
   evaluate:
@@ -71,7 +71,9 @@ with tracking.stage([stage]):
 def make_toy(folder: Path) -> Path:
     """A repository with the graph run and committed."""
     shutil.copy(REPO / "tests/tiny.yaml", folder / "params.yaml")
-    (folder / "dvc.yaml").write_text(GRAPH)
+    cohort = cohort_of(folder)
+    cohort.write_text("radiographs")
+    (folder / "dvc.yaml").write_text(GRAPH.replace("COHORT", str(cohort)))
     (folder / "toy.py").write_text(STAGES)
     (folder / ".gitignore").write_text(
         "/data/\n/fail\n/wait\n/mlflow.db*\n/mlartifacts/\n/.tracking/\n"
@@ -84,6 +86,11 @@ def make_toy(folder: Path) -> Path:
     toy(folder, "dvc", "repro", "-q")
     commit(folder)
     return folder
+
+
+def cohort_of(folder: Path) -> Path:
+    """What the graph there reads from outside."""
+    return folder.with_name(f"{folder.name}-cohort")
 
 
 def toy(folder: Path, *command: str) -> CompletedProcess[str]:

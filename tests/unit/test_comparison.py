@@ -108,7 +108,9 @@ def test_an_unknown_order_names_the_known():
 def test_a_commit_that_dvc_cannot_read_is_a_row_without_figures():
     broken = {"rev": "a" * 40, "name": "main", "data": None, "experiments": None}
     read = read_shown(json.dumps([broken | {"error": {"msg": "unable to read", "type": "X"}}]))
-    assert line(compare(read, {}), "main").split()[1] == "unreadable"
+    table = compare(read, {})
+    assert line(table, "main").split() == ["main", "unreadable", "-", "-", "-", "-"]
+    assert "Why main is unreadable: unable to read" in table.splitlines()
 
 
 def test_commits_are_named_for_the_search_of_their_minutes():

@@ -1,10 +1,15 @@
 """A search tells MLflow of itself and of each trial, and is never harmed by that."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from pipeline.errors import ParamsError
+from pipeline.search.run import prepare_search
 from pipeline.tracking import SearchRun, search, session, spool
+
+RECIPE = Path(__file__).parents[2] / "recipes/search.yaml"
 
 
 @pytest.fixture
@@ -71,3 +76,11 @@ def test_a_search_that_is_not_to_be_tracked_writes_nothing(tracked, monkeypatch)
     monkeypatch.setenv("CXR_TRACKING", "off")
     begin(tracked).start("t001", {})
     assert not (tracked / ".tracking").exists()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "/elsewhere", "a/b", "o'brien", "-fresh", "a b"])
+def test_a_name_that_is_no_folder_s_is_refused_before_anything_is_emptied(tmp_path, name):
+    (tmp_path / "kept").touch()
+    with pytest.raises(ParamsError, match="expected letters, digits"):
+        prepare_search(RECIPE, tmp_path, name=name, fresh=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]

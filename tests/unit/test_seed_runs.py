@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import ExperimentError
 from pipeline.experiments.queue import read_status
-from pipeline.experiments.seeds import expect_all, names_of
+from pipeline.experiments.seeds import expect_all, names_of, read_from_outside
 from pipeline.experiments.shown import FAILED, FINISHED, Experiment
 
 PARAMS = {"seed": 7, "model": {"global": "resnet18"}, "split": {"seed": 7}}
@@ -48,6 +48,29 @@ Worker status: 0 active, 0 idle
 def test_what_waits_and_what_runs_is_read_by_name():
     assert read_status(STATUS) == (frozenset({"seed-8-cb2e58"}), frozenset({"slow1"}))
     assert read_status("No experiment tasks in the queue.\n") == (frozenset(), frozenset())
+
+
+def test_what_is_read_from_outside_is_what_no_stage_writes_whole_or_in_part():
+    lock = {
+        "stages": {
+            "ingest": {
+                "deps": [
+                    {"path": "/radiographs", "md5": "a.dir"},
+                    {"path": "code.py", "md5": "b"},
+                ],
+                "outs": [{"path": "data/cache", "md5": "c.dir"}],
+            },
+            "train@m": {
+                "deps": [
+                    {"path": "data/cache/images", "md5": "d"},
+                    {"path": "code.py", "md5": "b"},
+                ],
+                "outs": [{"path": "data/votes/m", "md5": "e"}],
+            },
+            "vote": {"deps": [{"path": "data/votes", "md5": "f"}]},
+        }
+    }
+    assert read_from_outside(lock) == {"/radiographs": "a.dir", "code.py": "b"}
 
 
 def test_a_seed_that_failed_is_named_with_its_log():

@@ -27,7 +27,8 @@ def test_a_folder_that_is_there_will_do_wherever_it_is(project, tmp_path_factory
 
 
 def test_what_the_graph_makes_need_not_be_there_yet(project):
-    expect_source("data/made", project)
+    for way in ("data/made", "data/made/", "./data/made"):
+        expect_source(way, project)
 
 
 def test_what_ingest_has_read_before_need_not_be_there_any_more(project):

@@ -57,6 +57,10 @@ def test_the_committed_recipe_is_valid():
         ({"space": {"seed": {"uniform": ["1e-4", 1]}}}, "1.0e-4, not 1e-4"),
         ({"space": {"seed": {"loguniform": [0, 1]}}}, "loguniform must begin above 0"),
         ({"space": {"seed": {"uniform": [1]}}}, "uniform must have two numbers"),
+        ({"space": {"seed": {"uniform": [0, float("inf")]}}}, "uniform must have two numbers"),
+        ({"space": {"seed": {"uniform": [0, float("nan")]}}}, "uniform must have two numbers"),
+        ({"space": {"seed": {"choice": [float("nan")]}}}, "must list finite numbers"),
+        ({"space": {"seed": {"{x}": [1]}}}, "space.seed: unknown: {x}; "),
     ],
 )
 def test_a_fault_is_named_by_its_key(recipe, changes, said):

@@ -58,6 +58,15 @@ def test_experiments_of_one_name_on_two_commits_are_two(minutes):
     assert minutes(runs, ["b"]) == {("one", "b"): 3.0}
 
 
+def test_a_file_that_is_no_store_is_a_warning(tmp_path, monkeypatch, caplog):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").write_text(
+        "none of MLflow's, and longer than the header that SQLite " * 9
+    )
+    assert minutes_spent(["a"], tmp_path) == {}
+    assert "file is not a database" in caplog.text
+
+
 def test_a_store_that_is_not_there_is_not_made(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert minutes_spent(["a"], tmp_path) == {}
