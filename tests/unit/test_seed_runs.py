@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.errors import ExperimentError
-from pipeline.experiments.queue import read_status
+from pipeline.experiments import queue
+from pipeline.experiments.queue import ended, read_status
 from pipeline.experiments.seeds import expect_all, names_of, read_from_outside
 from pipeline.experiments.shown import FAILED, FINISHED, Experiment
 
@@ -48,6 +49,52 @@ Worker status: 0 active, 0 idle
 def test_what_waits_and_what_runs_is_read_by_name():
     assert read_status(STATUS) == (frozenset({"seed-8-cb2e58"}), frozenset({"slow1"}))
     assert read_status("No experiment tasks in the queue.\n") == (frozenset(), frozenset())
+
+
+WAITS, RUNS, DONE = (
+    f"a7c9a4e  seed-8  10:47 PM  {state}\n" for state in ("Queued", "Running", "Success")
+)
+
+
+@pytest.fixture
+def looks(monkeypatch, tmp_path):
+    """Wait for one seed, while the queue is seen in these states; how often DVC was to start."""
+    starts = []
+
+    def wait(*seen, jobs=1):
+        workers, said = (iter(column) for column in zip(*seen, strict=True))
+
+        def dvc(*words, root):
+            if words[1] == "start":
+                starts.append(words)
+            return next(said) if words[1] == "status" else ""
+
+        monkeypatch.setattr(queue, "workers", lambda root: next(workers))
+        monkeypatch.setattr(queue, "dvc", dvc)
+        assert list(ended(["seed-8"], jobs=jobs, root=tmp_path, poll_s=0.0)) == ["seed-8"]
+        return len(starts)
+
+    return wait
+
+
+def test_workers_are_started_where_there_are_none_and_topped_up_once(looks):
+    assert looks((0, WAITS), (1, RUNS), (1, RUNS), (0, DONE)) == 1
+    assert looks((1, WAITS), (1, WAITS), (1, DONE), jobs=2) == 2
+    assert looks((1, WAITS), (1, DONE)) == 2  # none more
+
+
+def test_a_worker_that_starts_between_two_questions_is_not_missed(looks):
+    assert looks((0, RUNS), (1, RUNS), (0, RUNS), (1, DONE)) == 0
+
+
+def test_a_worker_that_is_missed_twice_was_killed(looks):
+    with pytest.raises(ExperimentError, match="seed-8: counts as running, but its worker was k"):
+        looks((1, RUNS), (0, RUNS), (0, RUNS))
+
+
+def test_a_worker_that_never_comes_is_not_waited_for(looks):
+    with pytest.raises(ExperimentError, match="was called 5 times, and no worker came"):
+        looks(*[(0, WAITS)] * 10)
 
 
 def test_what_is_read_from_outside_is_what_no_stage_writes_whole_or_in_part():
