@@ -13,7 +13,7 @@ from tests.stages.conftest import run
 from tests.stages.queues import kill_workers, workers_stopped
 from tests.stages.toy import PYTHON, cohort_of, make_toy, toy
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("seeds")]  # one folder, one worker
 
 SEEDS = ("python", "-m", "stages.seeds", "--count")
 
@@ -87,14 +87,15 @@ def test_a_worker_that_was_killed_is_missed_and_the_advice_helps(folder):
 
 
 def test_an_experiment_that_dvc_cannot_read_is_named_and_the_advice_helps(folder):
+    toy(folder, *SEEDS, "2")
     listed = run("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=folder).stdout
     (ref,) = [name for name in listed.split() if "/seed-8-" in name]
     spoil(folder, ref)
-    said = refused(folder, *SEEDS, "3")
+    said = refused(folder, *SEEDS, "2")
     assert "DVC cannot read what is there" in said
     advice = re.search(r"(dvc exp remove \S+);", said)
     run(*advice[1].split(), cwd=folder)
-    assert toy(folder, *SEEDS, "3").stdout.startswith("3 seeds: 7, 8, 9\n")
+    assert toy(folder, *SEEDS, "2").stdout.startswith("2 seeds: 7, 8\n")
 
 
 def test_seeds_of_which_the_data_are_not_the_same_are_refused(folder):
