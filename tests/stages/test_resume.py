@@ -98,6 +98,7 @@ def test_a_stage_killed_again_and_again_ends_as_one_that_was_let_alone(finished,
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder, symlinks=True)
     change(folder, merge({SECTION[stage]: {"epochs": EPOCHS}}, SPECIAL[stage]))
+    run("dvc", "repro", "--single-item", "check", "lend_images", cwd=folder)  # follow from params
     command, outputs = command_of(stage, folder), outputs_of(stage, folder)
     started = time.monotonic()
     run(*command, cwd=folder)
