@@ -103,7 +103,7 @@ def prepare_search(
             other values.
         ArtifactError: what trials read is missing or stale.
     """
-    place = _expect_name(name or recipe.stem)
+    called = _expect_name(name or recipe.stem)
     wanted = load_recipe(recipe)
     params = root / "params.yaml"
     base = read_yaml(params)
@@ -112,7 +112,7 @@ def prepare_search(
     trials = propose(wanted)
     expect_possible(wanted, trials, base, scope, name=str(recipe))
     expect_current(scope, root)
-    folder = root / ".search" / place
+    folder = root / ".search" / called
     search = Search(wanted, trials, base, params, scope, root, folder)
     with _leading(search):
         if fresh:
