@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -47,6 +48,8 @@ Figures = dict[str, Any]
 FILES = 64
 """PNG files of 1024 x 1024 pixels."""
 
+_LOADER_ROUNDS = 3  # enough for a ratio that is far from 1
+
 
 def write_files(folder: Path) -> None:
     """Made radiographs of ChestX-ray14's size, as PNG."""
@@ -67,7 +70,7 @@ def against_loader(backbone: str, folder: Path, much: Amount) -> Figures:
     """The same of `fit` and of training from PNG files and workers."""
     loader, bare = Conventional(folder, much.batch), Bare(make_network(backbone), much.batch)
     usual = partial(loader.images_per_second, bare, much.steps)
-    return _in_turns(backbone, much, "conventional", usual)
+    return _in_turns(backbone, replace(much, rounds=_LOADER_ROUNDS), "conventional", usual)
 
 
 def _in_turns(backbone: str, much: Amount, name: str, other: Callable[[], float]) -> Figures:
@@ -172,7 +175,7 @@ def peak_megabytes(what: str, backbone: str) -> float:
     return float(json.loads(done.stdout))
 
 
-def measure(backbones: Sequence[str], say: Callable[[str], None]) -> Figures:
+def measure_training(backbones: Sequence[str], say: Callable[[str], None]) -> Figures:
     """All figures."""
     much, found = amount(), {}
     with tempfile.TemporaryDirectory() as files:
@@ -197,5 +200,12 @@ def measure(backbones: Sequence[str], say: Callable[[str], None]) -> Figures:
             }
         say("feeding without a network, and the first batch")
         fed, first = feeding(Path(files), much), first_batch(Path(files), much)
-    shape = {"size": SIZE, "batch": much.batch, "steps": much.steps, "rounds": much.rounds}
-    return {"setting": shape, "networks": found, "feeding": fed, "first batch": first}
+    setting = {
+        "device": default_device().type,
+        "size": SIZE,
+        "batch": much.batch,
+        "steps": much.steps,
+        "rounds": much.rounds,
+        "loader rounds": _LOADER_ROUNDS,
+    }
+    return {"setting": setting, "networks": found, "feeding": fed, "first batch": first}

@@ -8,16 +8,22 @@ from pipeline.findings import FINDINGS
 Figures = dict[str, Any]
 
 
-def table(machine: dict[str, str], figures: Figures) -> str:
-    """A section: where and when, then a table of trainings and one of feeding."""
+def heading(machine: dict[str, str]) -> str:
+    """When and on what."""
+    return (
+        f"## {datetime.now():%Y-%m-%d}: {machine['processor']}, GPU: {machine['gpu']}\n\n"
+        f"torch {machine['torch']}, {machine['precision']}. Load before: {machine['load before']}."
+    )
+
+
+def training_table(figures: Figures) -> str:
+    """Trainings, and feeding without one."""
     setting = figures["setting"]
-    target = "0.90" if machine["gpu"] == "none" else "0.95"
+    target = "0.95" if setting["device"] == "cuda" else "0.90"
     lines = [
-        f"## {datetime.now():%Y-%m-%d}: {machine['processor']}, GPU: {machine['gpu']}",
-        "",
-        f"torch {machine['torch']}, {machine['precision']}, {setting['size']} x {setting['size']} "
-        f"pixels, batches of {setting['batch']}; medians of {setting['rounds']} rounds of "
-        f"{setting['steps']} steps, taken in turns. Load before: {machine['load before']}.",
+        f"{setting['size']} x {setting['size']} pixels, batches of {setting['batch']}; medians of "
+        f"{setting['rounds']} rounds of {setting['steps']} steps, taken in turns "
+        f"({setting['loader rounds']} beside the workers).",
         "",
         f"| network | `fit`, images/s | bare step | ratio, to be {target} (least to most) | "
         "PNG + PIL + workers | ratio | epoch of 82,736: `fit` | workers | "
@@ -63,7 +69,7 @@ def _heatmaps(name: str, one: Figures) -> str:
         _number(mine["heatmaps"]),
         f"**{mine['ratio']:.2f}** ({mine['ratios'][0]:.2f} to {mine['ratios'][-1]:.2f})",
         "not installed" if theirs is None else f"{theirs:.2f}",
-        f"{seconds:.3f}",
+        f"{seconds:.2g}",
         "–" if theirs is None else f"**{theirs / seconds:,.0f} x**",
     ]
     return f"| {' | '.join(cells)} |"

@@ -1,17 +1,22 @@
 """The benchmarks run, and where there is neither DVC nor MLflow."""
 
+import json
 import subprocess
 import sys
+from unittest.mock import ANY
 
 import pytest
+import typer
 from PIL import Image
+from typer.testing import CliRunner
 
+import benchmarks.__main__ as command
 from benchmarks import attention, measure
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
 from benchmarks.setup import Amount
 from benchmarks.sharing import Sharing, measure_sharing, sharing_table
-from benchmarks.table import attention_table, evaluation_table, table
+from benchmarks.table import attention_table, evaluation_table, training_table
 
 SMALL = Amount(batch=2, steps=2, rounds=1)
 
@@ -36,12 +41,12 @@ def test_every_figure_is_measured_and_told(monkeypatch, tmp_path):
         "write_files",
         lambda folder: [Image.new("L", (64, 64)).save(folder / f"{n}.png") for n in range(4)],
     )
-    figures = measure.measure(["mobilenet_v2"], lambda words: None)
+    figures = measure.measure_training(["mobilenet_v2"], lambda words: None)
     one = figures["networks"]["mobilenet_v2"]
-    for comparison in ("against bare", "against conventional"):
-        assert len(one[comparison]["ratios"]) == SMALL.rounds
+    for comparison, rounds in (("against bare", SMALL.rounds), ("against conventional", 3)):
+        assert len(one[comparison]["ratios"]) == rounds
         assert one[comparison]["ratio"] > 0
-    text = table(describe_machine(), figures)
+    text = training_table(figures)
     assert "`mobilenet_v2`" in text
     assert "first batch (4,096 images" in text
 
@@ -57,6 +62,37 @@ def test_heatmaps_and_crops_are_measured_and_told(monkeypatch):
     text = attention_table(figures)
     assert "`mobilenet_v2`" in text
     assert "peak memory, 8,192 images" in text
+
+
+def test_a_part_is_printed_and_kept_though_the_next_fails(monkeypatch, tmp_path):
+    def fail(names):
+        raise RuntimeError(f"measures {names}")
+
+    parts = {
+        "training": (lambda names: {"of": names}, lambda figures: f"told of {figures['of']}"),
+        "attention": (fail, str),
+    }
+    monkeypatch.setattr(command, "PARTS", parts)
+    app = typer.Typer()
+    app.command()(command.main)
+    out = tmp_path / "bench.json"
+    done = CliRunner().invoke(
+        app, ["--parts", "training,attention", "--backbones", "a,b", "--out", str(out)]
+    )
+    assert str(done.exception) == "measures ['a', 'b']"
+    assert done.stdout.startswith("## 20")
+    assert "told of ['a', 'b']" in done.stdout
+    kept = json.loads(out.read_text())
+    assert kept["of"] == ["a", "b"]
+    assert kept["machine"] == describe_machine() | {"load before": ANY}
+
+
+def test_a_part_that_there_is_not_is_refused():
+    app = typer.Typer()
+    app.command()(command.main)
+    done = CliRunner().invoke(app, ["--parts", "training,sleep"])
+    assert done.exit_code == 2
+    assert "sleep: say training, attention, evaluation" in done.output
 
 
 def test_the_patient_bootstrap_is_measured_and_told():
