@@ -31,7 +31,7 @@ SPECIAL = {
 }
 """Between them all that is carried from one epoch to the next."""
 
-EPOCHS = 5
+EPOCHS = 10  # those that kills can outlast at most, and some more
 
 
 def command_of(stage: str, folder: Path) -> list[str]:
@@ -108,9 +108,8 @@ def test_a_stage_killed_again_and_again_ends_as_one_that_was_let_alone(finished,
     for after in (0, 1, 1, 1):  # epochs of its own, behind those that were there before
         for path in outputs:  # as DVC does before it runs a stage
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        delay = chance.uniform(
-            0, whole / 2 if after == 0 else whole / EPOCHS / 10
-        )  # slow then, it may be fast now
+        # slow then, it may be fast now
+        delay = chance.uniform(0, whole / 3 if after == 0 else whole / EPOCHS / 10)
         kill(command, folder, after=after, delay=delay)
     assert len(list((folder / ".ckpt").rglob("*.pt"))) == 1
     done = run(*command, cwd=folder)
