@@ -15,7 +15,7 @@ def signed(value: float | None) -> str:
 
 def percent(value: float | None, digits: int = 0) -> str:
     """Of a share in [0, 1], mostly."""
-    return "–" if value is None else f"{100 * value:.{digits}f}{NBSP}%".replace("-", "−")
+    return "–" if value is None else f"{100 * value:z.{digits}f}{NBSP}%".replace("-", "−")
 
 
 def threshold(value: float) -> str:

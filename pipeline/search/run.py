@@ -108,7 +108,7 @@ def prepare_search(
     params = root / "params.yaml"
     base = read_yaml(params)
     parse_params(base, name=params.name)
-    scope = read_scope(wanted.branch, base, root)
+    scope = read_scope(wanted.branch, root)
     trials = propose(wanted)
     expect_possible(wanted, trials, base, scope, name=str(recipe))
     expect_current(scope, root)

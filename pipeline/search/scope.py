@@ -1,22 +1,21 @@
 """What a search may try and what it needs, read from the graph: dvc.yaml, dvc.lock, dvc status."""
 
 import json
-import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from dvc.dependency.param import ParamsDependency
+from dvc.repo import Repo
 
 from pipeline.artifacts.files import read_yaml
 from pipeline.commands import dvc
 from pipeline.errors import ArtifactError
 from pipeline.graph import CHECK, is_code
 from pipeline.params.names import STUDIED
-from pipeline.tracking.origin import flatten
 
-_IDLE = (CHECK, "pretrain_capsnet")
+_IDLE = {CHECK, f"pretrain_capsnet@{STUDIED}"}
 """One changes no data, the other has something to do for cascades only, which no search tries."""
 
 
@@ -82,41 +81,33 @@ def _reads(stage: Stage, key: str) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in stage.params)
 
 
-def read_scope(branch: str, base: dict[str, Any], root: Path) -> Scope:
-    """What dvc.yaml says of the training of a branch, with the values of params.yaml."""
-    stages = _stages(base, root)
-    stage = stages[f"train_{branch}"]
-    writers = {out: name for name, one in stages.items() for out in one.outs}
-    found: dict[str, Stage] = {}
+def read_scope(branch: str, root: Path) -> Scope:
+    """What DVC makes of dvc.yaml and params.yaml below `root`, for the training of a branch."""
+    stages = [_stage(one) for one in Repo(str(root)).index.stages]
+    writers = {out: one for one in stages for out in one.outs}
+    (stage,) = (one for one in stages if one.target == f"train_{branch}@{STUDIED}")
+    found: set[str] = set()
     todo = list(stage.deps)
     while todo:
-        name = writers.get(todo.pop(), CHECK)  # what nobody writes comes from outside
-        if name not in _IDLE and name not in found:
-            found[name] = stages[name]
-            todo += stages[name].deps
-    return Scope(stage, [one for name, one in stages.items() if name in found])
+        one = writers.get(todo.pop())  # what nobody writes comes from outside
+        if one and one.target not in _IDLE | found:
+            found.add(one.target)
+            todo += one.deps
+    return Scope(stage, [one for one in stages if one.target in found])
 
 
-def _stages(base: dict[str, Any], root: Path) -> dict[str, Stage]:
-    text = (root / "dvc.yaml").read_text(encoding="utf-8")
-    known = flatten(base) | {"item": STUDIED}
-    filled = re.sub(r"\$\{([\w.]+)\}", lambda found: str(known.get(found[1], "")), text)
-    graph = yaml.safe_load(filled)["stages"]
-    return {name: _stage(name, body) for name, body in graph.items()}
-
-
-def _stage(name: str, body: dict[str, Any]) -> Stage:
-    target = f"{name}@{STUDIED}" if "do" in body else name
-    body = body.get("do", body)
-    words = shlex.split(body["cmd"])[3:]  # python -m stages.<name>
-    options = {option[2:]: word for option, word in zip(words[::2], words[1::2], strict=True)}
-    listed = [*body.get("outs", []), *body.get("metrics", []), *body.get("plots", [])]
+def _stage(one: Any) -> Stage:
+    words = shlex.split(one.cmd)[3:]  # python -m stages.<name>
     return Stage(
-        target,
-        options,
-        [str(key) for key in body.get("params", [])],
-        [str(dep) for dep in body["deps"] if not is_code(dep)],
-        [str(next(iter(one)) if isinstance(one, dict) else one) for one in listed],
+        one.name,
+        {option[2:]: word for option, word in zip(words[::2], words[1::2], strict=True)},
+        [key for dep in one.deps if isinstance(dep, ParamsDependency) for key in dep.params],
+        [
+            dep.def_path
+            for dep in one.deps
+            if not (isinstance(dep, ParamsDependency) or is_code(dep.def_path))
+        ],
+        [out.def_path for out in one.outs],
     )
 
 

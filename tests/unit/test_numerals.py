@@ -19,6 +19,7 @@ def test_the_unknown_is_a_dash(spell):
         (signed(0.0389), "+0.039"),
         (percent(0.256), f"26{NBSP}%"),
         (percent(-0.02), f"−2{NBSP}%"),
+        (percent(-0.004), f"0{NBSP}%"),
         (percent(0.0022, 1), f"0.2{NBSP}%"),
         (threshold(0.1234), "0.123"),
         (threshold(0.00412), "0.0041"),

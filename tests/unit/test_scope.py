@@ -1,14 +1,15 @@
 """What a search may try and needs is what the graph says."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.repo import Repo
 
 from pipeline.search.scope import read_scope
 
 REPO = Path(__file__).parents[2]
-BASE = yaml.safe_load((REPO / "params.yaml").read_text())
 
 NEEDED = {
     "global": (["split"], {"images", "index", "splits"}),
@@ -29,7 +30,7 @@ TRIED = {
 
 @pytest.mark.parametrize("branch", NEEDED)
 def test_a_branch_needs_what_its_stage_reads(branch):
-    scope = read_scope(branch, BASE, REPO)
+    scope = read_scope(branch, REPO)
     targets, options = NEEDED[branch]
     assert scope.targets() == targets
     assert set(scope.inputs()) == options
@@ -37,7 +38,7 @@ def test_a_branch_needs_what_its_stage_reads(branch):
 
 @pytest.mark.parametrize("branch", TRIED)
 def test_what_may_be_tried_is_what_its_stage_reads_and_none_before_it(branch):
-    scope = read_scope(branch, BASE, REPO)
+    scope = read_scope(branch, REPO)
     every = set().union(*TRIED.values()) | {
         "crop.size",
         "phantom.seed",
@@ -47,10 +48,12 @@ def test_what_may_be_tried_is_what_its_stage_reads_and_none_before_it(branch):
     assert {key for key in every if not scope.why_not(key)} == TRIED[branch]
 
 
-def test_radiographs_from_outside_the_graph_are_read_by_no_stage_before():
-    own = BASE | {"ingest": BASE["ingest"] | {"source": "/somewhere/nih"}}
-    assert [stage.target for stage in read_scope("global", own, REPO).before] == [
-        "ingest",
-        "split",
-    ]
-    assert "is nothing to" in read_scope("global", own, REPO).why_not("phantom.patients")
+def test_radiographs_from_outside_the_graph_are_read_by_no_stage_before(tmp_path):
+    own = yaml.safe_load((REPO / "params.yaml").read_text())
+    own["ingest"]["source"] = "/somewhere/nih"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(own))
+    shutil.copy(REPO / "dvc.yaml", tmp_path)
+    Repo.init(str(tmp_path), no_scm=True)
+    scope = read_scope("global", tmp_path)
+    assert [stage.target for stage in scope.before] == ["ingest", "split"]
+    assert "is nothing to" in scope.why_not("phantom.patients")

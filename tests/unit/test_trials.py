@@ -21,7 +21,7 @@ def recipe_of(space: dict[str, Domain], *, branch="global", **changes) -> Search
 
 
 def check(recipe: SearchRecipe, base=BASE) -> None:
-    scope = read_scope(recipe.branch, base, REPO)
+    scope = read_scope(recipe.branch, REPO)
     expect_possible(recipe, propose(recipe), base, scope, name="r.yaml")
 
 
