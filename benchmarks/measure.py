@@ -176,7 +176,7 @@ def peak_megabytes(what: str, backbone: str) -> float:
 
 
 def measure_training(backbones: Sequence[str], say: Callable[[str], None]) -> Figures:
-    """All figures."""
+    """All figures of trainings."""
     much, found = amount(), {}
     with tempfile.TemporaryDirectory() as files:
         say(f"{FILES} radiographs of 1024 x 1024 pixels")

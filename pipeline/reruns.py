@@ -5,12 +5,10 @@ from collections.abc import Iterable, Mapping
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
-from dvc.dependency.param import ParamsDependency
-from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
+from pipeline.dvc_graph import covers, params_of, read_index
 from pipeline.errors import ArtifactError
 from pipeline.graph import CHECK
 from pipeline.params.whole import Params, load_params
@@ -32,7 +30,7 @@ def find_reruns(root: Path) -> Reruns:
     all and is left out: it writes what it wrote before, unless a cascade comes or goes, and
     nothing follows. Nor does anything from stages that are idle with these params.
     """
-    index = Repo(str(root)).index
+    index = read_index(root)
     params = root / "params.yaml"
     silent = {CHECK, *idle_stages(load_params(params))}
     graph = index.graph.copy()
@@ -40,7 +38,7 @@ def find_reruns(root: Path) -> Reruns:
     stages = [stage for stage in index.stages if stage.name != CHECK]
     reruns = {}
     for leaf in flat_params(params):
-        direct = [stage for stage in stages if _declares(stage, leaf)]
+        direct = [stage for stage in stages if covers(params_of(stage), leaf)]
         plan = plan_repro(graph, direct, downstream=True) if direct else []
         reruns[leaf] = tuple(stage.name for stage in stages if stage in plan)
     return reruns
@@ -53,11 +51,6 @@ def idle_stages(params: Params) -> list[str]:
         for name, member in params.members.items()
         if not any(member.cascades.values())
     ]
-
-
-def _declares(stage: Any, leaf: str) -> bool:
-    declared = [d for dep in stage.deps if isinstance(dep, ParamsDependency) for d in dep.params]
-    return any(f"{leaf}.".startswith(f"{key}.") for key in declared)
 
 
 def render_reruns(reruns: Reruns, members: list[str]) -> str:

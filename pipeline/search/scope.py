@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dvc.dependency.param import ParamsDependency
-from dvc.repo import Repo
-
 from pipeline.artifacts.files import read_yaml
 from pipeline.commands import dvc
+from pipeline.dvc_graph import covers, params_of, paths_of, read_index
 from pipeline.errors import ArtifactError
 from pipeline.graph import CHECK, is_code
 from pipeline.params.names import STUDIED
@@ -52,18 +50,20 @@ class Scope:
 
     def why_not(self, key: str) -> str:
         """Why a key cannot be tried; empty if it can."""
-        reading = [stage.target for stage in self.before if _reads(stage, key)]
+        reading = [stage.target for stage in self.before if covers(stage.params, key)]
         if reading:
             return (
                 f"cannot be tried: {reading[0]} reads it, so it changes the data that "
                 f"{self.stage.target} is trained on; {self._may_be_tried()}"
             )
-        if not _reads(self.stage, key):
+        if not covers(self.stage.params, key):
             return f"is nothing to {self.stage.target}; {self._may_be_tried()}"
         return ""
 
     def _may_be_tried(self) -> str:
-        own = [key for key in self.stage.params if not any(_reads(s, key) for s in self.before)]
+        own = [
+            key for key in self.stage.params if not any(covers(s.params, key) for s in self.before)
+        ]
         return f"what is: {', '.join(own)}"
 
     def targets(self) -> list[str]:
@@ -77,13 +77,9 @@ class Scope:
         ]
 
 
-def _reads(stage: Stage, key: str) -> bool:
-    return any(key == one or key.startswith(f"{one}.") for one in stage.params)
-
-
 def read_scope(branch: str, root: Path) -> Scope:
     """What DVC makes of dvc.yaml and params.yaml below `root`, for the training of a branch."""
-    stages = [_stage(one) for one in Repo(str(root)).index.stages]
+    stages = [_stage(one) for one in read_index(root).stages]
     writers = {out: one for one in stages for out in one.outs}
     (stage,) = (one for one in stages if one.target == f"train_{branch}@{STUDIED}")
     found: set[str] = set()
@@ -101,12 +97,8 @@ def _stage(one: Any) -> Stage:
     return Stage(
         one.name,
         {option[2:]: word for option, word in zip(words[::2], words[1::2], strict=True)},
-        [key for dep in one.deps if isinstance(dep, ParamsDependency) for key in dep.params],
-        [
-            dep.def_path
-            for dep in one.deps
-            if not (isinstance(dep, ParamsDependency) or is_code(dep.def_path))
-        ],
+        params_of(one),
+        [path for path in paths_of(one) if not is_code(path)],
         [out.def_path for out in one.outs],
     )
 
