@@ -5,7 +5,7 @@ NBSP = "\u00a0"
 
 def number(value: float | None, digits: int = 3) -> str:
     """A dash for what is not known."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{value:z.{digits}f}".replace("-", "−")
 
 
 def signed(value: float | None) -> str:

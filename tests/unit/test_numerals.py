@@ -15,6 +15,8 @@ def test_the_unknown_is_a_dash(spell):
     [
         (number(0.79154), "0.792"),
         (number(0.5, 2), "0.50"),
+        (number(-0.2034), "−0.203"),
+        (number(-0.0001), "0.000"),
         (signed(-0.0023), "−0.002"),
         (signed(0.0389), "+0.039"),
         (percent(0.256), f"26{NBSP}%"),
