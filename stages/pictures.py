@@ -6,6 +6,7 @@ from pipeline.artifacts import tables
 from pipeline.artifacts.heatmaps import read_heatmaps
 from pipeline.artifacts.pictures import write_gallery
 from pipeline.artifacts.shards import Shards
+from pipeline.attention.crop import BoxRule
 from pipeline.params.whole import load_params
 from pipeline.results.pictures import Radiographs, draw_gallery
 from stages.options import Dep, Out, ParamsFile, run
@@ -31,7 +32,8 @@ def main(
         crops=tables.read_crop_boxes(crops),
         heatmaps=read_heatmaps(heatmaps),
     )
-    drawn = draw_gallery(radiographs, examples=cfg.report.examples, threshold=cfg.iou.threshold)
+    rule = BoxRule(cfg.iou.threshold, cfg.iou.region)
+    drawn = draw_gallery(radiographs, rule, examples=cfg.report.examples)
     write_gallery(drawn, out)
 
 

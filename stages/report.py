@@ -8,6 +8,7 @@ from pipeline.artifacts.evaluations import read_evaluation
 from pipeline.artifacts.files import write_text
 from pipeline.artifacts.metrics import read_metrics
 from pipeline.artifacts.pictures import read_gallery
+from pipeline.attention.crop import BoxRule
 from pipeline.params.whole import load_params
 from pipeline.results.headline import headline, over_findings
 from pipeline.results.report import Cohort, Figures, render_report
@@ -51,7 +52,7 @@ def main(
         read_gallery(pictures),
         cohort,
         member=crops.stem,
-        threshold=cfg.iou.threshold,
+        rule=BoxRule(cfg.iou.threshold, cfg.iou.region),
         sensitivity=cfg.evaluate.sensitivity,
     )
     write_text(page, out)

@@ -1,7 +1,8 @@
-"""Heatmap to mask to largest region to box to crop (AG-CNN, arXiv:1801.09927, Sec. 3.2)."""
+"""Heatmap to mask to region to box to crop (AG-CNN, arXiv:1801.09927, Sec. 3.2)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,9 +11,10 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from pipeline.artifacts.shards import Shards
 from pipeline.attention.boxes import pixel_box
-from pipeline.attention.grid import draw_on_image
+from pipeline.attention.grid import cell_centre, draw_on_image
 from pipeline.cores import cores
 from pipeline.grid import Grid
+from pipeline.params.names import RegionRule
 
 FINE_GRID = 112
 """Cells per side to which a heatmap is interpolated before it is cut at the threshold: on a
@@ -20,43 +22,85 @@ FINE_GRID = 112
 
 _AHEAD = 256
 
+Region = Callable[[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]], Int[np.ndarray, "4"]]
+"""A drawn map, and where it is above the threshold, to the box of one region of that."""
+
+
+@dataclass(frozen=True)
+class BoxRule:
+    """How a heatmap becomes a box."""
+
+    threshold: float
+    """tau of AG-CNN, of the heatmap divided by its maximum."""
+    region: RegionRule
+    """An entry of `REGIONS`: which of the regions above the threshold."""
+
 
 def heatmap_box(
-    heatmap: Float[np.ndarray, "h w"], grid: Grid, *, threshold: float
+    heatmap: Float[np.ndarray, "h w"], grid: Grid, rule: BoxRule
 ) -> Float[np.ndarray, "4"] | None:
-    """The box of the largest connected region above the threshold.
+    """The box of the evidence above the threshold.
 
     Args:
         heatmap: any scale; negative values count as none.
         grid: where its cells look.
-        threshold: tau of AG-CNN, of the heatmap divided by its maximum.
+        rule: threshold and region.
 
     Returns:
         xyxy fractions of the image, or None if no value is positive: such a map says nothing.
     """
-    return region_box(fine_map(heatmap, grid), threshold=threshold)
+    return region_box(fine_map(heatmap, grid), rule)
 
 
 def fine_map(heatmap: Float[np.ndarray, "h w"], grid: Grid) -> Float32[np.ndarray, "n n"]:
-    """The positive part of a heatmap on the image, at least `FINE_GRID` cells a side."""
+    """The positive part of a heatmap on the image, at least `FINE_GRID` cells a side.
+
+    The maximum stands where its cell looks, be that between the centres of two pixels.
+    """
     height, width = (max(FINE_GRID, cells) for cells in heatmap.shape)
-    return draw_on_image(np.maximum(heatmap, 0), grid, height=height, width=width)
+    fine = draw_on_image(np.maximum(heatmap, 0), grid, height=height, width=width)
+    for cell in np.argwhere(heatmap == heatmap.max()) if heatmap.max() > 0 else ():
+        x, y = cell_centre(cell, grid)
+        fine[_pixels_at(y, height), _pixels_at(x, width)] = heatmap.max()
+    return fine
 
 
-def region_box(
-    fine: Float32[np.ndarray, "h w"], *, threshold: float
-) -> Float[np.ndarray, "4"] | None:
+def _pixels_at(place: float, length: int) -> slice:
+    """The pixel at a fraction of the side; both of those between which it lies."""
+    first, last = (int(np.floor(place * length + nudge)) for nudge in (-1e-6, 1e-6))
+    return slice(min(max(first, 0), length - 1), min(max(last, 0), length - 1) + 1)
+
+
+def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndarray, "4"] | None:
     """As `heatmap_box`, of a map that is drawn already."""
     peak = fine.max()
     if peak <= 0:
         return None
     height, width = fine.shape
-    box = largest_region(fine > threshold * peak) / np.array([width, height, width, height])
-    return np.asarray(box)
+    box = REGIONS[rule.region](fine, fine > rule.threshold * peak)
+    return np.asarray(box / np.array([width, height, width, height]))
 
 
-def largest_region(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "4"]:
-    """The box of the 8-connected region with most cells; of equals the one that is met first.
+def peak_region(
+    fine: Float32[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
+) -> Int[np.ndarray, "4"]:
+    """The box of the 8-connected region of `mask` that holds the map's maximum.
+
+    Whatever else is above the threshold, and however large, the strongest evidence is inside. Of
+    several equal maxima all are.
+
+    Returns:
+        `(x1, y1, x2, y2)` in cells of `mask`, half-open.
+    """
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    rows, columns = np.nonzero(np.isin(labels, labels[fine == fine.max()]))
+    return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+
+
+def largest_region(
+    _: Float32[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
+) -> Int[np.ndarray, "4"]:
+    """The box of the 8-connected region with most cells (AG-CNN); of equals the one met first.
 
     Returns:
         `(x1, y1, x2, y2)` in cells of `mask`, half-open.
@@ -69,6 +113,11 @@ def largest_region(mask: Bool[np.ndarray, "h w"]) -> Int[np.ndarray, "4"]:
         raise ValueError("no region in an empty mask")
     x, y, width, height, _ = stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax()]
     return np.array([x, y, x + width, y + height])
+
+
+REGIONS: dict[RegionRule, Region] = {"peak": peak_region, "largest": largest_region}
+"""Which part of a map draws its box. `largest` counts area, and so prefers what is broad and faint
+to what is small and strong; `peak` does not."""
 
 
 def cut_crop(

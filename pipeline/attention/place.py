@@ -11,7 +11,7 @@ from jaxtyping import Float
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import expect_rows
 from pipeline.attention.boxes import WHOLE_IMAGE, enclosing_box, fills_image, grow_box
-from pipeline.attention.crop import heatmap_box
+from pipeline.attention.crop import BoxRule, heatmap_box
 from pipeline.findings import FINDINGS
 from pipeline.params.sections import CropParams
 
@@ -61,11 +61,12 @@ def _drawn(
     heatmaps: Mapping[str, Maps], row: int, logits: Float[np.ndarray, " f"], crop: CropParams
 ) -> tuple[Box, str, str | None]:
     """An image's crop, what drew it, and of which findings (by NIH's own bar)."""
+    rule = BoxRule(crop.threshold, crop.region)
     for source, maps in _candidates(heatmaps, row, logits, crop):
         boxes = {
             finding: box
             for finding, one in maps.items()
-            for box in [heatmap_box(one, heatmaps[source].grid, threshold=crop.threshold)]
+            for box in [heatmap_box(one, heatmaps[source].grid, rule)]
             if box is not None and not fills_image(box)
         }
         if boxes:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pipeline.errors import ArtifactError
 from pipeline.grid import Grid
 from pipeline.networks.backbone import Backbone
+from pipeline.networks.centring import centre_grid
 from pipeline.networks.device import full_precision
 from pipeline.networks.readout import CapsuleCascade, Capsules, GlobalAverage, Lengths, Readout
 from pipeline.networks.receptive_field import measure_grid
@@ -35,6 +36,8 @@ class BranchSpec:
     standardise: bool
     """Whether every image is brought to the same mean and spread, so that exposure is none of
     the network's business; otherwise grey levels are taken as they are."""
+    centred: bool = True
+    """Whether the grid of its feature maps is brought to the middle of the image (`centring`)."""
 
     def about(self) -> dict[str, Any]:
         """The JSON-able description that goes into a checkpoint."""
@@ -171,6 +174,8 @@ def _assemble(spec: BranchSpec) -> tuple[Backbone, Branch]:
         input_size=spec.input_size,
     )
     image = torch.zeros(1, len(backbone.mean), spec.input_size, spec.input_size)
+    if spec.centred:
+        centre_grid(backbone.features, image)
     maps, grid = measure_grid(backbone.features, image)
     findings = len(spec.findings)
     readout: Readout = GlobalAverage()
@@ -221,6 +226,7 @@ def unfold_branch(about: dict[str, Any], *, seed: int = 0) -> Branch:
     Raises:
         ArtifactError: it describes another kind of network.
     """
+    about = {"centred": False} | about  # of a checkpoint from before there was a choice
     expected = {field.name for field in fields(BranchSpec)}
     if about.keys() != expected:
         raise ArtifactError(

@@ -124,7 +124,8 @@ def _geometry(layer: nn.Module, taken: int, given: int) -> tuple[float, float]:
         _first(getattr(layer, name, 1))
         for name in ("kernel_size", "stride", "padding", "dilation")
     )
-    return (kernel - 1) / 2 * dilation - padding, float(stride)
+    before = getattr(layer, "padded_before", padding)  # where it differs from what is behind
+    return (kernel - 1) / 2 * dilation - before, float(stride)
 
 
 def _first(value: Any) -> Any:

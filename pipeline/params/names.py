@@ -62,6 +62,9 @@ HeatmapMethod = Literal[
 HeatmapLayer = Literal["last", 4, 8, 16]
 """What `pipeline.networks.layers.find_layer` takes."""
 
+RegionRule = Literal["peak", "largest"]
+"""An entry of `pipeline.attention.crop.REGIONS`."""
+
 LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
 """An entry of `pipeline.training.losses.LOSSES`."""
 

@@ -13,6 +13,7 @@ from pipeline.params.names import (
     HeatmapLayer,
     HeatmapMethod,
     LossName,
+    RegionRule,
     ScheduleName,
     VoteRule,
     is_cascade,
@@ -231,6 +232,8 @@ class CropParams(Section):
     """How many findings' maps draw it, of the most probable ones; `attention` knows none."""
     threshold: Fraction
     """tau of AG-CNN, applied to a heatmap scaled to [0, 1]."""
+    region: RegionRule
+    """Which of the regions above the threshold: that of the maximum, or AG-CNN's largest one."""
     margin: Annotated[float, Field(ge=0, le=1)]
     """Added on every side, as a share of the box's own side."""
     min_side: Annotated[float, Field(ge=0, le=1)]
@@ -292,6 +295,8 @@ class IouParams(Section):
 
     threshold: Fraction
     """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images."""
+    region: RegionRule
+    """As `crop.region`."""
     fit_threshold: bool
     """Whether each method is also shown with thresholds fitted to each finding on the other half
     of the patients."""

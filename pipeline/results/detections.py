@@ -8,10 +8,11 @@ from jaxtyping import Float
 
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.attention.boxes import fills_image
-from pipeline.attention.crop import fine_map, region_box
+from pipeline.attention.crop import BoxRule, fine_map, region_box
 from pipeline.attention.grid import cell_centre
 from pipeline.findings import FINDINGS
 from pipeline.grid import Grid
+from pipeline.params.names import RegionRule
 from pipeline.results.cases import CORNERS, Case, patient_halves
 from pipeline.results.overlap import Detection, box_iou, share_inside
 
@@ -21,11 +22,10 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Among which one is fitted."""
 
 
-def detect_in_maps(maps: Maps, cases: Sequence[Case], *, threshold: float) -> list[Detection]:
+def detect_in_maps(maps: Maps, cases: Sequence[Case], rule: BoxRule) -> list[Detection]:
     """What each case's heatmap says."""
     return [
-        detect(finding_map(maps, case.row, case.finding), maps.grid, case, threshold)
-        for case in cases
+        detect(finding_map(maps, case.row, case.finding), maps.grid, case, rule) for case in cases
     ]
 
 
@@ -35,12 +35,10 @@ def finding_map(maps: Maps, row: int, finding: str) -> Float[np.ndarray, "h w"]:
     return np.asarray(stack[0 if len(stack) == 1 else FINDINGS.index(finding)])
 
 
-def detect(
-    heatmap: Float[np.ndarray, "h w"], grid: Grid, case: Case, threshold: float
-) -> Detection:
-    """The box of a map's largest region, its maximum, and how much of it lies in true boxes."""
+def detect(heatmap: Float[np.ndarray, "h w"], grid: Grid, case: Case, rule: BoxRule) -> Detection:
+    """The box of a map's evidence, its maximum, and how much of it lies in true boxes."""
     fine = fine_map(heatmap, grid)
-    box = region_box(fine, threshold=threshold)
+    box = region_box(fine, rule)
     if box is None:
         return Detection(None, None, empty=True, energy=0.0)
     peak = np.array(np.unravel_index(int(np.argmax(heatmap)), heatmap.shape))  # first of equals
@@ -48,14 +46,16 @@ def detect(
     return Detection(box, cell_centre(peak, grid), empty=fills_image(box), energy=inside)
 
 
-def detect_with_fitted_thresholds(maps: Maps, cases: Sequence[Case]) -> list[Detection]:
+def detect_with_fitted_thresholds(
+    maps: Maps, cases: Sequence[Case], region: RegionRule
+) -> list[Detection]:
     """As `detect_in_maps`, with the threshold that is best on the other half of the patients.
 
     One for each finding, as the best constant box is; for a finding that the other half lacks,
     the one that is best there for the mean over findings.
     """
     halves = np.array(patient_halves(cases))
-    ious = np.stack([_ious(maps, case) for case in cases])
+    ious = np.stack([_ious(maps, case, region) for case in cases])
     findings = np.array([case.finding for case in cases])
     fitted = {half: _fitted(ious[halves != half], findings[halves != half]) for half in (0, 1)}
     chosen = [
@@ -63,7 +63,9 @@ def detect_with_fitted_thresholds(maps: Maps, cases: Sequence[Case]) -> list[Det
         for half, case in zip(halves, cases, strict=True)
     ]
     return [
-        detect(finding_map(maps, case.row, case.finding), maps.grid, case, threshold)
+        detect(
+            finding_map(maps, case.row, case.finding), maps.grid, case, BoxRule(threshold, region)
+        )
         for case, threshold in zip(cases, chosen, strict=True)
     ]
 
@@ -77,21 +79,21 @@ def _fitted(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> dict[str, f
     return {name: THRESHOLDS[int(np.argmax(values))] for name, values in means.items()}
 
 
-def _ious(maps: Maps, case: Case) -> Float[np.ndarray, " t"]:
+def _ious(maps: Maps, case: Case, region: RegionRule) -> Float[np.ndarray, " t"]:
     """Of the box at every threshold."""
     fine = fine_map(finding_map(maps, case.row, case.finding), maps.grid)
-    boxes = [region_box(fine, threshold=threshold) for threshold in THRESHOLDS]
+    boxes = [region_box(fine, BoxRule(threshold, region)) for threshold in THRESHOLDS]
     return np.array(
         [0.0 if box is None else box_iou(box[None], case.truths).max() for box in boxes]
     )
 
 
 def detect_in_noise(
-    cases: Sequence[Case], *, shape: tuple[int, int], grid: Grid, threshold: float, seed: int
+    cases: Sequence[Case], rule: BoxRule, *, shape: tuple[int, int], grid: Grid, seed: int
 ) -> list[Detection]:
     """What maps of random numbers say, on a grid like the heatmaps'."""
     rng = np.random.default_rng(seed)
-    return [detect(rng.random(shape), grid, case, threshold) for case in cases]
+    return [detect(rng.random(shape), grid, case, rule) for case in cases]
 
 
 def detect_crops(

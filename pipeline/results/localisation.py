@@ -10,6 +10,7 @@ import pandas as pd
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.inspections import Inspected
 from pipeline.artifacts.shards import expect_rows
+from pipeline.attention.crop import BoxRule
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import IouParams
 from pipeline.results.box_baselines import BOX_BASELINES
@@ -114,9 +115,9 @@ def _detections(
         height, width = maps[0].shape[-2:]
         found[BASELINE, NOISE] = detect_in_noise(
             cases,
+            _rule(params),
             shape=(height, width),
             grid=maps.grid,
-            threshold=params.threshold,
             seed=seed,
         )
     return found
@@ -142,13 +143,19 @@ def _of_maps(
     """Of every method, and the ceiling of their grid where these are a network's own."""
     found: dict[str, list[Detection]] = {}
     for method, maps in heatmaps.items():
-        found[method + suffix] = detect_in_maps(maps, cases, threshold=params.threshold)
+        found[method + suffix] = detect_in_maps(maps, cases, _rule(params))
         if params.fit_threshold:
-            found[method + suffix + FITTED] = detect_with_fitted_thresholds(maps, cases)
+            found[method + suffix + FITTED] = detect_with_fitted_thresholds(
+                maps, cases, params.region
+            )
     for maps in islice(heatmaps.values(), 0 if is_control(suffix) else 1):
         rows, columns = maps[0].shape[-2:]  # of all methods alike
         found[CEILING + suffix] = best_on_grid(cases, rows=rows, columns=columns)
     return found
+
+
+def _rule(params: IouParams) -> BoxRule:
+    return BoxRule(params.threshold, params.region)
 
 
 def _best_baseline(scores: Mapping[System, Scores]) -> Scores:

@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.pictures import Box, Gallery, Panel, Picture
 from pipeline.artifacts.shards import Shards, expect_rows
-from pipeline.attention.crop import heatmap_box
+from pipeline.attention.crop import BoxRule, heatmap_box
 from pipeline.attention.grid import draw_on_image
 from pipeline.findings import FINDINGS
 from pipeline.grid import Grid
@@ -52,24 +52,24 @@ class Radiographs:
         return {str(name): row for row, name in enumerate(self.index["image_index"])}
 
 
-def draw_gallery(radiographs: Radiographs, *, examples: int, threshold: float) -> Gallery:
+def draw_gallery(radiographs: Radiographs, rule: BoxRule, *, examples: int) -> Gallery:
     """All pictures of the page.
 
     Args:
         radiographs: of one member.
+        rule: by which a heatmap becomes the predicted box.
         examples: per finding.
-        threshold: of the predicted box, as in `heatmap_box`.
     """
     expect_rows(len(radiographs.images), radiographs.index, of="images")
     return Gallery(
         heatmap_method(radiographs.heatmaps),
-        draw_examples(radiographs, examples=examples, threshold=threshold),
-        compare_methods(radiographs, examples=examples, threshold=threshold),
+        draw_examples(radiographs, rule, examples=examples),
+        compare_methods(radiographs, rule, examples=examples),
     )
 
 
 def draw_examples(
-    radiographs: Radiographs, *, examples: int, threshold: float
+    radiographs: Radiographs, rule: BoxRule, *, examples: int
 ) -> dict[str, list[Picture]]:
     """Per finding up to `examples` test images that have it, from the best to the worst.
 
@@ -78,28 +78,28 @@ def draw_examples(
 
     Args:
         radiographs: of one member.
+        rule: by which a heatmap becomes the predicted box.
         examples: per finding.
-        threshold: of the predicted box, as in `heatmap_box`.
     """
     shown = [heatmap_method(radiographs.heatmaps)]
     return {
         finding: [
-            _picture(radiographs, finding, ranked, rank, shown, threshold)
+            _picture(radiographs, finding, ranked, rank, shown, rule)
             for rank in _even(len(ranked.names), examples)
         ]
         for finding in FINDINGS
-        for ranked in [_ranked(radiographs, finding, max(examples, 1), threshold)]
+        for ranked in [_ranked(radiographs, finding, max(examples, 1), rule)]
     }
 
 
-def compare_methods(radiographs: Radiographs, *, examples: int, threshold: float) -> list[Picture]:
+def compare_methods(radiographs: Radiographs, rule: BoxRule, *, examples: int) -> list[Picture]:
     """The median of the test images that `draw_examples` orders, under every method's heatmap."""
     methods = sorted(radiographs.heatmaps)
     ranked = {
-        finding: _ranked(radiographs, finding, max(examples, 1), threshold) for finding in FINDINGS
+        finding: _ranked(radiographs, finding, max(examples, 1), rule) for finding in FINDINGS
     }
     return [
-        _picture(radiographs, finding, its, (len(its.names) - 1) // 2, methods, threshold)
+        _picture(radiographs, finding, its, (len(its.names) - 1) // 2, methods, rule)
         for finding, its in ranked.items()
         if its.names
     ]
@@ -117,7 +117,7 @@ class _Ranked(NamedTuple):
     by: str
 
 
-def _ranked(radiographs: Radiographs, finding: str, examples: int, threshold: float) -> _Ranked:
+def _ranked(radiographs: Radiographs, finding: str, examples: int, rule: BoxRule) -> _Ranked:
     test = radiographs.predictions[radiographs.predictions["split"] == "test"]
     labels = radiographs.index.set_index("image_index")
     positive = labels.loc[test["image_index"], finding].to_numpy(bool)
@@ -129,7 +129,7 @@ def _ranked(radiographs: Radiographs, finding: str, examples: int, threshold: fl
     if len(boxed) < examples:
         return _Ranked(names, "probability")
     method = heatmap_method(radiographs.heatmaps)
-    ious = {name: _predicted(radiographs, finding, name, method, threshold)[1] for name in boxed}
+    ious = {name: _predicted(radiographs, finding, name, method, rule)[1] for name in boxed}
     return _Ranked(sorted(boxed, key=lambda name: -(ious[name] or 0.0)), "IoU")
 
 
@@ -144,7 +144,7 @@ def _picture(
     ranked: _Ranked,
     rank: int,
     methods: Sequence[str],
-    threshold: float,
+    rule: BoxRule,
 ) -> Picture:
     name = ranked.names[rank]
     row = radiographs.rows[name]
@@ -163,7 +163,7 @@ def _picture(
         labels=[other for other in FINDINGS if about[other]],
         about=_about(about),
         plain=_jpeg(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
-        panels=[_panel(radiographs, image, finding, name, one, threshold) for one in methods],
+        panels=[_panel(radiographs, image, finding, name, one, rule) for one in methods],
         truths=_truths(radiographs, finding, name),
         crop=_boxes(radiographs.crops, name)[0],
     )
@@ -175,21 +175,21 @@ def _panel(
     finding: str,
     name: str,
     method: str,
-    threshold: float,
+    rule: BoxRule,
 ) -> Panel:
     maps = radiographs.heatmaps[method]
     heatmap = finding_map(maps, radiographs.rows[name], finding)
     under = _jpeg(overlay(image, heatmap, maps.grid)[:, :, ::-1])
-    return Panel(method, under, *_predicted(radiographs, finding, name, method, threshold))
+    return Panel(method, under, *_predicted(radiographs, finding, name, method, rule))
 
 
 def _predicted(
-    radiographs: Radiographs, finding: str, name: str, method: str, threshold: float
+    radiographs: Radiographs, finding: str, name: str, method: str, rule: BoxRule
 ) -> tuple[Box | None, float | None]:
     """The heatmap's box, and its IoU with the best matching true one, where there is any."""
     maps, truths = radiographs.heatmaps[method], _truths(radiographs, finding, name)
     heatmap = finding_map(maps, radiographs.rows[name], finding)
-    box = heatmap_box(heatmap, maps.grid, threshold=threshold)
+    box = heatmap_box(heatmap, maps.grid, rule)
     if not truths:
         return box, None
     return box, 0.0 if box is None else float(box_iou(box[None], np.stack(truths)).max())

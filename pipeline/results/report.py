@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.artifacts.pictures import Gallery, Panel, Picture
 from pipeline.artifacts.reconstructions import Pretraining
+from pipeline.attention.crop import BoxRule
 from pipeline.findings import FINDINGS
 from pipeline.results import numerals
 from pipeline.results.baselines import FLOORS
@@ -69,7 +70,7 @@ def render_report(
     cohort: Cohort,
     *,
     member: str,
-    threshold: float,
+    rule: BoxRule,
     sensitivity: float,
 ) -> str:
     """The whole page as HTML.
@@ -79,7 +80,7 @@ def render_report(
         gallery: test images under heatmaps of `member`.
         cohort: what is known of every image.
         member: the one under study.
-        threshold: of the predicted boxes, as in `heatmap_box`.
+        rule: by which heatmaps become the predicted boxes.
         sensitivity: that one rule of thresholds asks for.
     """
     names = system_order(figures.systems, member)
@@ -113,7 +114,7 @@ def render_report(
             pictures=gallery.examples,
             compared=gallery.compared,
             method=gallery.method,
-            threshold=threshold,
+            rule=rule,
             gradient=_gradient(),
             findings=FINDINGS,
             baselines=BASELINES,

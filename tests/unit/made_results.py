@@ -122,7 +122,7 @@ def made_located(index, heatmaps):
 
 def iou_params(**other):
     """Of a page that wants no more than heatmaps as they are."""
-    plain = {"threshold": 0.5, "fit_threshold": False, "bootstrap": 0}
+    plain = {"threshold": 0.5, "region": "peak", "fit_threshold": False, "bootstrap": 0}
     return IouParams(**plain | other)
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.crop import (
+    BoxRule,
     cut_crop,
     cut_crops,
     fine_map,
@@ -58,7 +59,7 @@ def test_the_box_of_a_planted_blob_holds_its_middle(cells, x, y, spread, thresho
     grid = tiles(cells)
     places = grid.first + grid.step * np.arange(cells)
     blob = np.exp(-((places - y)[:, None] ** 2 + (places - x) ** 2) / (2 * spread**2))
-    x1, y1, x2, y2 = heatmap_box(blob, grid, threshold=threshold)
+    x1, y1, x2, y2 = heatmap_box(blob, grid, BoxRule(threshold, "peak"))
     half = grid.step / 2  # the blob's peak is known to a cell
     assert x1 - half <= x <= x2 + half
     assert y1 - half <= y <= y2 + half
@@ -67,7 +68,7 @@ def test_the_box_of_a_planted_blob_holds_its_middle(cells, x, y, spread, thresho
 @given(hnp.arrays(np.float32, (6, 9), elements=st.floats(0, 1, width=32)), st.floats(0, 0.9))
 def test_the_box_of_a_mirrored_map_is_the_mirrored_box(heatmap, threshold):
     fine = fine_map(heatmap, GRID)
-    box, turned = (region_box(one, threshold=threshold) for one in (fine, fine[:, ::-1]))
+    box, turned = (region_box(one, BoxRule(threshold, "peak")) for one in (fine, fine[:, ::-1]))
     if box is None:
         assert turned is None
         return
@@ -79,7 +80,7 @@ def test_the_box_of_a_mirrored_map_is_the_mirrored_box(heatmap, threshold):
 def test_a_planted_blob_is_in_its_box():
     heatmap = np.zeros((7, 7), np.float32)
     heatmap[2, 5] = 3.0
-    x1, y1, x2, y2 = heatmap_box(heatmap, GRID, threshold=0.7)
+    x1, y1, x2, y2 = heatmap_box(heatmap, GRID, BoxRule(0.7, "peak"))
     assert x1 < 5.5 / 7 < x2
     assert y1 < 2.5 / 7 < y2
     assert (x2 - x1) < 1.2 / 7
@@ -87,24 +88,26 @@ def test_a_planted_blob_is_in_its_box():
 
 def test_the_scale_of_a_map_is_of_no_account():
     heatmap = np.random.default_rng(0).random((7, 7)).astype(np.float32)
-    box = heatmap_box(heatmap, GRID, threshold=0.7)
-    np.testing.assert_array_equal(heatmap_box(heatmap * 1e-4, GRID, threshold=0.7), box)
+    box = heatmap_box(heatmap, GRID, BoxRule(0.7, "peak"))
+    np.testing.assert_array_equal(heatmap_box(heatmap * 1e-4, GRID, BoxRule(0.7, "peak")), box)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_a_map_without_a_positive_value_has_no_box(value):
     heatmap = np.full((7, 7), value, np.float32)
-    assert heatmap_box(heatmap, GRID, threshold=0.7) is None
+    assert heatmap_box(heatmap, GRID, BoxRule(0.7, "peak")) is None
 
 
 def test_a_constant_map_is_the_whole_image():
-    np.testing.assert_array_equal(heatmap_box(np.ones((7, 7)), GRID, threshold=0.7), [0, 0, 1, 1])
+    np.testing.assert_array_equal(
+        heatmap_box(np.ones((7, 7)), GRID, BoxRule(0.7, "peak")), [0, 0, 1, 1]
+    )
 
 
 def test_a_transposed_map_has_the_transposed_box():
     heatmap = np.random.default_rng(1).random((6, 6)).astype(np.float32)
-    x1, y1, x2, y2 = heatmap_box(heatmap, GRID, threshold=0.6)
-    transposed = heatmap_box(heatmap.T.copy(), GRID, threshold=0.6)
+    x1, y1, x2, y2 = heatmap_box(heatmap, GRID, BoxRule(0.6, "peak"))
+    transposed = heatmap_box(heatmap.T.copy(), GRID, BoxRule(0.6, "peak"))
     np.testing.assert_allclose(transposed, [y1, x1, y2, x2], atol=1e-6)
 
 

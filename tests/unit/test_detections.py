@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.attention.crop import BoxRule
 from pipeline.findings import FINDINGS
 from pipeline.grid import tiles
 from pipeline.results.cases import Case, boxed_cases, patient_halves
@@ -50,12 +51,14 @@ def mean_iou(detections, cases):
 
 def test_the_fitted_threshold_is_the_one_that_made_the_boxes(cohort):
     maps, cases = cohort
-    fitted = detect_with_fitted_thresholds(maps, cases)
-    right = detect_in_maps(maps, cases, threshold=0.3)
+    fitted = detect_with_fitted_thresholds(maps, cases, "peak")
+    right = detect_in_maps(maps, cases, BoxRule(0.3, "peak"))
     for one, other in zip(fitted, right, strict=True):
         np.testing.assert_array_equal(one.box, other.box)
     assert (
-        mean_iou(fitted, cases) > 0.9 > mean_iou(detect_in_maps(maps, cases, threshold=0.7), cases)
+        mean_iou(fitted, cases)
+        > 0.9
+        > mean_iou(detect_in_maps(maps, cases, BoxRule(0.7, "peak")), cases)
     )
 
 
@@ -64,13 +67,13 @@ def test_no_case_is_scored_with_a_threshold_fitted_on_its_own_half(cohort):
     maps, cases = cohort
     halves = patient_halves(cases)
     shrunk = [
-        case._replace(truths=detect_in_maps(maps, [case], threshold=0.8)[0].box[None])
+        case._replace(truths=detect_in_maps(maps, [case], BoxRule(0.8, "peak"))[0].box[None])
         if half == 0 else case
         for case, half in zip(cases, halves, strict=True)
     ]  # fmt: skip
-    fitted = detect_with_fitted_thresholds(maps, shrunk)
+    fitted = detect_with_fitted_thresholds(maps, shrunk, "peak")
     for case, half, one in zip(shrunk, halves, fitted, strict=True):
-        expected = detect_in_maps(maps, [case], threshold=0.3 if half == 0 else 0.8)[0]
+        expected = detect_in_maps(maps, [case], BoxRule(0.3 if half == 0 else 0.8, "peak"))[0]
         np.testing.assert_array_equal(one.box, expected.box)
 
 
@@ -79,34 +82,35 @@ def test_each_finding_has_a_threshold_of_its_own_where_the_other_half_knows_it(c
     maps, cases = cohort
     drawn = [
         case._replace(
-            finding="Nodule", truths=detect_in_maps(maps, [case], threshold=0.8)[0].box[None]
+            finding="Nodule",
+            truths=detect_in_maps(maps, [case], BoxRule(0.8, "peak"))[0].box[None],
         )
         if place % 4 > 1 else case
         for place, case in enumerate(cases)
     ]  # fmt: skip
     drawn[0] = drawn[0]._replace(finding="Hernia")
-    fitted = detect_with_fitted_thresholds(maps, drawn)
+    fitted = detect_with_fitted_thresholds(maps, drawn, "peak")
     for case, one in zip(drawn[1:], fitted[1:], strict=True):
         threshold = 0.8 if case.finding == "Nodule" else 0.3
-        expected = detect_in_maps(maps, [case], threshold=threshold)[0]
+        expected = detect_in_maps(maps, [case], BoxRule(threshold, "peak"))[0]
         np.testing.assert_array_equal(one.box, expected.box)
-    common = [detect_in_maps(maps, drawn[:1], threshold=t)[0].box for t in (0.3, 0.8)]
+    common = [detect_in_maps(maps, drawn[:1], BoxRule(t, "peak"))[0].box for t in (0.3, 0.8)]
     assert common[1][0] >= fitted[0].box[0] >= common[0][0]
 
 
 def test_a_single_patient_s_threshold_is_the_middle_one(cohort):
     maps, cases = cohort
-    (one,) = detect_with_fitted_thresholds(maps, cases[:1])
+    (one,) = detect_with_fitted_thresholds(maps, cases[:1], "peak")
     middle = THRESHOLDS[len(THRESHOLDS) // 2]
     np.testing.assert_array_equal(
-        one.box, detect_in_maps(maps, cases[:1], threshold=middle)[0].box
+        one.box, detect_in_maps(maps, cases[:1], BoxRule(middle, "peak"))[0].box
     )
 
 
 def test_noise_is_the_same_for_the_same_seed_and_finds_little(cohort):
     _, cases = cohort
-    options = {"shape": (7, 7), "grid": tiles(7), "threshold": 0.7}
-    one, again, other = (detect_in_noise(cases, **options, seed=seed) for seed in (1, 1, 2))
+    rule, options = BoxRule(0.7, "peak"), {"shape": (7, 7), "grid": tiles(7)}
+    one, again, other = (detect_in_noise(cases, rule, **options, seed=seed) for seed in (1, 1, 2))
     assert all((a.box == b.box).all() for a, b in zip(one, again, strict=True))
     assert any((a.box != b.box).any() for a, b in zip(one, other, strict=True))
     assert mean_iou(one, cases) < 0.3

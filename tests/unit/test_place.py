@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.artifacts.heatmaps import Maps
 from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.attention.crop import heatmap_box
+from pipeline.attention.crop import BoxRule, heatmap_box
 from pipeline.attention.place import place_crops
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
@@ -26,7 +26,14 @@ def spot(row, column):
 
 
 def crop_params(**other):
-    plain = {"method": "attention", "top": 1, "threshold": 0.7, "margin": 0.0, "min_side": 0.0}
+    plain = {
+        "method": "attention",
+        "top": 1,
+        "threshold": 0.7,
+        "region": "peak",
+        "margin": 0.0,
+        "min_side": 0.0,
+    }
     return CropParams(**plain | {"size": 32} | other)
 
 
@@ -47,7 +54,7 @@ def placed(folder, images, **params):
 
 
 def box_of(heatmap):
-    return heatmap_box(heatmap, tiles(7), threshold=0.7)
+    return heatmap_box(heatmap, tiles(7), BoxRule(0.7, "peak"))
 
 
 def test_an_attention_map_that_points_nowhere_leaves_the_whole_image_and_says_so(tmp_path, caplog):

@@ -22,6 +22,7 @@ from made_results import (
 )
 
 from pipeline.artifacts.pictures import read_gallery, write_gallery
+from pipeline.attention.crop import BoxRule
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
 from pipeline.grid import tiles
@@ -127,10 +128,10 @@ def render(cohort, figures, *, examples=2):
     radiographs, splits, systems = cohort
     return render_report(
         figures,
-        draw_gallery(radiographs, examples=examples, threshold=0.5),
+        draw_gallery(radiographs, BoxRule(0.5, "peak"), examples=examples),
         Cohort(radiographs.index, splits, systems["ensemble"], radiographs.crops),
         member="model",
-        threshold=0.5,
+        rule=BoxRule(0.5, "peak"),
         sensitivity=0.9,
     )
 
@@ -467,7 +468,7 @@ def test_nested_split_counts_become_rows_in_the_order_of_use():
 def test_examples_run_from_the_best_to_the_worst_test_image(cohort):
     radiographs, splits, _ = cohort
     test = set(splits.loc[splits["split"].eq("test"), "image_index"])
-    for finding, chosen in draw_examples(radiographs, examples=3, threshold=0.5).items():
+    for finding, chosen in draw_examples(radiographs, BoxRule(0.5, "peak"), examples=3).items():
         boxed = finding in BOXED_FINDINGS
         assert {picture.by for picture in chosen} == {"IoU" if boxed else "probability"}
         worth = [picture.panels[0].iou if boxed else picture.prob for picture in chosen]
@@ -479,7 +480,7 @@ def test_examples_run_from_the_best_to_the_worst_test_image(cohort):
 
 def test_an_example_shows_the_boxes_of_its_own_finding(cohort):
     for finding in BOXED_FINDINGS:
-        for picture in draw_examples(cohort[0], examples=1, threshold=0.5)[finding]:
+        for picture in draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1)[finding]:
             assert len(picture.truths) == 1
             # the made heatmap is hot in the true box
             assert picture.panels[0].iou == pytest.approx(1, abs=0.3)
@@ -494,7 +495,7 @@ def test_a_finding_s_own_map_is_shown_where_there_is_one(cohort):
 
 
 def test_methods_are_compared_on_one_radiograph_of_each_finding(cohort):
-    compared = compare_methods(cohort[0], examples=3, threshold=0.5)
+    compared = compare_methods(cohort[0], BoxRule(0.5, "peak"), examples=3)
     assert [picture.finding for picture in compared] == list(FINDINGS)
     for picture in compared:
         assert [panel.method for panel in picture.panels] == ["attention", "cam"]
@@ -502,7 +503,7 @@ def test_methods_are_compared_on_one_radiograph_of_each_finding(cohort):
 
 
 def test_an_example_names_the_three_most_probable_findings(cohort):
-    picture = draw_examples(cohort[0], examples=1, threshold=0.5)["Mass"][0]
+    picture = draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1)["Mass"][0]
     probs = [prob for _, prob in picture.likely]
     assert probs == sorted(probs, reverse=True)
     row = cohort[0].predictions.set_index("image_index").loc[picture.image_index]
@@ -510,7 +511,7 @@ def test_an_example_names_the_three_most_probable_findings(cohort):
 
 
 def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
-    picture = next(iter(draw_examples(cohort[0], examples=1, threshold=0.5).values()))[0]
+    picture = next(iter(draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1).values()))[0]
     encoded = base64.b64decode(picture.plain.partition(",")[2])
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
     row = int(np.flatnonzero(cohort[0].index["image_index"] == picture.image_index)[0])
@@ -519,7 +520,7 @@ def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
 
 
 def test_the_pictures_are_the_same_when_they_were_written_and_read(cohort, tmp_path):
-    gallery = draw_gallery(cohort[0], examples=2, threshold=0.5)
+    gallery = draw_gallery(cohort[0], BoxRule(0.5, "peak"), examples=2)
     write_gallery(gallery, tmp_path / "pictures.json")
     back = read_gallery(tmp_path / "pictures.json")
     assert repr(back) == repr(gallery)
@@ -529,7 +530,7 @@ def test_the_pictures_are_the_same_when_they_were_written_and_read(cohort, tmp_p
 def test_pictures_of_images_that_are_not_the_indexs_are_refused(cohort):
     radiographs = replace(cohort[0], index=cohort[0].index.iloc[1:])
     with pytest.raises(ArtifactError, match=r"images: .* rows for the"):
-        draw_gallery(radiographs, examples=1, threshold=0.5)
+        draw_gallery(radiographs, BoxRule(0.5, "peak"), examples=1)
 
 
 def test_an_empty_heatmap_leaves_the_radiograph_as_it_is():
@@ -549,7 +550,10 @@ def test_a_finding_without_test_positives_has_no_examples(cohort):
     radiographs = cohort[0]
     index = radiographs.index.assign(Hernia=False)
     assert (
-        draw_examples(replace(radiographs, index=index), examples=2, threshold=0.5)["Hernia"] == []
+        draw_examples(replace(radiographs, index=index), BoxRule(0.5, "peak"), examples=2)[
+            "Hernia"
+        ]
+        == []
     )
 
 
