@@ -1,0 +1,137 @@
+"""What any rule that draws a crop owes: it holds the evidence, and prefers no side."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from test_centring import grid_of
+
+from pipeline.attention.boxes import grow_box
+from pipeline.attention.crop import REGIONS, BoxRule, heatmap_box
+from pipeline.attention.grid import cell_centre
+from pipeline.grid import Grid, tiles
+
+PEAK = BoxRule(0.7, "peak")
+
+GRIDS = st.one_of(
+    st.integers(2, 28).map(lambda cells: (cells, tiles(cells))),
+    st.tuples(st.integers(2, 28), st.floats(0.0, 1.0), st.floats(-1.5, 1.5)).map(
+        lambda drawn: (drawn[0], Grid(first=drawn[1] / drawn[0], step=1 / drawn[0]))
+    ),
+)
+"""Cells of a side, and where they look: in the middle, or beside it as strides leave them."""
+
+
+@st.composite
+def drawn_maps(draw):
+    cells, grid = draw(GRIDS)
+    values = st.integers(0, 60)  # few, so that some are equal
+    heatmap = draw(hnp.arrays(np.float32, (cells, cells), elements=values.map(float)))
+    return heatmap, grid
+
+
+def mirrored(grid, cells):
+    return replace(grid, first=1 - (grid.first + grid.step * (cells - 1)))
+
+
+def peaks(heatmap, grid):
+    cells = np.argwhere(heatmap == heatmap.max())
+    return np.clip(np.stack([cell_centre(cell, grid) for cell in cells]), 0, 1)
+
+
+@given(drawn_maps(), st.floats(0.0, 0.99), st.floats(0, 0.5), st.floats(0, 1))
+def test_a_crop_holds_the_strongest_points_of_its_map(drawn, threshold, margin, min_side):
+    heatmap, grid = drawn
+    box = heatmap_box(heatmap, grid, BoxRule(threshold, "peak"))
+    if box is None:
+        assert heatmap.max() <= 0
+        return
+    crop = grow_box(box, margin=margin, min_side=min_side)
+    for held in (box, crop):
+        points = peaks(heatmap, grid)
+        assert (held[:2] <= points + 1e-6).all()
+        assert (points - 1e-6 <= held[2:]).all()
+
+
+THRESHOLDS = st.integers(5, 95).map(lambda percent: percent / 100 + 1e-4 * np.pi)
+"""Which no value between two cells meets exactly, so that rounding decides nothing."""
+
+
+@given(drawn_maps(), THRESHOLDS)
+def test_a_mirrored_map_on_a_mirrored_grid_has_the_mirrored_box(drawn, threshold):
+    heatmap, grid = drawn
+    rule, other = BoxRule(threshold, "peak"), mirrored(grid, len(heatmap))
+    box = heatmap_box(heatmap, grid, rule)
+    turned = heatmap_box(heatmap[::-1, ::-1].copy(), other, rule)
+    if box is None:
+        assert turned is None
+        return
+    np.testing.assert_allclose(turned, 1 - box[[2, 3, 0, 1]], atol=1e-9)
+
+
+@given(drawn_maps(), THRESHOLDS)
+def test_a_transposed_map_has_the_transposed_box(drawn, threshold):
+    heatmap, grid = drawn
+    rule = BoxRule(threshold, "peak")
+    box, turned = (heatmap_box(one, grid, rule) for one in (heatmap, heatmap.T.copy()))
+    if box is None:
+        assert turned is None
+        return
+    np.testing.assert_allclose(turned, box[[1, 0, 3, 2]], atol=1e-9)
+
+
+def quarters(grid, cells, *, maps, region="peak"):
+    """Which share of the boxes of noise has its middle in each quarter of the image."""
+    rng = np.random.default_rng(0)
+    rule = BoxRule(0.7, region)
+    boxes = [heatmap_box(rng.random((cells, cells)), grid, rule) for _ in range(maps)]
+    middles = np.array([(box[:2] + box[2:]) / 2 for box in boxes])
+    right, below = (middles > 0.5).T
+    whole = (middles == 0.5).all(axis=1)  # points nowhere
+    place = (2 * below + right)[~whole]
+    return np.bincount(place, minlength=4) / len(place)
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize(
+    ("name", "stride", "size"),
+    [
+        ("resnet18", 32, 224),
+        ("mobilenet_v2", 16, 48),
+        ("densenet121", 32, 224),
+    ],
+)
+def test_boxes_of_noise_fall_into_the_four_quarters_alike(name, stride, size, region):
+    cells, grid = grid_of(name, stride, size)
+    maps = 20_000 if cells == 7 and name == "resnet18" and region == "peak" else 3_000
+    spread = 3 * np.sqrt(0.25 * 0.75 / maps)
+    assert quarters(grid, cells, maps=maps, region=region) == pytest.approx(
+        0.25, abs=max(0.02, spread)
+    )
+
+
+def test_on_a_grid_beside_the_middle_they_did_not():
+    """What was: the grid of a ResNet of 48 pixels at stride 16, and the largest region."""
+    before = Grid(first=0.5 / 48, step=16 / 48)
+    shares = quarters(before, 3, maps=1_000, region="largest")
+    assert shares[3] > 0.5
+    assert shares[0] < 0.12
+
+
+@pytest.mark.parametrize("cells", [3, 7, 14])
+def test_the_box_of_a_planted_object_is_exact_to_half_a_cell(cells):
+    """A cell says how much of the object its own square holds."""
+    rng = np.random.default_rng(cells)
+    edges = np.arange(cells + 1) / cells
+    errors = []
+    for _ in range(300):
+        side = rng.uniform(1.5 / cells, 0.6, size=2).clip(max=0.9)
+        start = rng.uniform(0, 1 - side)
+        end = start + side
+        held = [np.diff(np.clip(edges, a, b)) * cells for a, b in zip(start, end, strict=True)]
+        box = heatmap_box(np.outer(held[1], held[0]), tiles(cells), BoxRule(0.5, "peak"))
+        errors.append(np.abs(box - np.concatenate([start, end])).mean())
+    assert np.mean(errors) <= 0.5 / cells
