@@ -74,16 +74,10 @@ def find_cohort(folder: Path) -> CohortFiles:
     images = [path for path in files if path.name.lower().endswith(".png")]
     others = [path for path in files if not path.name.lower().endswith(".png")]
     texts = _texts(folder, others)
-    entries = texts.get(ENTRIES_V2020) or texts.get(ENTRIES_FIRST)
     not_read = _not_read(folder, others, texts)
-    if entries is None:
-        hint = f"; by their names these may be meant: {', '.join(not_read)}" if not_read else ""
-        raise CohortError(
-            f"{folder}: holds no {ENTRIES_V2020} nor {ENTRIES_FIRST} (nor either with .gz){hint}"
-        )
     cohort = CohortFiles(
         folder=folder,
-        entries=entries,
+        entries=_table(folder, texts, not_read),
         boxes=texts.get(BOXES),
         train_val=texts.get(TRAIN_VAL_LIST),
         test=texts.get(TEST_LIST),
@@ -94,6 +88,16 @@ def find_cohort(folder: Path) -> CohortFiles:
     )
     _say_what_is_there(cohort)
     return cohort
+
+
+def _table(folder: Path, texts: dict[str, TextFile], not_read: Sequence[str]) -> TextFile:
+    entries = texts.get(ENTRIES_V2020) or texts.get(ENTRIES_FIRST)
+    if entries is None:
+        hint = f"; by their names these may be meant: {', '.join(not_read)}" if not_read else ""
+        raise CohortError(
+            f"{folder}: holds no {ENTRIES_V2020} nor {ENTRIES_FIRST} (nor either with .gz){hint}"
+        )
+    return entries
 
 
 def _say_what_is_there(cohort: CohortFiles) -> None:
