@@ -43,12 +43,13 @@ def main(
         read = accept(shown, plan, entries, cfg.ingest, folder=str(source))
         places.keep(read.rows)
     table = image_index(entries, read)
-    used_boxes = boxes_as_fractions(drawn, table, names)
+    used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)
     write_index(table, index)
     write_boxes(used_boxes.table, boxes)
     write_official_lists(lists_of_images(official, table["image_index"]), lists)
     write_json(cohort.ceiling, ceiling)
-    write_json(ingest_report(entries, read, used_boxes, official, cfg.ingest), report)
+    summary = ingest_report(cohort, entries, read, used_boxes, official, cfg.ingest)
+    write_json(summary, report)
     tracking.log_artifact(report)
 
 

@@ -20,6 +20,7 @@ def main(
     evaluation: Dep,
     localisation: Dep,
     methods: Dep,
+    ingest: Dep,
     split_counts: Dep,
     ensemble: Dep,
     pictures: Dep,
@@ -40,6 +41,7 @@ def main(
         split_counts=read_metrics(split_counts),
         curves=members.read_member_curves(curves, cfg.ensemble.members),
         pretraining=members.read_member_pretraining(reconstructions, cfg.ensemble.members),
+        ingest=read_metrics(ingest),
     )
     cohort = Cohort(
         index=tables.read_index(index),

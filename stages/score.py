@@ -59,12 +59,15 @@ def main(
         min_cell=min_cell,
         min_patients=min_patients,
     )
-    systems = read_prediction_files([predictions, *(against or [])], validation, affix=columns)
+    systems, read = read_prediction_files(
+        [predictions, *(against or [])], validation, affix=columns
+    )
     entries = parse_entries(read_text_file(labels)).table
     evaluation = evaluate_given(systems, entries, params, seed=seed)
     subject = next(iter(systems))
-    typer.echo(scorecard(evaluation, subject, only_test(systems[subject])["image_index"]))
-    write_all(evaluation.metrics, frames_of(evaluation), out)
+    card = scorecard(evaluation, subject, only_test(systems[subject])["image_index"])
+    typer.echo("\n".join([*read, "", card]))
+    write_all(evaluation.metrics | {"read": read}, frames_of(evaluation), out)
 
 
 if __name__ == "__main__":

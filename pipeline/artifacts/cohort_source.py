@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -9,14 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifacts.cohort_names import (
+    BOXES,
+    DEEPEST,
+    ENTRIES_FIRST,
+    ENTRIES_V2020,
+    KINDS,
+    TEST_LIST,
+    TRAIN_VAL_LIST,
+    kind_of,
+    meant_for,
+)
 from pipeline.artifacts.impostors import impostor
 from pipeline.errors import CohortError
 
-ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
-"""The table, the preferred release first: v2020 mends 181 rows of the first."""
-BOXES = ("BBox_List_2017.csv",)
-TRAIN_VAL_LIST = ("train_val_list.txt", "train_val_list_NIH.txt")
-TEST_LIST = ("test_list.txt", "test_list_NIH.txt")
+log = logging.getLogger(__name__)
+
 CEILING = "ceiling.json"
 ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
 
@@ -38,6 +47,8 @@ class CohortFiles:
     boxes: TextFile | None
     train_val: TextFile | None
     test: TextFile | None
+    not_read: list[str]
+    """Text files that by their names may be meant for a list or table that was not found."""
     ceiling: dict[str, Any]
     images: dict[str, Path]
     """PNG files that lie loose, by file name, wherever in the folder."""
@@ -46,30 +57,100 @@ class CohortFiles:
 
 
 def find_cohort(folder: Path) -> CohortFiles:
-    """Find a cohort's files: text files in `folder`, PNGs and tar archives anywhere below.
+    """Find a cohort's files and say which; PNGs and tar archives lie anywhere below `folder`.
 
     Flat `images/*.png` (or no subfolder), Kaggle's `images_001/images/*.png` and NIH's
-    `images_001.tar.gz` are all found. Text files may be gzipped (`.gz`).
+    `images_001.tar.gz` are all found. Text files have their usual names (see `kind_of`), may be
+    gzipped, and lie in `folder` or up to `DEEPEST` folders below. v2020's table is preferred:
+    it mends 181 rows of the first release.
 
     Raises:
-        CohortError: no such folder, no table, or one image name at two places.
+        CohortError: no such folder, no table, two different files that may be the same table or
+            list, or one image name at two places.
     """
     if not folder.is_dir():
         raise CohortError(f"{folder}: no such folder; expected one in NIH ChestX-ray14's layout")
-    entries = _read_first(folder, ENTRIES)
-    if entries is None:
-        raise CohortError(f"{folder}: holds no {' nor '.join(ENTRIES)} (nor either with .gz)")
     files = list(_walk(folder))
-    return CohortFiles(
+    images = [path for path in files if path.name.lower().endswith(".png")]
+    others = [path for path in files if not path.name.lower().endswith(".png")]
+    texts = _texts(folder, others)
+    not_read = _not_read(folder, others, texts)
+    cohort = CohortFiles(
         folder=folder,
-        entries=entries,
-        boxes=_read_first(folder, BOXES),
-        train_val=_read_first(folder, TRAIN_VAL_LIST),
-        test=_read_first(folder, TEST_LIST),
+        entries=_table(folder, texts, not_read),
+        boxes=texts.get(BOXES),
+        train_val=texts.get(TRAIN_VAL_LIST),
+        test=texts.get(TEST_LIST),
+        not_read=not_read,
         ceiling=_read_ceiling(folder / CEILING),
-        images=_by_name(path for path in files if path.name.lower().endswith(".png")),
-        archives=sorted(path for path in files if path.name.lower().endswith(ARCHIVE_ENDINGS)),
+        images=_by_name(images),
+        archives=sorted(path for path in others if path.name.lower().endswith(ARCHIVE_ENDINGS)),
     )
+    _say_what_is_there(cohort)
+    return cohort
+
+
+def _table(folder: Path, texts: dict[str, TextFile], not_read: Sequence[str]) -> TextFile:
+    entries = texts.get(ENTRIES_V2020) or texts.get(ENTRIES_FIRST)
+    if entries is None:
+        hint = f"; by their names these may be meant: {', '.join(not_read)}" if not_read else ""
+        raise CohortError(
+            f"{folder}: holds no {ENTRIES_V2020} nor {ENTRIES_FIRST} (nor either with .gz){hint}"
+        )
+    return entries
+
+
+def _say_what_is_there(cohort: CohortFiles) -> None:
+    found = {BOXES: cohort.boxes, TRAIN_VAL_LIST: cohort.train_val, TEST_LIST: cohort.test}
+    used = [cohort.entries.name, *(file.name for file in found.values() if file)]
+    log.info("%s: read %s", cohort.folder, ", ".join(used))
+    absent = [f"{KINDS[name].meaning} ({name})" for name, file in found.items() if file is None]
+    if absent:
+        log.warning("%s: there is no %s", cohort.folder, ", no ".join(absent))
+    if cohort.not_read:
+        log.warning(
+            "%s: not read, though their names are similar: %s", cohort.folder,
+            ", ".join(cohort.not_read),
+        )  # fmt: skip
+
+
+def _texts(folder: Path, files: Sequence[Path]) -> dict[str, TextFile]:
+    """Every text file that is there, by NIH's name."""
+    candidates: dict[str, list[Path]] = {}
+    for path in files:
+        kind = kind_of(path)
+        if kind is not None and _depth(folder, path) <= DEEPEST:
+            candidates.setdefault(kind, []).append(path)
+    return {kind: _one_of(paths, kind, folder) for kind, paths in candidates.items()}
+
+
+def _one_of(paths: Sequence[Path], kind: str, folder: Path) -> TextFile:
+    """The first of files that say the same."""
+    first, *others = sorted(paths, key=lambda path: (_depth(folder, path), path))
+    text = _read_text(first)
+    for other in others:
+        if _read_text(other).split() != text.split():
+            raise CohortError(
+                f"{first} and {other} may both be the {KINDS[kind].meaning} and differ; remove "
+                "the one not meant"
+            )
+    return TextFile(first.relative_to(folder).as_posix(), text)
+
+
+def _not_read(folder: Path, files: Sequence[Path], found: dict[str, TextFile]) -> list[str]:
+    """Files whose names are like one that was not found, or that lie too deep to be looked at."""
+    absent = KINDS.keys() - found.keys()
+    if absent & {ENTRIES_V2020, ENTRIES_FIRST} != {ENTRIES_V2020, ENTRIES_FIRST}:
+        absent -= {ENTRIES_V2020, ENTRIES_FIRST}
+    return [
+        path.relative_to(folder).as_posix()
+        for path in files
+        if absent & {kind_of(path), *meant_for(path)}
+    ]
+
+
+def _depth(folder: Path, path: Path) -> int:
+    return len(path.relative_to(folder).parts) - 1
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -78,7 +159,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(root, name) for name in sorted(names))
 
 
-def _by_name(paths: Iterator[Path]) -> dict[str, Path]:
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in paths:
         first = found.setdefault(path.name, path)
@@ -87,12 +168,6 @@ def _by_name(paths: Iterator[Path]) -> dict[str, Path]:
                 f"{path.name} lies at two places, {first} and {path}; remove the one not meant"
             )
     return found
-
-
-def _read_first(folder: Path, names: Sequence[str]) -> TextFile | None:
-    candidates = [folder / f"{name}{end}" for name in names for end in ("", ".gz")]
-    path = next((path for path in candidates if path.is_file()), None)
-    return None if path is None else read_text_file(path)
 
 
 def read_text_file(path: Path) -> TextFile:

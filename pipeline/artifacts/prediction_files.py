@@ -1,67 +1,68 @@
 """Anybody's predictions: csv or parquet with a column for each finding, however it is named."""
 
 import logging
-import re
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from pipeline.artifacts.tables import SPLIT_NAMES
+from pipeline.artifacts.prediction_columns import Columns, find_columns
+from pipeline.artifacts.prediction_splits import splits_of, take_rows
 from pipeline.errors import ArtifactError
-from pipeline.findings import ALIASES, FINDINGS
+from pipeline.findings import FINDINGS
 
 log = logging.getLogger(__name__)
 
-IMAGE_COLUMNS = ("image_index", "image", "image_id", "image_name", "filename", "file", "path")
-"""Names of the column that names the radiograph, once they are in lower case with _ for blanks."""
 
-_ALIASES = ALIASES | {"Pleural_Effusion": "Effusion"}  # as CheXpert has it
+class Given(NamedTuple):
+    """Predictions to evaluate, and what was taken for them."""
 
-_SPOKEN = sorted((*FINDINGS, *_ALIASES), key=len, reverse=True)
-_FINDING = re.compile(
-    "(.*?)(" + "|".join(name.replace("_", "[ _]") for name in _SPOKEN) + ")(.*)", re.IGNORECASE
-)
+    systems: dict[str, pd.DataFrame]
+    """By the file's name, with a column `split`: val or test."""
+    read: list[str]
+    """A line for each file, in their order: rows, the rule that took them, and columns."""
 
 
 def read_prediction_files(
     paths: Sequence[Path], validation: Path | None, *, affix: str | None = None
-) -> dict[str, pd.DataFrame]:
-    """Predictions by the file's name, with a column `split`: val or test.
+) -> Given:
+    """Predictions of several systems, and the first one's of validation images.
 
     Args:
         paths: of `read_prediction_file`; without a split of their own, all their images are test.
-        validation: the validation images of the first file.
-        affix: as there.
+        validation: the validation images of the first file; with a split of its own, those.
+        affix: as there, for every file.
 
     Raises:
         ArtifactError: as there; or a file has no test image, the validation file other findings,
             or validation images are in both.
     """
-    frames: dict[str, pd.DataFrame] = {}
-    for path in paths:
-        frame = read_prediction_file(path, affix=affix)
-        frame = frame if "split" in frame else frame.assign(split="test")
-        if not frame["split"].eq("test").any():
-            raise ArtifactError(f"{path}: none of its images is of the split test")
-        if frame["split"].eq("train").any():
-            log.info("%s: %d training images are left out", path, frame["split"].eq("train").sum())
-        frames[_distinct(path, frames)] = frame[frame["split"] != "train"].reset_index(drop=True)
+    given = Given({}, [])
+    for number, path in enumerate(paths):
+        frame, line = _rows_of(path, ("test",) if number else ("test", "val"), affix)
+        name = path.name if path.name not in given.systems else str(path)
+        given.systems[name] = frame
+        given.read.append(f"{name}: {line}")
     if validation is not None:
-        first = next(iter(frames))
-        frames[first] = _with_validation(frames[first], validation, affix)
-    return frames
+        first = next(iter(given.systems))
+        val, line = _rows_of(validation, ("val",), affix)
+        given.systems[first] = _with_validation(given.systems[first], val, validation)
+        given.read.append(f"{validation.name}: {line}")
+    return given
 
 
-def _distinct(path: Path, taken: Container[str]) -> str:
-    return path.name if path.name not in taken else str(path)
+def _rows_of(path: Path, kept: tuple[str, ...], affix: str | None) -> tuple[pd.DataFrame, str]:
+    """The rows of some splits, and what was read, in words."""
+    table = _table(path, affix)
+    rows = take_rows(table.frame, kept, table.columns, path)
+    return rows.frame, f"{rows.rule}; {_described(table)}"
 
 
-def _with_validation(frame: pd.DataFrame, path: Path, affix: str | None) -> pd.DataFrame:
-    val = read_prediction_file(path, affix=affix).assign(split="val")
+def _with_validation(frame: pd.DataFrame, val: pd.DataFrame, path: Path) -> pd.DataFrame:
     both = frame["image_index"].isin(val["image_index"])
     if both.any():
         raise ArtifactError(
@@ -77,13 +78,13 @@ def _with_validation(frame: pd.DataFrame, path: Path, affix: str | None) -> pd.D
 def read_prediction_file(path: Path, *, affix: str | None = None) -> pd.DataFrame:
     """Probabilities by image, whoever made them.
 
-    A column is a finding's if its name is that of the finding (NIH's, or an alias; blanks for
-    underscores and any case will do) with what all of them have before or behind it: `prob_`, say.
+    A column is a finding's if its name is that of the finding (NIH's, or an alias; in any case,
+    with any blanks) with what all of them have before or behind it: `prob_`, say.
 
     Args:
         path: csv (also gzipped) or parquet.
-        affix: which columns are meant, where several for each finding differ before or behind its
-            name: `prob_*`, with the finding in the place of the star.
+        affix: which columns are meant: `prob_*`, with the finding in the place of the star. None
+            where only one kind of columns is named by findings.
 
     Returns:
         image_index (the file name alone, without folders), float columns of the findings that
@@ -91,20 +92,57 @@ def read_prediction_file(path: Path, *, affix: str | None = None) -> pd.DataFram
 
     Raises:
         ArtifactError: no such file, no image or finding in it, several candidates for one
-            finding, an image named twice, or a value that is no probability.
+            finding, an image named twice, a value that is no probability, splits under another
+            name, or columns asked for that are not there.
     """
+    table = _table(path, affix)
+    log.info("%s: %s rows; %s", path, f"{len(table.frame):,}", _described(table))
+    return table.frame
+
+
+class _Table(NamedTuple):
+    frame: pd.DataFrame
+    columns: Columns
+    not_read: list[str]
+
+
+def _table(path: Path, affix: str | None) -> _Table:
     frame = _read(path)
-    names = _image_column(frame, path)
-    columns = _finding_columns(list(frame.columns), affix, path)
+    columns = find_columns(list(map(str, frame.columns)), affix, path)
+    names = frame[columns.image].astype(str)
     found = pd.DataFrame({"image_index": names.str.replace(r"^.*[/\\]", "", regex=True)})
     _expect_each_once(found["image_index"], path)
     for finding in FINDINGS:
-        if finding in columns:
-            found[finding] = _probabilities(frame[columns[finding]], path)
-    if "split" in frame:
-        found["split"] = frame["split"]
-        _expect_splits(found["split"], path)
-    return found
+        if finding in columns.findings:
+            found[finding] = _probabilities(frame[columns.findings[finding]], path)
+    splits = splits_of(frame, columns, path)
+    if splits is not None:
+        found["split"] = splits
+    _warn_of_calls(found, path)
+    read = {columns.image, columns.split, *columns.findings.values()}
+    return _Table(found, columns, [name for name in frame.columns if name not in read])
+
+
+def _described(table: _Table) -> str:
+    """The columns that were read, in words."""
+    columns = table.columns
+    not_read = f"; not read: {', '.join(map(repr, table.not_read))}" if table.not_read else ""
+    return (
+        f"columns {columns.pattern} of {len(columns.findings)} findings; images by "
+        f"{columns.image!r}{not_read}"
+    )
+
+
+def _warn_of_calls(frame: pd.DataFrame, path: Path) -> None:
+    scored = [name for name in FINDINGS if name in frame]
+    called = [name for name in scored if frame[name].isin([0, 1]).all()]
+    if called:
+        log.warning(
+            "%s: all scores of %s are 0 or 1: labels or thresholded calls rather than "
+            "probabilities, so AUROC is that of one threshold and calibration means nothing",
+            path,
+            "all findings" if called == scored else ", ".join(called),
+        )
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -123,56 +161,6 @@ def _read(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _image_column(frame: pd.DataFrame, path: Path) -> pd.Series:
-    plain = {str(name).strip().lower().replace(" ", "_"): name for name in frame.columns}
-    known = [plain[name] for name in IMAGE_COLUMNS if name in plain]
-    if not known:
-        raise ArtifactError(
-            f"{path}: no column names the radiograph; expected one of "
-            f"{', '.join(IMAGE_COLUMNS)}, found {', '.join(map(str, frame.columns))}"
-            + ("; is it separated by commas?" if len(frame.columns) == 1 else "")
-        )
-    return frame[known[0]].astype(str)
-
-
-def _finding_columns(columns: Sequence[str], affix: str | None, path: Path) -> dict[str, str]:
-    """The column of each finding."""
-    families: dict[str, dict[str, str]] = {}
-    for column in columns:
-        match = _FINDING.fullmatch(str(column).strip())
-        if match:
-            before, spoken, behind = match.groups()
-            family, finding = families.setdefault(f"{before}*{behind}", {}), _finding(spoken)
-            if finding in family:
-                raise ArtifactError(
-                    f"{path}: {family[finding]} and {column} are both columns of {finding}"
-                )
-            family[finding] = column
-    if not families:
-        raise ArtifactError(
-            f"{path}: no column is named by a finding; expected {FINDINGS[0]} or "
-            f"prob_{FINDINGS[0]} and so on, found {', '.join(map(str, columns))}"
-        )
-    if len(families) == 1:
-        return next(iter(families.values()))
-    if affix is None:
-        raise ArtifactError(
-            f"{path}: several kinds of columns are named by findings: "
-            f"{', '.join(f'{name} ({len(one)})' for name, one in families.items())}; say which "
-            "are the probabilities, with --columns"
-        )
-    if affix not in families:
-        raise ArtifactError(f"{path}: no columns {affix}; found {', '.join(families)}")
-    return families[affix]
-
-
-def _finding(spoken: str) -> str:
-    folded = {name.lower(): name for name in _SPOKEN}
-    plain = spoken.lower()
-    name = folded.get(plain) or folded[plain.replace(" ", "_")]
-    return _ALIASES.get(name, name)
-
-
 def _probabilities(values: pd.Series, path: Path) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     wrong = ~numbers.between(0, 1)
@@ -189,12 +177,4 @@ def _expect_each_once(names: pd.Series, path: Path) -> None:
     if len(repeated):
         raise ArtifactError(
             f"{path}: names {len(repeated):,} images more than once; first: {repeated.iloc[0]}"
-        )
-
-
-def _expect_splits(splits: pd.Series, path: Path) -> None:
-    wrong = splits[~splits.isin(SPLIT_NAMES)]
-    if len(wrong):
-        raise ArtifactError(
-            f"{path}: split is one of {', '.join(SPLIT_NAMES)}; found {wrong.iloc[0]!r}"
         )

@@ -138,6 +138,7 @@ def image_index(entries: Entries, images: ImagesRead) -> pd.DataFrame:
 
 
 def ingest_report(
+    cohort: CohortFiles,
     entries: Entries,
     images: ImagesRead,
     boxes: BoxesUsed,
@@ -148,6 +149,12 @@ def ingest_report(
     used = images.used
     return {
         "csv": entries.source,
+        "files": {
+            "boxes": cohort.boxes and cohort.boxes.name,
+            "train_val_list": cohort.train_val and cohort.train_val.name,
+            "test_list": cohort.test and cohort.test.name,
+            "not_read": cohort.not_read,
+        },
         "images": {
             "in_table": len(entries.table),
             "found": len(used) + len(images.bad),
@@ -169,6 +176,7 @@ def ingest_report(
         },
         "boxes": {
             "in_file": boxes.in_file,
+            "drawn_in": boxes.drawn_in,
             "used": len(boxes.table),
             "clipped": boxes.clipped,
             "dropped": boxes.dropped,

@@ -34,6 +34,8 @@ class Entries:
     table: pd.DataFrame
     """Sorted by image_index: image_index, patient_id, follow_up, age_years, gender,
     view_position and one bool column per finding."""
+    originals: pd.DataFrame
+    """image_index, width and height in pixels before NIH resized the images: not the files'."""
     source: str
     """The file's name."""
     absurd_ages: list[dict[str, str]]
@@ -46,8 +48,8 @@ def parse_entries(file: TextFile) -> Entries:
     """Read `Data_Entry_2017_v2020.csv` or `Data_Entry_2017.csv`.
 
     Ages are whole years (v2020, other copies) or carry a unit (`058Y`, `011M`, `001D`: the
-    first release). Widths and heights must be numbers, but are those of the film before NIH
-    resized it, so they are not taken further.
+    first release). Widths and heights are those of the film before NIH resized it, so they are
+    kept apart.
 
     Raises:
         CohortError: names the file, the row and what was expected.
@@ -58,8 +60,7 @@ def parse_entries(file: TextFile) -> Entries:
     require(~names.duplicated(), names, file, "every image once; this name came before")
     require(genders.isin(["M", "F"]), genders, file, "M or F")
     require(views.isin(["PA", "AP"]), views, file, "PA or AP")
-    for side in COLUMNS[-2:]:
-        whole_numbers(text[side], file)
+    width, height = (whole_numbers(text[side], file) for side in COLUMNS[-2:])
     years = _years(text["Patient Age"], file)
     absurd = years > OLDEST_YEARS
     table = pd.DataFrame(
@@ -75,6 +76,7 @@ def parse_entries(file: TextFile) -> Entries:
     )
     return Entries(
         table=table.sort_values("image_index").reset_index(drop=True),
+        originals=pd.DataFrame({"image_index": names, "width": width, "height": height}),
         source=file.name,
         absurd_ages=_records(names[absurd], text["Patient Age"][absurd]),
         missing_ages=int(years.isna().sum()),

@@ -1,20 +1,21 @@
 """The radiologists' boxes of ChestX-ray14 (`BBox_List_2017.csv`)."""
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
 
 from pipeline.artifacts.cohort_source import TextFile
+from pipeline.cohort.box_frame import AUTO, FILE, find_frame
 from pipeline.cohort.csv_text import numbers, read_columns, require
-from pipeline.errors import CohortError
+from pipeline.cohort.nih import Entries
 from pipeline.findings import canonical
 
 COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
 """The header `Image Index,Finding Label,Bbox [x,y,w,h],,,` is split by its own commas."""
 
-_STRAY_SHARE = 0.1
-"""Of the boxes: a few of NIH's touch the edge, but none goes far beyond it."""
+log = logging.getLogger(__name__)
 
 _CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -24,8 +25,10 @@ class BoxesUsed:
     """Boxes as fractions, and what became of the others."""
 
     table: pd.DataFrame
-    """Schema BOXES: xyxy, half-open, fractions of the original width and height."""
+    """Schema BOXES: xyxy, half-open, fractions of the image's width and height."""
     in_file: int
+    drawn_in: str | None
+    """The frame of the list, in words; None without boxes on the images used."""
     clipped: int
     """Boxes that reached beyond their image and were cut to it."""
     dropped: dict[str, int]
@@ -33,7 +36,7 @@ class BoxesUsed:
 
 
 def parse_boxes(file: TextFile | None) -> pd.DataFrame:
-    """Boxes as drawn: image_index, finding, and xyxy in pixels of the original.
+    """Boxes as drawn: image_index, finding, and xyxy in the frame of the list.
 
     No rows without a file. `Infiltrate`, the list's name for Infiltration, becomes it.
 
@@ -63,50 +66,57 @@ def _finding(label: str) -> str | None:
         return None
 
 
-def boxes_as_fractions(boxes: pd.DataFrame, index: pd.DataFrame, in_table: pd.Series) -> BoxesUsed:
-    """Boxes of the images in `index`, as fractions of the size that each was decoded at.
+def boxes_as_fractions(
+    boxes: pd.DataFrame, index: pd.DataFrame, entries: Entries, told: str | int
+) -> BoxesUsed:
+    """Boxes of the images in `index`, as fractions of their width and height.
 
     Args:
         boxes: what `parse_boxes` returned.
-        index: the images used, with their original width and height.
-        in_table: names of all images of the cohort's table, used or not.
+        index: the images used, with the width and height of their files.
+        entries: all images of the cohort's table, used or not.
+        told: `ingest.box_frame`.
 
     Raises:
-        CohortError: many boxes reach beyond their images, as after shrinking the images alone.
+        CohortError: the frame that the boxes are drawn in is unclear, or not the one told.
     """
     used = boxes["image_index"].isin(index["image_index"])
-    sizes = index.set_index("image_index")[["width", "height"]]
-    table = boxes[used].join(sizes, on="image_index")
-    fractions = table[_CORNERS].astype(float)
-    fractions[["x1", "x2"]] = fractions[["x1", "x2"]].div(table["width"], axis=0)
-    fractions[["y1", "y2"]] = fractions[["y1", "y2"]].div(table["height"], axis=0)
-    _refuse_other_frame(fractions, table)
+    known = boxes["image_index"].isin(entries.table["image_index"])
+    frame = find_frame(boxes, index, entries.originals, told)
+    fractions = boxes.loc[used, _CORNERS].astype(float)
+    for side, corners in (("width", ["x1", "x2"]), ("height", ["y1", "y2"])):
+        fractions[corners] = fractions[corners].div(frame.sides.loc[used, side], axis=0)
     inside = fractions.clip(0.0, 1.0)
     empty = (inside["x2"] <= inside["x1"]) | (inside["y2"] <= inside["y1"])
     reasons = Counter(
         {
-            "image not used": int((~used & boxes["image_index"].isin(in_table)).sum()),
-            "image not in the table": int((~boxes["image_index"].isin(in_table)).sum()),
+            "image not used": int((~used & known).sum()),
+            "image not in the table": int((~known).sum()),
             "outside its image": int(empty.sum()),
         }
     )
-    kept = table[["image_index", "finding"]].join(inside)[~empty]
-    return BoxesUsed(
+    kept = boxes.loc[used, ["image_index", "finding"]].join(inside)[~empty]
+    result = BoxesUsed(
         table=kept.sort_values(["image_index", "finding", *_CORNERS]).reset_index(drop=True),
         in_file=len(boxes),
+        drawn_in=frame.meaning if used.any() else None,
         clipped=int(((inside != fractions).any(axis=1) & ~empty).sum()),
         dropped={reason: count for reason, count in reasons.items() if count},
     )
+    _say(result, told, is_plain=frame.name == FILE)
+    return result
 
 
-def _refuse_other_frame(fractions: pd.DataFrame, table: pd.DataFrame) -> None:
-    stray = (fractions > 1.02).any(axis=1)
-    if len(stray) < 10 or stray.mean() <= _STRAY_SHARE:
+def _say(boxes: BoxesUsed, told: str | int, *, is_plain: bool) -> None:
+    if not boxes.in_file:
         return
-    first = table[stray].iloc[0]
-    raise CohortError(
-        f"{stray.sum()} of {len(stray)} boxes reach beyond their images; first: "
-        f"{first['image_index']} is {first['width']} x {first['height']} px, its box ends at "
-        f"({first['x2']:.0f}, {first['y2']:.0f}). Boxes are read in pixels of the files given "
-        "(NIH's: 1024 x 1024); were the images shrunk? Give the originals, or boxes shrunk alike"
-    )
+    by = "found by how far they reach" if told == AUTO else "as ingest.box_frame says"
+    drawn = f"drawn in {boxes.drawn_in} ({by})" if boxes.drawn_in else "none of an image used"
+    left = [f"{count:,} dropped ({reason})" for reason, count in boxes.dropped.items()]
+    clipped = [f"{boxes.clipped:,} cut at the edge of their image"] if boxes.clipped else []
+    is_usual = is_plain and not boxes.dropped.keys() - {"image not used"}
+    log.log(
+        logging.INFO if is_usual else logging.WARNING,
+        "boxes: %s of %s used, %s", f"{len(boxes.table):,}", f"{boxes.in_file:,}",
+        ", ".join([drawn, *left, *clipped]),
+    )  # fmt: skip

@@ -42,6 +42,15 @@ def _auto_or_two(value: int | str) -> int | str:
     return value
 
 
+def _frame(value: int | str) -> int | str:
+    is_side = isinstance(value, int) and value >= 1
+    if not is_side and value not in ("auto", "file", "fractions", "original"):
+        raise PydanticCustomError(
+            "frame", "must be auto, file, fractions, original, or a number of pixels"
+        )
+    return value
+
+
 class Section(BaseModel):
     """A part of params.yaml."""
 
@@ -73,6 +82,9 @@ class IngestParams(Section):
     """Whether images of the table may be missing from the folder."""
     on_bad_image: Literal["fail", "skip"]
     """What to do with an image that cannot be decoded."""
+    box_frame: Annotated[int | str, AfterValidator(_frame)]
+    """What the radiologists' boxes are drawn in: pixels of the files, fractions of the image,
+    pixels of the originals by the table, or of square images of this side; "auto" finds out."""
     workers: Annotated[int, Field(ge=0)]
     """Decoding threads; 0 means one per core."""
 

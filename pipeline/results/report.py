@@ -25,6 +25,7 @@ from pipeline.results.charts import (
     reconstructions_chart,
 )
 from pipeline.results.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
+from pipeline.results.origins import box_origin, split_origin
 from pipeline.results.pictures import COLOUR_MAP, OPACITY
 from pipeline.results.published import PUBLISHED
 
@@ -50,6 +51,8 @@ class Figures(NamedTuple):
     """Of systems `<member>.<branch>`."""
     pretraining: Mapping[str, Pretraining]
     """Of members with a cascade."""
+    ingest: Metrics
+    """data/cache/report.json"""
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,8 @@ def render_report(
             cohort=_counted(cohort),
             split_names=split_order(figures.split_counts),
             counts=split_rows(figures.split_counts),
+            split_origin=split_origin(figures.ingest),
+            box_origin=box_origin(figures.ingest),
             charts=_charts(figures, part, member),
             pretraining=figures.pretraining,
             boxed=box_table(figures.localisation, member),

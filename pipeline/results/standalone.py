@@ -31,12 +31,14 @@ def evaluate_given(
         seed: of the bootstrap.
 
     Raises:
-        ArtifactError: an image has no label, or the predictions differ in images or findings.
+        ArtifactError: an image has no label, scores are the labels themselves, or the
+            predictions differ in images or findings.
         CohortError: no finding has both classes.
     """
     subject, *others = systems
     for name, frame in systems.items():
         _expect_labels(name, frame, entries)
+        _refuse_labels(name, only_test(frame), entries)
     splits = _splits(systems[subject], entries)
     _warn_of_shared_patients(splits, entries)
     alone = evaluate(
@@ -78,6 +80,17 @@ def _expect_labels(name: str, frame: pd.DataFrame, entries: pd.DataFrame) -> Non
         raise ArtifactError(
             f"{name}: {len(unknown):,} of {len(frame):,} images are not in the labels; first: "
             f"{unknown.iloc[0]}, where names are such as {entries['image_index'].iloc[0]}"
+        )
+
+
+def _refuse_labels(name: str, frame: pd.DataFrame, entries: pd.DataFrame) -> None:
+    """No network calls every image as text mining labelled it: the columns are the labels'."""
+    targets = labelled(frame, entries, split="test").targets
+    if targets and all((frame[one] == truth).all() for one, truth in targets.items()):
+        raise ArtifactError(
+            f"{name}: its scores are the labels themselves, in all of {len(frame):,} images and "
+            f"{len(targets)} findings; expected probabilities: give their file, or name their "
+            "columns with --columns"
         )
 
 

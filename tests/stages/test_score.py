@@ -57,12 +57,17 @@ def test_everything_is_told_and_written(folder, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for part in (
+        "good_test.csv: 60 of 60 rows, all for test (it has no column split)",
+        "; columns prob_* of 14",
+        "weak_test.csv: 60 of 60 rows", "good_val.csv: 60 of 60 rows, all for validation",
         "good_test.csv: 60 images of 30 patients", "mean of 14", "metadata_only",
         "good_test.csv - weak_test.csv", "after calibration", "threshold by youden", "subgroups",
         "not the official test list",
     ):  # fmt: skip
         assert part in done.stdout
+    assert done.stdout.startswith("good_test.csv: 60 of 60 rows")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["read"] == done.stdout.splitlines()[:3]
     assert metrics["delta"]["good_test.csv - weak_test.csv"]["low"] > 0
     scores = pd.read_csv(tmp_path / "scores.csv")
     assert set(scores["system"]) >= {"good_test.csv", "weak_test.csv", "metadata_only"}
@@ -85,6 +90,7 @@ def test_without_validation_nothing_calibrated_is_written(folder, tmp_path):
         (["none.csv"], "none.csv: no such file"),
         (["labels.csv"], "no column is named by a finding"),
         (["good_test.csv", "--against", "weak_val.csv"], "0 of them the same; first"),
+        (["good_test.csv", "--columns", "p_*"], "no columns p_*; found prob_* (14)"),
         (["good_test.csv", "--bootstrap", "-1"], "Invalid value"),
     ],
 )

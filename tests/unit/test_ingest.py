@@ -1,3 +1,4 @@
+import gzip
 import json
 import logging
 import subprocess
@@ -39,7 +40,7 @@ BAD = {name(2): b"", name(5): POINTER, name(11): IMAGES[name(11)][:-30], name(17
 
 
 def ingest(source: Path, out: Path, **options: object) -> Path:
-    options = {"size": SIZE, "workers": 3, **options}
+    options = {"size": SIZE, "workers": 3, "box_frame": "file", **options}  # two boxes: too few
     params = {**PARAMS, "ingest": {**PARAMS["ingest"], **options}}
     out.mkdir(parents=True)
     (out / "params.yaml").write_text(yaml.safe_dump(params))
@@ -95,7 +96,14 @@ def test_tables_and_counts_are_written(reference):
     assert json.loads((reference / "ceiling.json").read_text()) == {"auroc": {"Mass": 0.9}}
     report = json.loads((reference / "report.json").read_text())
     assert report["csv"] == V2020
-    assert report["boxes"] == {"in_file": 2, "used": 2, "clipped": 1, "dropped": {}}
+    assert report["boxes"] == {
+        "in_file": 2, "used": 2, "clipped": 1, "dropped": {},
+        "drawn_in": "pixels of the image files",
+    }  # fmt: skip
+    assert report["files"] == {
+        "boxes": "BBox_List_2017.csv", "train_val_list": "train_val_list.txt",
+        "test_list": "test_list.txt", "not_read": [],
+    }  # fmt: skip
     assert report["images"]["colour_types"] == {"grey": 14, "RGBA": 4}
     assert (report["images"]["used"], report["images"]["not_square"]) == (18, 3)
 
@@ -180,6 +188,67 @@ def test_without_boxes_lists_and_ceiling_their_outputs_are_empty(tmp_path):
     assert len(read_boxes(cache / "boxes.parquet")) == 0
     assert len(read_official_lists(cache / "lists.parquet")) == 0
     assert json.loads((cache / "ceiling.json").read_text()) == {}
+    files = json.loads((cache / "report.json").read_text())["files"]
+    assert files == {"boxes": None, "train_val_list": None, "test_list": None, "not_read": []}
+
+
+@pytest.mark.parametrize("place", ["", "meta/", "archive/meta/"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("BBox_List_2017_Official_NIH.csv", "test_list_NIH.txt", "Train_Val_List.txt"),
+        ("BBox_list_2017.csv", "Test_List.txt", "TRAIN-VAL-LIST.TXT"),
+        ("bbox list 2017.CSV", "test list.txt", "train_val_list_Official.txt"),
+    ],
+)
+def test_text_files_are_found_under_their_usual_names_and_places(
+    names, place, reference, tmp_path, caplog
+):
+    source = write_flat(tmp_path / "cohort", IMAGES)
+    (source / place).mkdir(parents=True, exist_ok=True)
+    official = ("BBox_List_2017.csv", "test_list.txt", "train_val_list.txt")
+    for old, new in zip((*official, V2020), (*names, V2020.upper()), strict=True):
+        (source / old).rename(source / place / new)
+    with caplog.at_level(logging.INFO):
+        cohort = find_cohort(source)
+    plain = find_cohort(reference.parents[1] / "cohort")
+    for mine, theirs in (
+        (cohort.boxes, plain.boxes), (cohort.test, plain.test),
+        (cohort.train_val, plain.train_val), (cohort.entries, plain.entries),
+    ):  # fmt: skip
+        assert mine.text == theirs.text
+        assert mine.name in caplog.text
+    assert cohort.boxes.name == place + names[0]
+    assert "there is no" not in caplog.text
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_two_files_of_one_meaning_are_read_if_equal_and_refused_if_not(ending, tmp_path):
+    source = write_flat(tmp_path / "cohort", IMAGES)
+    content = (source / "test_list.txt").read_bytes()
+    pack = gzip.compress if ending else bytes
+    other = source / "meta" / f"Test_List_NIH.txt{ending}"
+    other.parent.mkdir()
+    other.write_bytes(pack(content.replace(b"\n", b"\r\n")))
+    assert find_cohort(source).test.name == "test_list.txt"
+    other.write_bytes(pack(content[:-17]))
+    with pytest.raises(CohortError, match=r"test_list.txt and .*Test_List_NIH.* test list and d"):
+        find_cohort(source)
+
+
+def test_what_is_not_there_is_said_with_the_files_that_may_be_meant(tmp_path, caplog):
+    source = write_flat(tmp_path / "cohort", IMAGES)
+    (source / "a/b/c").mkdir(parents=True)
+    (source / "BBox_List_2017.csv").rename(source / "BBox_List_2017 (1).csv")
+    (source / "test_list.txt").rename(source / "a/b/c/test_list.txt")
+    (source / "metadata.csv").write_text("the table is there, so nobody asks for it")
+    cohort = find_cohort(source)
+    assert cohort.not_read == ["BBox_List_2017 (1).csv", "a/b/c/test_list.txt"]
+    assert "there is no box list (BBox_List_2017.csv), no test list (test_list.txt)" in caplog.text
+    assert "similar: BBox_List_2017 (1).csv, a/b/c/test_list.txt" in caplog.text
+    (source / V2020).rename(source / "Data_Entry.csv")
+    with pytest.raises(CohortError, match=r"may be meant: .*Data_Entry\.csv, .*metadata\.csv"):
+        find_cohort(source)
 
 
 def test_a_name_at_two_places_is_refused_with_both(tmp_path):
@@ -271,7 +340,7 @@ def test_memory_stays_below_1_gib_whatever_the_number_of_images(tmp_path):
         source = write_archives(tmp_path / f"{images}", content, ending="tar")
         out = tmp_path / f"{images}.out"
         out.mkdir()
-        ingest = {**PARAMS["ingest"], "size": 128, "workers": 4}
+        ingest = {**PARAMS["ingest"], "size": 128, "workers": 4, "box_frame": "file"}
         (out / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "ingest": ingest}))
         command = [sys.executable, "-c", PEAK, str(source), str(out)]
         done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
@@ -288,7 +357,7 @@ SAMPLE = REPO / "../shared/nih-sample"
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the real radiographs are not here")
 def test_392_real_radiographs_of_112_120_are_read(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        cache = ingest(SAMPLE, tmp_path / "out", partial=True, workers=0)
+        cache = ingest(SAMPLE, tmp_path / "out", partial=True, workers=0, box_frame="auto")
     assert "using 392 of 112,120 images" in caplog.text
     index = read_index(cache / "index.parquet")
     assert (len(index), index["patient_id"].nunique()) == (392, 355)
@@ -298,6 +367,10 @@ def test_392_real_radiographs_of_112_120_are_read(tmp_path, caplog):
     assert read_boxes(cache / "boxes.parquet")["image_index"].nunique() == 34
     report = json.loads((cache / "report.json").read_text())
     assert report["images"]["colour_types"] == {"grey": 382, "RGBA": 10}
+    assert (report["boxes"]["used"], report["boxes"]["drawn_in"]) == (
+        41,
+        "pixels of the image files",
+    )
     images = Shards(cache / "images")
     same = index["image_index"].isin(["00002658_001.png", "00002658_002.png"]).to_numpy()
     np.testing.assert_array_equal(*images.gather(np.flatnonzero(same)))

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_results import made_index, made_predictions, made_splits
 
+from pipeline.artifacts.prediction_columns import IMAGE_COLUMNS
 from pipeline.artifacts.prediction_files import read_prediction_file, read_prediction_files
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
@@ -61,6 +64,100 @@ def test_folders_before_an_images_name_are_left_out(ours, tmp_path):
     assert list(found["image_index"]) == list(ours["image_index"])
 
 
+def respelt(name, change, blank):
+    """The same name in another case, with other blanks between its words and around them."""
+    return f"{blank}{change(name).replace('_', ' ').replace(' ', blank)}{blank}"
+
+
+@given(
+    change=st.sampled_from([str.upper, str.lower, str.title, str.swapcase]),
+    blank=st.sampled_from(["", " ", "_", "  ", "-"]),
+    pattern=st.sampled_from(["*", "prob_*", "P(*)", "* pred"]),
+    image=st.sampled_from(IMAGE_COLUMNS),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_name_means_the_same_in_any_case_and_with_any_blanks(
+    ours, tmp_path_factory, change, blank, pattern, image
+):
+    table = named(ours, pattern).rename(columns={"image_index": image})
+    table = table.rename(columns={name: respelt(name, change, blank) for name in table})
+    path = written(table, tmp_path_factory.mktemp("spelt") / "p.csv")
+    found = read_prediction_file(path, affix=respelt(pattern, change, blank))
+    pd.testing.assert_frame_equal(found[list(ours)], ours, check_dtype=False, rtol=1e-6)
+
+
+@pytest.mark.parametrize("spell", [str.upper, str.title, lambda word: f" {word} "])
+def test_a_split_is_the_same_in_any_case(ours, tmp_path, spell):
+    spelt = ours.assign(Split=ours["split"].map(spell)).drop(columns="split")
+    found = read_prediction_file(written(spelt, tmp_path / "p.csv"))
+    assert list(found["split"]) == list(ours["split"])
+
+
+def test_training_rows_are_no_test_rows_however_the_column_is_spelt(ours, tmp_path):
+    marked = ours.assign(split=["train", "val", "test", "test"] * (len(ours) // 4))
+    path = written(marked.rename(columns={"split": "Split "}), tmp_path / "p.csv")
+    systems, read = read_prediction_files([path], None)
+    assert systems["p.csv"]["split"].value_counts().to_dict() == {"test": 8, "val": 4}
+    assert read == [
+        "p.csv: 8 of 16 rows, where 'Split ' is test (val: 4, for calibration; train: 4, not "
+        "used); columns * of 14 findings; images by 'image_index'"
+    ]
+
+
+def test_a_split_under_another_name_is_refused_unless_all_is_test(ours, tmp_path):
+    hidden = ours.rename(columns={"split": "subset"})
+    path = written(hidden.assign(subset="Training"), tmp_path / "p.csv")
+    with pytest.raises(ArtifactError, match=r"'subset' holds Training .*; call it split"):
+        read_prediction_file(path)
+    assert "split" not in read_prediction_file(written(hidden.assign(subset="Test"), path))
+
+
+def test_two_columns_of_one_meaning_are_refused(ours, tmp_path):
+    for extra in ("Split", "Image Index"):
+        path = written(ours.assign(**{extra: "x"}), tmp_path / "p.csv")
+        with pytest.raises(ArtifactError, match=f"'{extra}' are both columns of"):
+            read_prediction_file(path)
+
+
+def test_what_was_read_is_told_of_every_file(ours, tmp_path):
+    plain = named(ours, "prob_*").drop(columns="split").assign(fold=1)
+    test, val = (
+        written(plain[ours["split"] == s], tmp_path / f"{s}.csv") for s in ("test", "val")
+    )
+    read = read_prediction_files([test], val, affix="PROB *").read
+    rule = "(it has no column split); columns prob_* of 14 findings; images by 'image_index'"
+    assert read == [
+        f"test.csv: 8 of 8 rows, all for test {rule}; not read: 'fold'",
+        f"val.csv: 8 of 8 rows, all for validation {rule}; not read: 'fold'",
+    ]
+
+
+def test_of_a_validation_file_with_a_split_only_those_rows_are_taken(ours, tmp_path):
+    test = written(ours[ours["split"] == "test"].drop(columns="split"), tmp_path / "test.csv")
+    marked = ours[ours["split"] == "val"].assign(split=["val", "train"] * 4)
+    val = written(marked, tmp_path / "val.csv")
+    systems, read = read_prediction_files([test], val)
+    assert systems["test.csv"]["split"].value_counts().to_dict() == {"test": 8, "val": 4}
+    assert read[1].startswith("val.csv: 4 of 8 rows, where 'split' is val (train: 4, not used)")
+    with pytest.raises(ArtifactError, match="none of its images is of the split val"):
+        read_prediction_files([test], written(marked.assign(split="train"), val))
+
+
+def test_columns_that_were_asked_for_and_are_not_there_are_refused(ours, tmp_path):
+    truth = written(ours.drop(columns="split"), tmp_path / "p.csv")
+    with pytest.raises(ArtifactError, match=r"no columns prob_\*; found \* \(14\)"):
+        read_prediction_file(truth, affix="prob_*")
+    with pytest.raises(ArtifactError, match=r"--columns prob_: .*one \*"):
+        read_prediction_file(truth, affix="prob_")
+
+
+def test_scores_of_0_and_1_alone_are_called_what_they_probably_are(ours, tmp_path, caplog):
+    read_prediction_file(written(ours, tmp_path / "p.csv"))
+    assert "labels" not in caplog.text
+    read_prediction_file(written(ours.assign(Mass=ours["Mass"].round()), tmp_path / "p.csv"))
+    assert "all scores of Mass are 0 or 1: labels or thresholded calls" in caplog.text
+
+
 def test_fewer_findings_are_read_and_extra_columns_are_not(ours, tmp_path):
     few = ours[["image_index", "Mass", "Hernia"]].assign(fold=1, comment="x")
     found = read_prediction_file(written(few, tmp_path / "p.csv"))
@@ -74,7 +171,7 @@ def test_of_two_kinds_of_columns_the_named_one_is_read(ours, tmp_path):
         read_prediction_file(path)
     found = read_prediction_file(path, affix="prob_*")
     np.testing.assert_allclose(found["Mass"], ours["Mass"], rtol=1e-6)
-    with pytest.raises(ArtifactError, match=r"no columns p_\*; found prob_\*, label_\*"):
+    with pytest.raises(ArtifactError, match=r"no columns p_\*; found prob_\* \(14\), label_\*"):
         read_prediction_file(path, affix="p_*")
 
 
@@ -109,7 +206,7 @@ def test_without_a_split_all_images_are_test_and_others_may_be_validation(ours, 
         written(ours[ours["split"] == one].drop(columns="split"), tmp_path / f"{one}.csv")
         for one in ("test", "val")
     )
-    found = read_prediction_files([test], val)["test.csv"]
+    found = read_prediction_files([test], val).systems["test.csv"]
     expected = ours.sort_values("split", kind="stable", ignore_index=True)
     assert list(found["split"]) == list(expected["split"])
     assert list(found["image_index"]) == list(expected["image_index"])
@@ -128,7 +225,11 @@ def test_validation_predictions_of_other_findings_are_refused(ours, tmp_path):
 def test_files_of_one_name_stay_two(ours, tmp_path):
     (tmp_path / "b").mkdir()
     paths = [written(ours, tmp_path / "p.csv"), written(ours, tmp_path / "b/p.csv")]
-    assert list(read_prediction_files(paths, None)) == ["p.csv", str(tmp_path / "b/p.csv")]
+    systems, read = read_prediction_files(paths, None)
+    assert set(systems["p.csv"]["split"]) == {"test", "val"}  # the others' are not calibrated
+    assert set(systems[str(tmp_path / "b/p.csv")]["split"]) == {"test"}
+    assert list(systems) == ["p.csv", str(tmp_path / "b/p.csv")]
+    assert [line.partition(": ")[0] for line in read] == list(systems)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs public real predictions beside the project")

@@ -49,6 +49,18 @@ from pipeline.results.report import (
     system_order,
 )
 
+INGEST = {
+    "images": {"in_table": 1_200, "used": 1_190},
+    "files": {
+        "boxes": "BBox_List_2017.csv", "train_val_list": "train_val_list.txt",
+        "test_list": "Test_List.txt", "not_read": [],
+    },
+    "lists": {"train_val": 1_000, "test": 200, "not_in_table": 0},
+    "boxes": {
+        "in_file": 984, "used": 41, "clipped": 2, "dropped": {"image not used": 943},
+        "drawn_in": "pixels of 1024 x 1024 px",
+    },
+}  # fmt: skip
 CEILING = {"auroc": dict.fromkeys(FINDINGS, 0.9), "mean_auroc": 0.9}
 
 
@@ -121,7 +133,7 @@ def made_figures(cohort, evaluation, *, replicates=20):
         for i, name in enumerate(["test", "train", "val"])
     }
     curves = {"model.global": curve, "model.fusion": curve}
-    return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, pretraining={})
+    return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, {}, INGEST)
 
 
 def render(cohort, figures, *, examples=2):
@@ -153,7 +165,11 @@ def bare_page(cohort):
     radiographs, splits, systems = cohort
     evaluation = made_evaluation(cohort, ceiling={}, replicates=0)
     figures = made_figures(cohort, evaluation, replicates=0)
-    bare = figures._replace(localisation=figures.localisation.iloc[:0], curves={}, split_counts={})
+    files = {"boxes": None, "train_val_list": None, "test_list": None, "not_read": ["bbox.csv"]}
+    bare = figures._replace(
+        localisation=figures.localisation.iloc[:0], curves={}, split_counts={},
+        ingest=INGEST | {"files": files},
+    )  # fmt: skip
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
     return render((unboxed, splits, systems), bare, examples=0)
 
@@ -262,7 +278,22 @@ def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
 def test_a_page_without_boxes_intervals_curves_or_pictures_is_still_whole(bare_page):
     assert Tags(bare_page).open == []
     assert "95 % interval [" not in bare_page
-    assert "no boxes drawn by radiologists" in bare_page
+    assert "No test image has a box drawn by a radiologist" in bare_page
+
+
+def test_the_page_says_where_split_and_boxes_come_from(page, bare_page):
+    assert "test images are those of Test_List.txt (200)" in page
+    assert (
+        "BBox_List_2017.csv has 984 boxes, drawn in pixels of 1024 x 1024 px: 41 are used, 2 cut "
+        "at the edge, 943 dropped (image not used)." in page
+    )
+    assert "without train_val and test lists, so test patients were drawn by chance" in bare_page
+    assert (
+        "a list of boxes (BBox_List_2017.csv). Not read, though of similar name: bbox.csv."
+        in bare_page
+    )
+    assert "No test image has a box" in bare_page
+    assert "No test image has a box" not in page
 
 
 def test_the_table_of_systems_holds_the_means_and_their_intervals(page, evaluation):

@@ -150,6 +150,18 @@ def test_an_image_without_a_label_is_named(cohort):
         run({"a": strange}, index)
 
 
+def test_the_labels_themselves_are_refused_as_scores(cohort):
+    index, _, frame = cohort
+    truth = index.set_index("image_index").loc[frame["image_index"], list(FINDINGS)]
+    labels = frame.assign(**{f: truth[f].to_numpy(float) for f in FINDINGS})
+    with pytest.raises(ArtifactError, match="a: its scores are the labels themselves"):
+        run({"a": labels}, index)
+    with pytest.raises(ArtifactError, match="b: its scores are the labels themselves"):
+        run({"a": frame, "b": labels}, index)
+    one_wrong = labels.assign(Mass=1 - labels["Mass"])
+    assert run({"a": one_wrong}, index).metrics["a"]["auroc"]["Mass"] == 0
+
+
 def test_predictions_of_other_images_are_not_compared(cohort):
     index, _, frame = cohort
     with pytest.raises(ArtifactError, match=r"a predicts 60 images and b 59"):
@@ -158,7 +170,7 @@ def test_predictions_of_other_images_are_not_compared(cohort):
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs public real predictions beside the project")
 def test_a_public_models_real_predictions_have_their_known_aurocs():
-    systems = read_prediction_files(
+    systems, _ = read_prediction_files(
         [SHARED / "real-predictions/nih_densenet121_random_split_preds.csv"], None
     )
     labels = read_text_file(SHARED / "nih-sample/Data_Entry_2017_v2020.csv")
