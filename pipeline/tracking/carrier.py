@@ -106,7 +106,7 @@ class Carrier:
         self.is_settled = self._has_ended = record.get("settled", False)
         if self._run is None:
             log.warning(
-                "warning: %s was deleted in MLflow; its late artefacts are too.", self._name
+                "warning: %s was deleted in MLflow, and its late artefacts go with it.", self._name
             )
         elif is_watched and record.get("watched", True):
             self._run.watch_machine()

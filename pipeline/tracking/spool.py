@@ -60,10 +60,14 @@ class Spool:
         files = files_of(self.path)
         files.mkdir(exist_ok=True)
         copy = files / path.name
-        if path.is_dir():
-            shutil.copytree(path, copy, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(path, copy)
+        try:
+            if path.is_dir():
+                shutil.copytree(path, copy, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(path, copy)
+        except OSError:  # no room: half a copy is none, and takes of what there is
+            _delete(copy)
+            raise
         return path.name
 
     def close(self) -> None:
@@ -134,7 +138,8 @@ def size_mb(folder: Path) -> float:
 def waiting(folder: Path) -> str:
     """`3 reports (12.5 MB) wait`."""
     count = len(spools(folder))
-    return f"{count} report{'s' if count > 1 else ''} ({size_mb(folder):.1f} MB) wait"
+    noun, verb = ("report", "waits") if count == 1 else ("reports", "wait")
+    return f"{count} {noun} ({size_mb(folder):.1f} MB) {verb}"
 
 
 def ensure_folder(folder: Path) -> None:

@@ -36,6 +36,7 @@ class Checkout:
 
     def write(self) -> set[Path]:
         """Let a new writer carry what waits; the spools that it had to leave."""
+        forget()
         return writer.Writer(spool_folder(self.root)).run()
 
     def waiting(self) -> list[Path]:
@@ -44,6 +45,7 @@ class Checkout:
     def client(self):
         from mlflow import MlflowClient  # noqa: PLC0415 (seconds, which other tests need not wait)
 
+        forget()
         return MlflowClient(f"sqlite:///{self.database}")
 
     def runs(self) -> dict:
@@ -75,3 +77,10 @@ def use(monkeypatch, root: Path) -> Checkout:
     root.mkdir(exist_ok=True)
     monkeypatch.chdir(root)
     return Checkout(root)
+
+
+def forget() -> None:
+    """MLflow remembers by a run's id where its artefacts are, and here checkouts share runs."""
+    from mlflow.tracking._tracking_service import utils  # noqa: PLC0415 (seconds)
+
+    utils._artifact_repos_cache.clear()

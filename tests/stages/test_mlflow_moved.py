@@ -168,13 +168,15 @@ def test_a_path_with_signs_of_an_address_holds_store_and_artefacts(
 ):
     """All of them below the checkout, and nothing beside it."""
     root = tmp_path / "odd" / "a?b#c%41 & ü'"
-    root.mkdir(parents=True)
+    shutil.copytree(original.root, root)
     checkout = use(monkeypatch, root)
     checkout.report("evaluate")
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     words = [sys.executable, "-m", "pipeline.tracking.writer", ".tracking"]
     done = subprocess.run(words, check=True, capture_output=True, text=True, cwd=root)
     assert (done.stdout, done.stderr) == ("", "")
+    assert checkout.waiting() == []
+    assert places(checkout) == {(root / "mlartifacts").as_uri()}
     with sqlite3.connect(checkout.database) as store:
         ((run, status),) = store.execute(
             "select run_uuid, status from runs where name = 'evaluate'"
@@ -189,4 +191,5 @@ def test_a_path_with_signs_of_an_address_holds_store_and_artefacts(
         "mlartifacts",
         "mlflow.db",
         "mlflow.db.lock",
+        "split.txt",
     ]

@@ -223,6 +223,61 @@ def test_a_large_artifact_is_named_and_not_copied(tracked, monkeypatch):
     assert not spool.files_of(path).exists()
 
 
+def test_an_artifact_that_cannot_be_kept_costs_one_warning_and_not_the_end_of_the_run(
+    tracked, caplog
+):
+    """A file in the place of the folder of copies: not even root can write there."""
+    (tracked / "curve.csv").write_text("1,2")
+    with tracking.stage(ARGV):
+        (path,) = spool.spools(launch.spool_folder(tracked))
+        spool.files_of(path).touch()
+        tracking.log_artifact(tracked / "curve.csv")
+        tracking.log_artifact(tracked / "curve.csv")
+        tracking.log_metrics({"a": 1})
+    (warning,) = caplog.messages
+    assert warning.startswith("warning: this stage is tracked with gaps: ")
+    assert warning.endswith(".files: File exists.")
+    assert [record["kind"] for record in records(tracked)] == ["open", "metrics", "end"]
+
+
+def test_what_waits_grows_no_larger_than_its_limit_and_that_is_said(tracked, monkeypatch, caplog):
+    monkeypatch.setattr(session, "MAX_WAITING_MB", 0.008)
+    file = tracked / "curve.csv"
+    file.write_bytes(bytes(4000))
+    kinds = []
+    for _ in range(4):
+        with tracking.stage(ARGV):
+            tracking.log_artifact(file)
+        newest = spool.spools(launch.spool_folder(tracked))[-1]
+        kinds.append(json.loads(newest.read_text().splitlines()[1])["kind"])
+    assert kinds == ["artifact", "named", "named", "named"]
+    assert "0.008 at most: files are named in MLflow and not copied" in caplog.messages[-1]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from pipeline.tracking.spool import Reader, Spool
+spool = Spool(Path(sys.argv[1]), "split", {"kind": "open"})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = spool.path.stat().st_size + 200
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+for record in ({"kind": "metrics", "values": "x" * 400}, {"kind": "end"}):
+    try:
+        spool.append(record)
+    except OSError as error:
+        print("refused", error.strerror)
+print([record["kind"] for record in Reader(spool.path).records()])
+"""
+
+
+def test_a_record_that_there_is_no_room_for_leaves_the_next_one_whole(tmp_path):
+    """A real limit, of which the kernel first takes what fits."""
+    words = [sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(words, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["refused No space left on device", "['open', 'end']"]
+
+
 def test_records_are_read_once_in_order_and_a_half_written_line_waits(tmp_path):
     stage = spool.Spool(tmp_path, "split", {"kind": "open"})
     reader = spool.Reader(stage.path)
@@ -380,6 +435,17 @@ def test_a_store_that_never_answers_leaves_the_spool_for_the_next_run(written):
     stage.close()
     assert carrier.run() == {stage.path}
     assert stage.path.exists()
+
+
+def test_a_spool_without_a_first_line_is_named_and_holds_nothing_else_up(
+    tmp_path, written, caplog
+):
+    stage, carrier, memory = written
+    stage.close()
+    (torn := stage.path.with_name("0-torn.jsonl")).touch()
+    assert carrier.run() == {torn}
+    assert memory.kinds == ["metrics", "KILLED", "end of all"]
+    assert f"{torn}: its first line is no report; delete the file." in caplog.text
 
 
 def test_a_record_that_can_never_be_taken_is_left_out(written, monkeypatch, caplog):
