@@ -77,5 +77,11 @@ def command(uri: str, words: str) -> str:
     return f"{place}MLFLOW_TRACKING_URI={address} mlflow {words.replace('{uri}', address)}"
 
 
+def shown(uri: str) -> str:
+    """What a person types to see the runs, in the checkout's folder; of a server, where it is."""
+    is_server = uri.startswith(("http://", "https://"))
+    return uri if is_server else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+
 def _path(uri: str) -> str:
     return uri.removeprefix(SQLITE).partition("?")[0]

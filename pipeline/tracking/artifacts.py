@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 FOLDER = "mlartifacts"
 
+_TABLES = "select count(*) from sqlite_master where name in ('experiments', 'runs')"
 _EXPERIMENTS = "select experiment_id, artifact_location from experiments"
 _RUNS = "select run_uuid, artifact_uri from runs"
 _MOVE_EXPERIMENT = "update experiments set artifact_location = ? where experiment_id = ?"
@@ -45,6 +46,8 @@ def follow(database: Path) -> None:
     """
     here = folder_of(database)
     with _opened(database) as store:
+        if store.execute(_TABLES).fetchone() != (2,):
+            return  # somebody is about to make it
         for experiment, uri in store.execute(_EXPERIMENTS).fetchall():
             path = _local(uri)
             if path and path.name == FOLDER and path.resolve() != here.resolve():

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
@@ -212,9 +211,9 @@ def _is_too_much(folder: Path, more_mb: float) -> bool:
     if waiting_mb + more_mb <= MAX_WAITING_MB:
         return False
     _warn(
-        f"{waiting_mb:.0f} MB wait in {folder}, of {MAX_WAITING_MB} at most: files are named in "
-        f"MLflow and not copied until {sys.executable} -m pipeline.tracking.writer {folder} has "
-        "carried them there; it says what is in the way."
+        f"{waiting_mb:.0f} MB wait in {folder}, of {MAX_WAITING_MB} at most: further files are "
+        "only named in MLflow. `python -m pipeline.tracking.writer .tracking` in the checkout "
+        "writes what waits, or says what is in the way."
     )
     return True
 

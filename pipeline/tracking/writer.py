@@ -123,6 +123,8 @@ class Writer:
 def main() -> None:
     """Write what waits in the folder named on the command line, unless another does."""
     folder = Path(sys.argv[1]).resolve()
+    if not folder.is_dir():
+        sys.exit(f"error: {folder}: no such folder; expected the .tracking of a checkout")
     os.chdir(folder.parent)  # the folder of a temporary experiment is deleted with it
     os.nice(5)  # a training comes first
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})

@@ -1,14 +1,20 @@
 """A checkout that was renamed or copied, with a real MLflow store that has runs already."""
 
+import os
 import shutil
+import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
+from pipeline import tracking
+from pipeline.tracking import address
 from tests.stages.checkouts import Checkout, use
-from tests.stages.tracked import REPOSITORY
+from tests.stages.tracked import REPOSITORY, becomes_true
 
 pytestmark = pytest.mark.xdist_group("mlflow moved")  # the store below is made once
 
@@ -109,8 +115,6 @@ def test_a_run_that_goes_on_in_a_copy_without_its_artefacts_takes_them_along(
     shutil.rmtree(checkout.root / "mlartifacts")
     more = checkout.root / "more.txt"
     more.write_text("more")
-    from pipeline import tracking  # noqa: PLC0415
-
     with checkout.begin("split"):
         tracking.go_on_with(run.data.tags["stage_run"], 0)
         tracking.log_artifact(more)
@@ -193,3 +197,38 @@ def test_a_path_with_signs_of_an_address_holds_store_and_artefacts(
         "mlflow.db.lock",
         "split.txt",
     ]
+
+
+@pytest.mark.slow
+def test_the_ui_shows_artefacts_of_a_copy_by_the_command_that_is_printed(
+    original, monkeypatch, tmp_path
+):
+    (run,) = original.runs().values()
+    root = tmp_path / "a?b#c%41 & ü'"
+    shutil.copytree(original.root, root)
+    shutil.rmtree(original.root)
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    words = [sys.executable, "-m", "pipeline.tracking.writer", ".tracking"]
+    subprocess.run(words, check=True, cwd=root)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = f"exec {address.shown('sqlite:///mlflow.db')} --workers 1 --port {port}"
+    place = f"http://127.0.0.1:{port}/get-artifact?path=split.txt&run_uuid={run.info.run_id}"
+    with (tmp_path / "ui.log").open("w") as said:
+        ui = subprocess.Popen(
+            ["bash", "-c", command], cwd=root, stdout=said, stderr=said, start_new_session=True
+        )
+    try:
+        assert becomes_true(lambda: answer(place) == b"split", within_s=120.0)
+    finally:
+        os.killpg(ui.pid, signal.SIGKILL)
+        ui.wait()
+
+
+def answer(place: str) -> bytes:
+    try:
+        with urllib.request.urlopen(place, timeout=10) as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -89,3 +89,15 @@ def test_a_command_is_one_that_a_shell_understands(tmp_path, monkeypatch):
     ]
     absolute = shlex.split(address.command("sqlite:////a b/mlflow.db", "ui"))
     assert absolute == ["MLFLOW_TRACKING_URI=sqlite:////a b/mlflow.db", "mlflow", "ui"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "typed"),
+    [
+        ("sqlite:///mlflow.db", "mlflow ui --backend-store-uri sqlite:///mlflow.db"),
+        ("sqlite:////a b/all.db", "mlflow ui --backend-store-uri 'sqlite:////a b/all.db'"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_what_shows_the_runs_is_of_the_store_that_has_them(uri, typed):
+    assert address.shown(uri) == typed

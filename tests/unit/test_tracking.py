@@ -251,7 +251,7 @@ def test_what_waits_grows_no_larger_than_its_limit_and_that_is_said(tracked, mon
         newest = spool.spools(launch.spool_folder(tracked))[-1]
         kinds.append(json.loads(newest.read_text().splitlines()[1])["kind"])
     assert kinds == ["artifact", "named", "named", "named"]
-    assert "0.008 at most: files are named in MLflow and not copied" in caplog.messages[-1]
+    assert "0.008 at most: further files are only named in MLflow." in caplog.messages[-1]
 
 
 FULL = """
