@@ -6,6 +6,7 @@ import typer
 
 from pipeline.artifacts.files import read_json
 from pipeline.results.summary import summarise
+from pipeline.tracking.address import given, shown
 from stages.options import run
 
 
@@ -13,7 +14,7 @@ def main(
     systems: Path = Path("metrics/systems.json"), methods: Path = Path("metrics/methods.json")
 ) -> None:
     """Print the last run's results."""
-    typer.echo(summarise(read_json(systems), read_json(methods)))
+    typer.echo(summarise(read_json(systems), read_json(methods), runs=shown(given()[0])))
 
 
 if __name__ == "__main__":

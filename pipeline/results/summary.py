@@ -12,17 +12,18 @@ _NEXT = """
 Look next:
   report/index.html                                  the whole run on one page
   dvc metrics show                                   the figures (dvc metrics diff: against HEAD)
-  mlflow ui --backend-store-uri sqlite:///mlflow.db  runs and learning curves"""
+  {runs:<49}  runs and learning curves"""
 
 
-def summarise(systems: Metrics, methods: Metrics) -> str:
+def summarise(systems: Metrics, methods: Metrics, *, runs: str) -> str:
     """The systems by mean test AUROC, the heatmaps by mean IoU, and where to look next.
 
     Args:
         systems: metrics/systems.json.
         methods: metrics/methods.json.
+        runs: where MLflow's runs are seen: a command, or an address.
     """
-    return "\n".join([_systems(systems), "", _localisation(methods), _NEXT])
+    return "\n".join([_systems(systems), "", _localisation(methods), _NEXT.format(runs=runs)])
 
 
 def _systems(systems: Metrics) -> str:

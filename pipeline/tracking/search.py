@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.tracking.launch import spool_folder, start_writer
 from pipeline.tracking.origin import search_origin
 from pipeline.tracking.session import (
     checkout,
     is_wanted,
     numbers_of,
     opening_of,
-    spool_folder,
-    start_writer,
 )
 from pipeline.tracking.spool import Record, Spool
+from pipeline.tracking.trouble import reason
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class SearchRun:
 
     def __init__(self, name: str, *, key: str, params: Path) -> None:
         self._spools: dict[str, Spool] = {}
-        self._is_on = is_wanted()
+        self._is_on, self._has_warned = is_wanted(), False
         self._name = f"search {name} {key}"
         self._try(self._begin, name, key, params)
 
@@ -78,24 +78,33 @@ class SearchRun:
         start_writer(self._folder)
 
     def _say(self, trial: str, record: Record) -> None:
-        self._spools[trial].append(record)
+        self._of(trial).append(record)
 
     def _add(self, file: Path) -> None:
-        spool = self._spools[_WHOLE]
+        spool = self._of(_WHOLE)
         spool.append({"kind": "artifact", "path": spool.add(file)})
 
     def _close(self, trial: str, record: Record) -> None:
-        spool = self._spools.pop(trial)
+        spool = self._of(trial)
+        del self._spools[trial]
         spool.append(record)
         spool.close()
         start_writer(self._folder)
 
+    def _of(self, trial: str) -> Spool:
+        if trial not in self._spools:
+            raise ValueError(f"no record of {trial} was begun")
+        return self._spools[trial]
+
     def _try(self, action: Callable[..., None], *args: Any) -> None:
-        """Tracking never costs a search: whatever goes wrong is a warning, and tracking ends."""
+        """Tracking never costs a search: what goes wrong is a warning, and the rest is tracked."""
         if not self._is_on:
             return
         try:
             action(*args)
         except Exception as error:
-            self._is_on = False
-            log.warning("warning: this search is not tracked any further: %s", error)
+            self._is_on = _WHOLE in self._spools
+            if not self._has_warned:
+                missing = "tracked with gaps" if self._is_on else "not tracked"
+                log.warning("warning: this search is %s: %s", missing, reason(error))
+            self._has_warned = True

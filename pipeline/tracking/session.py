@@ -5,25 +5,26 @@ import logging
 import math
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipeline.tracking.address import given
 from pipeline.tracking.display import Shown, is_first_process
+from pipeline.tracking.launch import spool_folder, start_writer
 from pipeline.tracking.origin import Origin, flatten, origin_of
-from pipeline.tracking.spool import SQLITE, Record, Spool, exclusive
+from pipeline.tracking.spool import Record, Spool, size_mb
+from pipeline.tracking.trouble import reason
 
 log = logging.getLogger(__name__)
 
-EXPERIMENT = "cxr-pipeline"
-"""Name of the MLflow experiment that holds every run, unless MLFLOW_EXPERIMENT_NAME is set."""
-
 MAX_ARTIFACT_MB = 16
 """Larger artifacts are named in MLflow, not copied to it: DVC keeps them."""
+
+MAX_WAITING_MB = 1024
+"""What waits for MLflow grows no larger: artifacts above that are only named, too."""
 
 _INTERRUPTED = 128 + signal.SIGINT
 """Exit code into which a command line parser turns a Ctrl-C."""
@@ -32,7 +33,7 @@ E = TypeVar("E")
 
 _spool: Spool | None = None
 _known_until = 0  # epochs of a training that an earlier process began
-_writers: list[subprocess.Popen[bytes]] = []  # kept, since they outlive the stage
+_has_warned = False
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def stage(argv: Sequence[str]) -> Iterator[None]:
     if "--help" in argv or not is_wanted():
         yield
         return
-    _try(_open, argv)
+    _begin(argv)
     status = "FINISHED"
     try:
         yield
@@ -122,14 +123,20 @@ def is_wanted() -> bool:
     return not off and is_first_process()
 
 
+def _begin(argv: Sequence[str]) -> None:
+    global _has_warned  # noqa: PLW0603
+    _has_warned = False
+    _try(_open, argv)
+
+
 def _open(argv: Sequence[str]) -> None:
     global _spool  # noqa: PLW0603 (a process is one stage)
     root = checkout()
-    name, given = Path(argv[0]).stem, options(argv[1:])
-    title = " ".join(filter(None, [name, given.get("member")]))
-    params = Path(given.get("params", "params.yaml"))
+    name, words = Path(argv[0]).stem, options(argv[1:])
+    title = " ".join(filter(None, [name, words.get("member")]))
+    params = Path(words.get("params", "params.yaml"))
     origin = origin_of(title, root=root, params=params)
-    opening = opening_of(origin, root) | {"stage": name, "title": title, "options": given}
+    opening = opening_of(origin, root) | {"stage": name, "title": title, "options": words}
     _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
     start_writer(_spool.path.parent)
 
@@ -141,26 +148,14 @@ def checkout() -> Path:
 
 def opening_of(origin: Origin, root: Path) -> Record:
     """The first record of a spool, apart from what the run is: which store, under which run."""
-    uri, experiment = address(root)
+    uri, experiment = given()
     return {
         "kind": "open",
         "uri": uri,
         "experiment": experiment,
-        "artifacts": str(root / "mlartifacts"),
+        "root": str(root),
         "parent": dataclasses.asdict(origin),
     }
-
-
-def address(root: Path) -> tuple[str, str]:
-    """The store of the checkout at `root`, and the name of the MLflow experiment in it.
-
-    A database's relative path starts at `root`, wherever a stage runs: the folder of a temporary
-    experiment is deleted with it.
-    """
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
-    if uri.startswith(SQLITE):
-        uri = f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
-    return uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
 
 
 def _status_after(error: BaseException) -> str:
@@ -177,29 +172,6 @@ def _close(status: str) -> None:
         spool.append({"kind": "end", "status": status})
         spool.close()
         start_writer(spool.path.parent)
-
-
-def spool_folder(root: Path) -> Path:
-    """Where stages of the checkout at `root` leave their records for the writer."""
-    return root / ".tracking"
-
-
-def start_writer(folder: Path) -> None:
-    """Make sure that a writer runs.
-
-    In its own session, so that a Ctrl-C meant for the stage leaves it time to write that down.
-    """
-    with exclusive(folder / "writer.lock") as idle:
-        pass
-    if idle:
-        writer = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.tracking.writer", str(folder)],
-            cwd=Path(__file__).parents[2],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        _writers.append(writer)
 
 
 def options(words: Sequence[str]) -> dict[str, str]:
@@ -224,13 +196,26 @@ def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
 
 def _add_artifact(spool: Spool, path: Path) -> None:
     files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
-    size_mb = sum(file.stat().st_size for file in files) / 1e6
+    size = sum(file.stat().st_size for file in files) / 1e6
     if not files:
         log.warning("%s: nothing there to log as an artifact", path)
-    elif size_mb > MAX_ARTIFACT_MB:
-        spool.append({"kind": "named", "path": str(path), "size_mb": round(size_mb)})
+    elif size > MAX_ARTIFACT_MB or _is_too_much(spool.path.parent, size):
+        spool.append({"kind": "named", "path": str(path), "size_mb": round(size)})
     else:
         spool.append({"kind": "artifact", "path": spool.add(path)})
+
+
+def _is_too_much(folder: Path, more_mb: float) -> bool:
+    """Whether the reports that wait leave no room for so much more; that is said."""
+    waiting_mb = size_mb(folder)
+    if waiting_mb + more_mb <= MAX_WAITING_MB:
+        return False
+    _warn(
+        f"{waiting_mb:.0f} MB wait in {folder}, of {MAX_WAITING_MB} at most: further files are "
+        "only named in MLflow. `python -m pipeline.tracking.writer .tracking` in the checkout "
+        "writes what waits, or says what is in the way."
+    )
+    return True
 
 
 def _say(record: Record) -> None:
@@ -239,10 +224,17 @@ def _say(record: Record) -> None:
 
 
 def _try(action: Callable[..., None], *args: Any) -> None:
-    """Tracking never costs a stage: whatever goes wrong is a warning, and tracking ends."""
-    global _spool  # noqa: PLW0603
+    """Tracking never costs a stage: what goes wrong is a warning, and the rest is tracked."""
     try:
         action(*args)
     except Exception as error:
-        _spool = None
-        log.warning("warning: this stage is not tracked any further: %s", error)
+        missing = "not tracked" if _spool is None else "tracked with gaps"
+        _warn(f"this stage is {missing}: {reason(error)}")
+
+
+def _warn(words: str) -> None:
+    """Once for each stage."""
+    global _has_warned  # noqa: PLW0603
+    if not _has_warned:
+        log.warning("warning: %s", words)
+    _has_warned = True

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.tracking.session import address
-from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED, SQLITE
+from pipeline.tracking.address import database_of, for_mlflow, given
+from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED
+from pipeline.tracking.trouble import reason
 from pipeline.tracking.writer import QUIET
 
 log = logging.getLogger(__name__)
@@ -29,24 +30,24 @@ def minutes_spent(baselines: Iterable[str], root: Path) -> dict[tuple[str, str],
         baselines: commits that the experiments started from.
         root: the main checkout.
     """
-    uri, experiment = address(root)
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+    database = database_of(given()[0], root)
+    if database and not database.exists():
         return {}
     os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        runs = [run for one in baselines for run in _stage_runs(uri, experiment, one)]
+        runs = [run for one in baselines for run in _stage_runs(root, one)]
     except Exception as error:  # a server that is away, a file that is none of MLflow's
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        log.warning("warning: MLflow does not say how long stages ran: %s", reason)
+        log.warning("warning: MLflow does not say how long stages ran: %s", reason(error))
         return {}
     return _summed(runs)
 
 
-def _stage_runs(uri: str, experiment: str, baseline: str) -> list[Any]:
+def _stage_runs(root: Path, baseline: str) -> list[Any]:
     from pipeline.tracking.store import opened  # noqa: PLC0415 (seconds)
 
-    with opened(uri) as client:
+    uri, experiment = given()
+    with opened(for_mlflow(uri, root), database_of(uri, root)) as client:
         found = client.get_experiment_by_name(experiment)
     if found is None:
         return []

@@ -5,8 +5,10 @@ the stage logged them. The stage holds a lock on its spool for as long as it liv
 is free and has no last record belongs to a stage that was killed.
 """
 
+import errno
 import fcntl
 import json
+import os
 import secrets
 import shutil
 import time
@@ -16,9 +18,6 @@ from pathlib import Path
 from typing import IO, Any
 
 Record = dict[str, Any]
-
-SQLITE = "sqlite:///"
-"""Begins the address of a store that is a file."""
 
 MS_PER_MINUTE = 60_000
 
@@ -40,19 +39,35 @@ class Spool:
         hidden.rename(self.path)
 
     def append(self, record: Record) -> None:
-        """Add one record; a line is written whole, so a reader never sees half of one."""
+        """Add one record; a line is written whole, so a reader never sees half of one.
+
+        Raises:
+            OSError: There is no room for it; the spool is as it was.
+        """
         stamped = {"time_ms": time.time_ns() // 1_000_000} | record
-        self._file.write(json.dumps(stamped).encode() + b"\n")
+        line, before = json.dumps(stamped).encode() + b"\n", self._file.seek(0, os.SEEK_END)
+        try:
+            written = self._file.write(line)
+        except OSError:
+            self._file.truncate(before)
+            raise
+        if written < len(line):
+            self._file.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def add(self, path: Path) -> str:
         """Keep a copy of a file or folder; returns its name within the spool's files."""
         files = files_of(self.path)
         files.mkdir(exist_ok=True)
         copy = files / path.name
-        if path.is_dir():
-            shutil.copytree(path, copy, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(path, copy)
+        try:
+            if path.is_dir():
+                shutil.copytree(path, copy, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(path, copy)
+        except OSError:  # no room: half a copy is none, and takes of what there is
+            _delete(copy)
+            raise
         return path.name
 
     def close(self) -> None:
@@ -83,6 +98,18 @@ class Reader:
         with exclusive(self.path, mode="rb") as free:
             return free
 
+    def rewrite(self, records: list[Record]) -> None:
+        """Keep these alone, all acknowledged, and the files that they speak of."""
+        lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+        hidden = self.path.with_suffix(".new")
+        hidden.write_bytes(lines)
+        hidden.replace(self.path)
+        self._offset = len(lines)
+        kept = {record.get("path") for record in records}
+        for file in files_of(self.path).iterdir():
+            if file.name not in kept:
+                _delete(file)
+
     def remove(self) -> None:
         """Delete the spool and its files."""
         shutil.rmtree(files_of(self.path), ignore_errors=True)
@@ -99,10 +126,33 @@ def files_of(spool: Path) -> Path:
     return spool.with_suffix(".files")
 
 
+def size_mb(folder: Path) -> float:
+    """What the files below a folder take, in MB of 1e6 bytes; one that goes meanwhile, nothing."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total / 1e6
+
+
+def waiting(folder: Path) -> str:
+    """`3 reports (12.5 MB) wait`."""
+    count = len(spools(folder))
+    noun, verb = ("report", "waits") if count == 1 else ("reports", "wait")
+    return f"{count} {noun} ({size_mb(folder):.1f} MB) {verb}"
+
+
 def ensure_folder(folder: Path) -> None:
     """Make the spools' folder, invisible to git."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,18 +1,21 @@
-"""Spooled records as MLflow runs: one per pipeline run, its stages nested in it."""
+"""A store's runs, found again by their tags: one per pipeline run, its stages nested in it."""
 
 import getpass
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED, SQLITE, Record, exclusive
+from pipeline.tracking import artifacts
+from pipeline.tracking.artifacts import lock_of
+from pipeline.tracking.runs import StageRun
+from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED, Record, exclusive
+from pipeline.tracking.trouble import deleted
 
 _BATCH = 900
 """Entries per request; MLflow refuses more than 1,000 metrics."""
@@ -24,27 +27,43 @@ SEARCH, TRIAL = "search", "trial"
 
 
 @contextmanager
-def opened(uri: str) -> Iterator[MlflowClient]:
+def opened(uri: str, database: Path | None) -> Iterator[MlflowClient]:
     """The store's client; while the block lasts, no other process opens a store that is a file.
 
     MLflow migrates a SQLite store as it opens it, and two processes that do so at once break
     each other's migration: `duplicate column name`.
+
+    Args:
+        uri: As MLflow is told it.
+        database: The file of a SQLite store.
     """
-    database = Path(uri.removeprefix(SQLITE) + ".lock")
-    with exclusive(database, wait=True) if uri.startswith(SQLITE) else nullcontext():
+    with exclusive(lock_of(database), wait=True) if database else nullcontext():
         yield MlflowClient(tracking_uri=uri)
 
 
 class Store:
-    """One MLflow store, with what it takes to find the runs of a spool again."""
+    """One MLflow store, with what it takes to find the runs of a spool again.
 
-    def __init__(self, uri: str, experiment: str, *, artifacts: str) -> None:
-        with opened(uri) as client:
+    Args:
+        uri: As MLflow is told it.
+        experiment: Name of the MLflow experiment, made if there is none.
+        database: The file of a SQLite store; artefacts lie beside it.
+
+    Raises:
+        ExperimentDeletedError: The experiment was deleted.
+    """
+
+    def __init__(self, uri: str, experiment: str, *, database: Path | None) -> None:
+        with opened(uri, database) as client:
             self._client = client
             self._uri = uri
+            self._database = database
+            if database:
+                artifacts.follow(database)
             # A local store's artifact folder would follow the first process's folder.
-            place = Path(artifacts).as_uri() if uri.startswith(SQLITE) else None
+            place = artifacts.folder_of(database).as_uri() if database else None
             self._experiment = self._find_or_create_experiment(experiment, place)
+        self.check_experiment()
 
     def _find_or_create_experiment(self, name: str, place: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
@@ -58,8 +77,22 @@ class Store:
             found = self._client.get_experiment_by_name(name)
         return str(found.experiment_id)
 
-    def open(self, opening: Record, spool: str) -> "StageRun":
-        """The stage's run and its parent's, found by their tags or created.
+    def check_experiment(self) -> None:
+        """Refuse to go on if the experiment was deleted.
+
+        It is neither restored, which would bring back every run that somebody did away with, nor
+        replaced by another name, under which nobody looks: the reports wait for a decision.
+
+        Raises:
+            ExperimentDeletedError: It was; what that says names the remedies.
+        """
+        found = self._client.get_experiment(self._experiment)
+        if found.lifecycle_stage != "active":
+            is_file = self._database is not None
+            raise deleted(found.name, self._experiment, self._uri, is_file=is_file)
+
+    def open(self, opening: Record, spool: str) -> StageRun:
+        """The stage's run and its parent's, as running: found by their tags or created.
 
         A search's own spool speaks of the parent alone; of a trial the spool says by which name
         it is found again, and the parent does not end with it.
@@ -78,28 +111,35 @@ class Store:
         self.log(above.info.run_id, params=unset)
         self._client.update_run(above.info.run_id, status="RUNNING")
         if opening["stage"] == SEARCH:
-            return StageRun(
-                self, parent=above.info.run_id, child=above.info.run_id, ends_itself=True
-            )
+            return self._run(spool, above, above, ends_itself=True)
         member = opening["options"].get("member")
         own = {
             "mlflow.parentRunId": above.info.run_id,
             "mlflow.source.name": f"stages/{opening['stage']}.py",
             "stage": opening["stage"],
         }
+        name = opening.get("run", spool)
         below = self._find_or_create(
             "stage_run",
-            opening.get("run", spool),
+            name,
             name=opening["title"],
             tags=tags | own | ({"member": member} if member else {}),
             time_ms=opening["time_ms"],
         )
         self._client.update_run(below.info.run_id, status="RUNNING")
         self.log(below.info.run_id, params=parent["params"] | opening["options"])
-        ends_itself = opening["stage"] == TRIAL
-        return StageRun(
-            self, parent=above.info.run_id, child=below.info.run_id, ends_itself=ends_itself
-        )
+        return self._run(name, above, below, ends_itself=opening["stage"] == TRIAL)
+
+    def reopen(self, opening: Record, spool: str) -> StageRun | None:
+        """The run of a stage whose end is written, as it is; None if somebody deleted it."""
+        above = self._find("pipeline_run", opening["parent"]["key"])
+        name = opening.get("run", spool)
+        below = above if opening["stage"] == SEARCH else self._find("stage_run", name)
+        return self._run(name, above or below, below, ends_itself=True) if below else None
+
+    def _run(self, name: str, above: Run, below: Run, *, ends_itself: bool) -> StageRun:
+        parent, child = above.info.run_id, below.info.run_id
+        return StageRun(self, name, parent=parent, child=child, ends_itself=ends_itself)
 
     def _find_or_create(
         self, tag: str, value: str, *, name: str, tags: dict[str, str], time_ms: int
@@ -136,10 +176,12 @@ class Store:
 
     def tag(self, run: str, name: str, value: str) -> None:
         """Set one tag."""
-        self._client.log_batch(run, tags=[RunTag(name, value)])
+        self._client.log_batch(run, tags=[RunTag(_key(name), value)])
 
     def upload(self, run: str, path: Path) -> None:
         """Copy a file, or a folder under its name."""
+        if self._database:
+            artifacts.claim(self._database, run)
         if path.is_dir():
             self._client.log_artifacts(run, str(path), artifact_path=path.name)
         else:
@@ -197,76 +239,6 @@ class MachineMonitor(SystemMetricsMonitor):  # type: ignore[misc]
         """Log until told to finish, or until the store does not answer."""
         super().monitor()
         self.has_given_up = True
-
-
-class StageRun:
-    """One stage's run in a store."""
-
-    def __init__(self, store: Store, *, parent: str, child: str, ends_itself: bool) -> None:
-        self._store, self._parent, self._child = store, parent, child
-        self._ends_itself = ends_itself  # the parent, in a record of its own
-        self._known_until = 0  # epochs that the run had before this stage went on with it
-        self._monitor: MachineMonitor | None = None
-
-    def watch_machine(self) -> None:
-        """Log, while the stage runs, what the machine does: cores, memory, disk, network, GPUs."""
-        self._leave_machine()
-        self._monitor = self._store.monitor(self._child)
-        self._monitor.start()
-
-    def apply(self, record: Record, files: Path) -> None:
-        """Do what a record says; doing it again changes nothing."""
-        match record["kind"]:
-            case "metrics":
-                self._log_metrics(record)
-            case "continues":
-                self._continue(record)
-            case "artifact":
-                self._store.upload(self._child, files / record["path"])
-            case "named":
-                size = f"{record['size_mb']} MB, not copied"
-                name = record["path"].lstrip("/")
-                self._store.tag(self._child, _key(f"artifact/{name}"), size)
-            case "end":
-                self._leave_machine()
-                self._end(record)
-
-    def _end(self, record: Record) -> None:
-        if "state" in record:
-            self._store.tag(self._child, "state", record["state"])
-        self._store.end(self._child, record["status"], record["time_ms"])
-
-    def end_pipeline(self, time_ms: int) -> None:
-        """Say that no other stage of the pipeline run comes after this one."""
-        if not self._ends_itself:
-            self._store.end_pipeline(self._parent, time_ms)
-
-    def _continue(self, record: Record) -> None:
-        """Let the run of the stage that was stopped go on in this pipeline run, if it is known."""
-        earlier = self._store.take_up(record["run"], parent=self._parent, instead_of=self._child)
-        if earlier:
-            self._child, self._known_until = earlier, record["epoch"]
-            if self._leave_machine():
-                self.watch_machine()
-
-    def _leave_machine(self) -> bool:
-        """Log no more of it; whether that was done until now."""
-        monitor, self._monitor = self._monitor, None
-        if monitor:
-            monitor.finish()
-        return monitor is not None
-
-    def _log_metrics(self, record: Record) -> None:
-        if 0 < record["step"] <= self._known_until:
-            return
-        when: dict[str, Any] = {"step": record["step"], "time_ms": record["time_ms"]}
-        self._store.log(self._child, metrics=record["values"], **when)
-        if "group" in record:
-            group = f"{record['group']}/".lstrip("/")
-            under = {f"{group}{name}": value for name, value in record["values"].items()}
-            self._store.log(self._parent, metrics=under, **when)
-        if self._monitor and self._monitor.has_given_up:  # and the store answers again
-            self.watch_machine()
 
 
 def _key(name: str) -> str:

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from pipeline.tracking.session import spool_folder
+from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
 from tests.stages.tracked import Named, becomes_true, start
 
@@ -181,7 +181,8 @@ def test_a_pipeline_run_ends_as_badly_as_the_last_run_of_any_of_its_stages(outco
     from pipeline.tracking.store import Store  # noqa: PLC0415 (seconds)
 
     folder = outcome[0] / "root"
-    store = Store(f"sqlite:///{folder / 'mlflow.db'}", "ends", artifacts=str(folder / "ends"))
+    database = folder / "mlflow.db"
+    store = Store(f"sqlite:///{database}", "ends", database=database)
     parent = {"key": " ".join(ends), "name": "fox", "tags": {}, "params": {}}
     for n, (stage, word) in enumerate((end.split() for end in ends), start=1):
         about = {"parent": parent, "stage": stage, "title": stage, "options": {}, "time_ms": n}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.session import spool_folder
+from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
 from tests.stages.tracked import REPOSITORY, Named, becomes_true, start
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import ParamsError
 from pipeline.search.run import prepare_search
-from pipeline.tracking import SearchRun, search, session, spool
+from pipeline.tracking import SearchRun, launch, search, spool
 
 RECIPE = Path(__file__).parents[2] / "recipes/search.yaml"
 
@@ -25,7 +25,7 @@ def tracked(tmp_path, monkeypatch):
 
 
 def records(root):
-    paths = spool.spools(session.spool_folder(root))
+    paths = spool.spools(launch.spool_folder(root))
     return [[json.loads(line) for line in path.read_text().splitlines()] for path in paths]
 
 
@@ -62,14 +62,26 @@ def test_a_trial_that_goes_on_has_the_run_that_it_had_and_another_search_s_has_n
     assert opened[0]["run"] == opened[1]["run"] != opened[2]["run"]
 
 
-def test_what_goes_wrong_is_one_warning_and_costs_nothing_else(tracked, caplog):
+def test_what_goes_wrong_is_one_warning_and_the_rest_is_tracked(tracked, caplog):
     runs = begin(tracked)
     runs.epoch("never begun", {"epoch": 1})
     runs.start("t001", {})
     runs.end("t001", "failed")
+    runs.finish({}, [tracked / "never written"])
+    assert caplog.messages == [
+        "warning: this search is tracked with gaps: no record of never begun was begun."
+    ]
+    assert [record[-1]["status"] for record in records(tracked)] == ["FINISHED", "FAILED"]
+
+
+def test_a_search_that_cannot_be_noted_is_one_warning(tracked, caplog, monkeypatch):
+    (tracked / "file").touch()
+    monkeypatch.setenv("DVC_ROOT", str(tracked / "file"))
+    runs = begin(tracked)
+    runs.start("t001", {})
     runs.finish({}, [])
     assert len(caplog.messages) == 1
-    assert "is not tracked any further" in caplog.messages[0]
+    assert "this search is not tracked" in caplog.messages[0]
 
 
 def test_a_search_that_is_not_to_be_tracked_writes_nothing(tracked, monkeypatch):

@@ -22,7 +22,7 @@ def minutes(monkeypatch, tmp_path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def of(runs, baselines=("a",)):
-        def held(uri, experiment, baseline):
+        def held(root, baseline):
             return [run for run in runs if run.data.tags["revision"] == baseline]
 
         monkeypatch.setattr(spent, "_stage_runs", held)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import tracking
-from pipeline.tracking import display, origin, session, spool, writer
+from pipeline.tracking import display, launch, origin, session, spool, writer
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def tracked(tmp_path, monkeypatch):
 
 
 def records(root: Path) -> list[dict]:
-    (path,) = spool.spools(session.spool_folder(root))
+    (path,) = spool.spools(launch.spool_folder(root))
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -164,7 +164,7 @@ def test_a_stage_leaves_its_options_epochs_numbers_files_and_end(tracked):
     assert (first["values"], first["step"]) == ({}, 1)
     assert (second["values"], second["step"]) == ({"train_loss": 0.25, "val_auroc": 0.75}, 2)
     assert metrics["values"] == {"model.mean_auroc": 0.7}
-    (path,) = spool.spools(session.spool_folder(tracked))
+    (path,) = spool.spools(launch.spool_folder(tracked))
     assert (spool.files_of(path) / artifact["path"]).read_text() == "1,2"
     assert end["status"] == "FINISHED"
 
@@ -219,8 +219,63 @@ def test_a_large_artifact_is_named_and_not_copied(tracked, monkeypatch):
     with tracking.stage(ARGV):
         tracking.log_artifact(tracked / "shards")
     assert records(tracked)[1]["kind"] == "named"
-    (path,) = spool.spools(session.spool_folder(tracked))
+    (path,) = spool.spools(launch.spool_folder(tracked))
     assert not spool.files_of(path).exists()
+
+
+def test_an_artifact_that_cannot_be_kept_costs_one_warning_and_not_the_end_of_the_run(
+    tracked, caplog
+):
+    """A file in the place of the folder of copies: not even root can write there."""
+    (tracked / "curve.csv").write_text("1,2")
+    with tracking.stage(ARGV):
+        (path,) = spool.spools(launch.spool_folder(tracked))
+        spool.files_of(path).touch()
+        tracking.log_artifact(tracked / "curve.csv")
+        tracking.log_artifact(tracked / "curve.csv")
+        tracking.log_metrics({"a": 1})
+    (warning,) = caplog.messages
+    assert warning.startswith("warning: this stage is tracked with gaps: ")
+    assert warning.endswith(".files: File exists.")
+    assert [record["kind"] for record in records(tracked)] == ["open", "metrics", "end"]
+
+
+def test_what_waits_grows_no_larger_than_its_limit_and_that_is_said(tracked, monkeypatch, caplog):
+    monkeypatch.setattr(session, "MAX_WAITING_MB", 0.008)
+    file = tracked / "curve.csv"
+    file.write_bytes(bytes(4000))
+    kinds = []
+    for _ in range(4):
+        with tracking.stage(ARGV):
+            tracking.log_artifact(file)
+        newest = spool.spools(launch.spool_folder(tracked))[-1]
+        kinds.append(json.loads(newest.read_text().splitlines()[1])["kind"])
+    assert kinds == ["artifact", "named", "named", "named"]
+    assert "0.008 at most: further files are only named in MLflow." in caplog.messages[-1]
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from pipeline.tracking.spool import Reader, Spool
+spool = Spool(Path(sys.argv[1]), "split", {"kind": "open"})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+limit = spool.path.stat().st_size + 200
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+for record in ({"kind": "metrics", "values": "x" * 400}, {"kind": "end"}):
+    try:
+        spool.append(record)
+    except OSError as error:
+        print("refused", error.strerror)
+print([record["kind"] for record in Reader(spool.path).records()])
+"""
+
+
+def test_a_record_that_there_is_no_room_for_leaves_the_next_one_whole(tmp_path):
+    """A real limit, of which the kernel first takes what fits."""
+    words = [sys.executable, "-c", FULL, str(tmp_path)]
+    done = subprocess.run(words, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["refused No space left on device", "['open', 'end']"]
 
 
 def test_records_are_read_once_in_order_and_a_half_written_line_waits(tmp_path):
@@ -254,6 +309,10 @@ def test_a_spool_is_abandoned_when_its_stage_is_gone(tmp_path):
 # The writer, with a store that only remembers
 
 
+class MlflowRefusal(Exception):
+    error_code = "INVALID_PARAMETER_VALUE"
+
+
 class Memory:
     """Stands for a store and a run in it; `fails` is how many records it will not take."""
 
@@ -261,13 +320,19 @@ class Memory:
         self.kinds: list[str] = []
         self.fails = fails
 
+    name = "a run"
+    error: Exception = OSError("no answer")
+
     def watch_machine(self) -> None:
+        pass
+
+    def check_experiment(self) -> None:
         pass
 
     def apply(self, record, files) -> None:
         self.fails -= 1
         if self.fails >= 0:
-            raise OSError("no answer")
+            raise self.error
         self.kinds.append(record.get("status", record["kind"]))
         self.said = record
 
@@ -372,9 +437,20 @@ def test_a_store_that_never_answers_leaves_the_spool_for_the_next_run(written):
     assert stage.path.exists()
 
 
+def test_a_spool_without_a_first_line_is_named_and_holds_nothing_else_up(
+    tmp_path, written, caplog
+):
+    stage, carrier, memory = written
+    stage.close()
+    (torn := stage.path.with_name("0-torn.jsonl")).touch()
+    assert carrier.run() == {torn}
+    assert memory.kinds == ["metrics", "KILLED", "end of all"]
+    assert f"{torn}: its first line is no report; delete the file." in caplog.text
+
+
 def test_a_record_that_can_never_be_taken_is_left_out(written, monkeypatch, caplog):
     stage, carrier, memory = written
-    monkeypatch.setattr(writer, "_is_refusal", lambda error: True)
+    monkeypatch.setattr(memory, "error", MlflowRefusal("no such run"), raising=False)
     memory.fails = 1
     stage.close()
     carrier.run()
@@ -420,20 +496,6 @@ def test_a_run_is_dirty_when_its_code_is_not_that_of_its_revision(tmp_path, monk
         (tmp_path / name).write_text("b: 2")
         found = origin.origin_of("a", root=tmp_path, params=tmp_path / "params.yaml")
         assert found.tags["dirty"] == dirty, name
-
-
-@pytest.mark.parametrize(
-    ("given", "used"),
-    [
-        ("", "sqlite:////checkout/mlflow.db"),
-        ("sqlite:///runs/all.db", "sqlite:////checkout/runs/all.db"),
-        ("sqlite:////elsewhere/mlflow.db", "sqlite:////elsewhere/mlflow.db"),
-        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
-    ],
-)
-def test_a_relative_path_of_a_database_starts_at_the_checkout(monkeypatch, given, used):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
-    assert session.address(Path("/checkout"))[0] == used
 
 
 def test_stages_started_by_hand_are_runs_of_their_own(tmp_path, monkeypatch):
