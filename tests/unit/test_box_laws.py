@@ -83,42 +83,38 @@ def test_a_transposed_map_has_the_transposed_box(drawn, threshold):
     np.testing.assert_allclose(turned, box[[1, 0, 3, 2]], atol=1e-9)
 
 
-def quarters(grid, cells, *, maps, region="peak"):
+def quarters(grid, cells, *, maps, region):
     """Which share of the boxes of noise has its middle in each quarter of the image."""
     rng = np.random.default_rng(0)
     rule = BoxRule(0.7, region)
-    boxes = [heatmap_box(rng.random((cells, cells)), grid, rule) for _ in range(maps)]
-    middles = np.array([(box[:2] + box[2:]) / 2 for box in boxes])
-    right, below = (middles > 0.5).T
-    whole = (middles == 0.5).all(axis=1)  # points nowhere
-    place = (2 * below + right)[~whole]
-    return np.bincount(place, minlength=4) / len(place)
+    boxes = np.array([heatmap_box(rng.random((cells, cells)), grid, rule) for _ in range(maps)])
+    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
+    on_the_line = np.isclose(middles, 0.5)  # half of it belongs to either side
+    right, below = np.where(on_the_line, 0.5, middles > 0.5).T
+    across, down = np.stack([1 - right, right]), np.stack([1 - below, below])
+    return (down @ across.T / maps).ravel()
+
+
+LOOKS = [("resnet18", 32, 224), ("mobilenet_v2", 16, 48), ("densenet121", 32, 224)]
+HOW_MANY = [2_000, pytest.param(20_000, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("maps", HOW_MANY)
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("network", LOOKS, ids=lambda look: look[0])
+def test_boxes_of_noise_fall_into_the_four_quarters_alike(network, region, maps):
+    cells, grid = grid_of(*network)
+    chance = 2 * np.sqrt(0.25 * 0.75 / maps)
+    found = quarters(grid, cells, maps=maps, region=region)
+    assert found == pytest.approx(0.25, abs=max(0.02, chance))
 
 
 @pytest.mark.parametrize("region", REGIONS)
-@pytest.mark.parametrize(
-    ("name", "stride", "size"),
-    [
-        ("resnet18", 32, 224),
-        ("mobilenet_v2", 16, 48),
-        ("densenet121", 32, 224),
-    ],
-)
-def test_boxes_of_noise_fall_into_the_four_quarters_alike(name, stride, size, region):
-    cells, grid = grid_of(name, stride, size)
-    maps = 20_000 if cells == 7 and name == "resnet18" and region == "peak" else 3_000
-    spread = 3 * np.sqrt(0.25 * 0.75 / maps)
-    assert quarters(grid, cells, maps=maps, region=region) == pytest.approx(
-        0.25, abs=max(0.02, spread)
-    )
-
-
-def test_on_a_grid_beside_the_middle_they_did_not():
-    """What was: the grid of a ResNet of 48 pixels at stride 16, and the largest region."""
-    before = Grid(first=0.5 / 48, step=16 / 48)
-    shares = quarters(before, 3, maps=1_000, region="largest")
-    assert shares[3] > 0.5
-    assert shares[0] < 0.12
+def test_on_the_grid_of_plain_strides_they_did_not(region):
+    """Neither rule can mend a grid that ends half a cell before the border."""
+    plain = Grid(first=0.5 / 224, step=32 / 224)
+    found = quarters(plain, 7, maps=1_000, region=region)
+    assert max(found) - min(found) > 0.08
 
 
 @pytest.mark.parametrize("cells", [3, 7, 14])
