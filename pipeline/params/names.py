@@ -62,7 +62,7 @@ HeatmapMethod = Literal[
 HeatmapLayer = Literal["last", 4, 8, 16]
 """What `pipeline.networks.layers.find_layer` takes."""
 
-LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
+LossName = Literal["bce", "weighted_bce", "wcel", "focal", "asymmetric", "margin"]
 """An entry of `pipeline.training.losses.LOSSES`."""
 
 FusionHead = Literal["linear", "mlp"]
