@@ -102,7 +102,7 @@ def feeding(folder: Path, much: Amount) -> Figures:
 
 def _fed(rows: Rows, much: Amount) -> float:
     order = list(torch.randperm(len(rows)).split(much.batch))
-    augment = augmentation(PAPER)
+    augment = augmentation(PAPER, alpha=False)
     for _ in range(2):  # the first warms up
         wait_for_device()
         started = time.perf_counter()

@@ -78,7 +78,7 @@ def make_task(train: Rows, val_rows: int = 32) -> Task:
         (random_images(val_rows),),
         random_targets(val_rows),
     )
-    return Task(examples, val, loss, augmentation(PAPER))
+    return Task(examples, val, loss, augmentation(PAPER, alpha=False))
 
 
 def make_recipe(batch: int, *, epochs: int, device_cache: str = "on") -> Recipe:

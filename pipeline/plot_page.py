@@ -1,5 +1,7 @@
 """The page of `dvc plots` in one file, with Vega inside: it needs no network."""
 
+import logging
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -7,8 +9,15 @@ from pathlib import Path
 
 from pipeline.artifacts.files import write_text
 from pipeline.errors import PipelineError
+from pipeline.listing import listed
+
+log = logging.getLogger(__name__)
 
 _TEMPLATE = Path(".dvc/plots/page.html")
+_EMPTY = re.compile(r"var spec = \{\};\s*vegaEmbed\('#([^']+)'")
+"""A plot of which DVC has no data, and its name."""
+
+_PLOT = "vegaEmbed('#"
 _VEGA = "vega.js"
 _TAG = f'<script src="{_VEGA}"></script>'
 """What the template has in the place of Vega."""
@@ -27,7 +36,7 @@ def draw_plots(revisions: Sequence[str], folder: Path) -> Path:
         The page.
 
     Raises:
-        PipelineError: DVC fails, finds nothing to draw, or Vega is not installed.
+        PipelineError: DVC fails, no plot has data, or Vega is not installed.
     """
     vega, page = _vega(), folder / "index.html"
     write_text(vega, folder / _VEGA)
@@ -38,8 +47,30 @@ def draw_plots(revisions: Sequence[str], folder: Path) -> Path:
     done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
     if done.returncode or not page.exists():
         raise PipelineError(f"no page: what `dvc plots {' '.join(action)}` says of it is above")
-    write_text(page.read_text(encoding="utf-8").replace(_TAG, f"<script>{vega}</script>"), page)
+    text = page.read_text(encoding="utf-8")
+    try:
+        expect_data(text)
+    except PipelineError:
+        page.unlink()
+        raise
+    write_text(text.replace(_TAG, f"<script>{vega}</script>"), page)
     return page
+
+
+def expect_data(page: str) -> None:
+    """Make sure that a page of `dvc plots` has something to show; name what it has not.
+
+    Raises:
+        PipelineError: none of its plots has data.
+    """
+    empty = _EMPTY.findall(page)
+    remedy = (
+        "`dvc repro` makes it, `dvc pull` (`--all-commits` for others) fetches what was pushed"
+    )
+    if len(empty) == page.count(_PLOT):
+        raise PipelineError(f"no page: none of its {len(empty)} plots has data here; {remedy}")
+    if empty:
+        log.warning("%d plots have no data here: %s; %s", len(empty), listed(empty), remedy)
 
 
 def _vega() -> str:

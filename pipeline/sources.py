@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.artifacts.files import read_yaml
+from pipeline.artifacts.lock_file import read_locked
 from pipeline.errors import ParamsError
 from pipeline.params.sections import Member
 
@@ -70,6 +71,4 @@ def _started_from(key: str, stage: str, root: Path) -> Any:
 
 def _locked(stage: str, root: Path) -> dict[str, Any]:
     """What dvc.lock has of the last run of a stage."""
-    lock = root / "dvc.lock"
-    stages = read_yaml(lock)["stages"] if lock.exists() else {}
-    return dict(stages.get(stage, {}))
+    return dict(read_locked(root / "dvc.lock").get(stage, {}))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.artifacts.cascades import write_cascades
 from pipeline.artifacts.files import write_text
+from pipeline.params.doubts import warn_of_doubts
 from pipeline.params.whole import load_params
 from pipeline.sources import expect_source, expect_weights
 from stages.options import Out, ParamsFile, run
@@ -14,6 +15,7 @@ def main(out: Out, cascades: Out, params: ParamsFile = Path("params.yaml")) -> N
     cfg = load_params(params)
     expect_source(cfg.ingest.source, Path())
     expect_weights(cfg.members, cfg.ensemble.members, Path())
+    warn_of_doubts(cfg)
     write_cascades(cfg.members, cfg.ensemble.members, cascades)
     write_text("Every value of params.yaml is one that the stages can work with.\n", out)
 

@@ -33,6 +33,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("system", _TEXT), ("finding", _TEXT), ("slope", _NUMBER), ("intercept", _NUMBER),
             ("fitted", _FLAG), ("ece", _NUMBER), ("ece_calibrated", _NUMBER),
             ("brier", _NUMBER), ("brier_calibrated", _NUMBER),
+            ("val_ece", _NUMBER), ("val_ece_calibrated", _NUMBER),
         ]
     ),
     "thresholds": pa.schema(
@@ -62,7 +63,7 @@ percentile bootstrap over patients. Findings go by name; `mean` is the mean over
 - scores: `measure` is auroc or auprc; DeLong's interval takes images for independent.
 - comparisons: `value` is `system` less `against`, paired; `delong_p` again takes images so.
 - calibration: logit of the calibrated probability = slope x logit + intercept, fitted on
-  validation images; errors are of test images.
+  validation images; errors are of test images, those with `val_` of validation images.
 - thresholds: of the probabilities as they are, not calibrated; chosen on validation images by
   `rule`, an image is called from there on; `measure` is sensitivity, specificity, ppv or npv on
   test images.

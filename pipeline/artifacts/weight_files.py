@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import pickle
+import re
 import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +15,49 @@ from torch import Tensor
 
 from pipeline.artifacts.checkpoints import is_checkpoint, read_checkpoint
 from pipeline.errors import ArtifactError
+from pipeline.listing import listed
 
 log = logging.getLogger(__name__)
 
 State = dict[str, Tensor]
+
+_DEEPEST = 16
+"""Dicts in dicts that are looked into; what is deeper is beside the weights."""
+
+
+class _Beside:
+    """Stands for a number or array of NumPy beside the weights, of which nothing is kept."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+_NUMPY = (
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(
+        f"numpy.{core}.multiarray.{name}"
+        for core in ("core", "_core")  # of NumPy 1 and 2
+        for name in ("scalar", "_reconstruct")
+    ),
+)
+"""What pickles of NumPy's numbers and arrays name. None of it is called: `_Beside` is."""
 
 
 def read_state(path: Path, *, digest: str) -> tuple[State, dict[str, Any] | None]:
     """A state dict on the CPU, read without running code that the file may hold.
 
     Args:
-        path: safetensors by its suffix, else what `torch.save` wrote; a state dict may lie in a
-            training checkpoint's "state_dict".
+        path: safetensors by its suffix, else what `torch.save` wrote: a state dict, or dicts in
+            dicts with one. What is no tensor is left out, by name in the log.
         digest: how the file's SHA-256 must begin.
 
     Returns:
-        The state dict, and the description of a checkpoint of this project (None for others).
+        The tensors, keys of nested dicts joined by dots, and the description of a checkpoint of
+        this project (None for others).
 
     Raises:
         ArtifactError: no such file, another one, or none that can be read safely.
@@ -43,24 +72,56 @@ def read_state(path: Path, *, digest: str) -> tuple[State, dict[str, Any] | None
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path)
-        with warnings.catch_warnings():  # of pickles that it refuses anyway
-            warnings.simplefilter("ignore", UserWarning)
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ArtifactError(
-            f"{path}: not a readable state dict: it is none of PyTorch's files, or holds code, as "
-            "a whole model does, which is not run; save `model.state_dict()`"
-        ) from None
+        loaded = _unpickled(path)
     except (SafetensorError, RuntimeError, LookupError, EOFError) as error:
         reason = str(error).partition("\n")[0] or "it is empty"
         raise ArtifactError(f"{path}: not a readable state dict ({reason})") from None
-    inner = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
-    if not isinstance(inner, dict) or not all(isinstance(v, Tensor) for v in inner.values()):
+    return _flat(loaded, path), None
+
+
+def _unpickled(path: Path) -> Any:
+    """What `torch.save` wrote, by an unpickler that calls nothing but PyTorch's own functions."""
+    stand_ins: list[Any] = [(_Beside, name) for name in _NUMPY]
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(stand_ins):
+            warnings.simplefilter("ignore", UserWarning)  # of pickles that it refuses anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        code = re.search(r"GLOBAL ([\w.]+)", str(error))
+        held = f" ({code[1]})" if code else ""
         raise ArtifactError(
-            f"{path}: holds a {type(loaded).__name__}, expected a state dict of tensors alone; "
-            "save `model.state_dict()`"
+            f"{path}: not a readable state dict: it is none of PyTorch's files, or holds "
+            f"code{held}, as a whole model does, which is not run; save `model.state_dict()`"
+        ) from None
+
+
+def _flat(loaded: Any, path: Path) -> State:
+    """All tensors of nested dicts, by their keys joined with dots."""
+    state: State = {}
+    others = []
+    for name, value in _leaves(loaded, "", _DEEPEST):
+        if not isinstance(value, Tensor):
+            others.append(name)
+        elif name in state:
+            raise ArtifactError(f"{path}: names two tensors {name}; save `model.state_dict()`")
+        else:
+            state[name] = value
+    if not state or not isinstance(loaded, Mapping):
+        raise ArtifactError(
+            f"{path}: holds a {type(loaded).__name__}, expected a state dict of tensors, or a "
+            "dict with one; save `model.state_dict()`"
         )
-    return dict(inner), None
+    if others:
+        log.info("  left out, being no tensors: %s", listed(others))
+    return state
+
+
+def _leaves(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or not depth:
+        yield name, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{name}.{key}" if name else str(key), depth - 1)
 
 
 def _check(path: Path, expected: str) -> None:

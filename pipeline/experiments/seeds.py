@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.artifacts.lock_file import locked_stages
 from pipeline.commands import dvc, git
 from pipeline.errors import ExperimentError
 from pipeline.experiments.queue import ended, enqueue
@@ -132,7 +133,7 @@ def expect_same_data(experiments: Mapping[int, Experiment], root: Path) -> None:
 
 def read_from_outside(lock: Mapping[str, Any]) -> dict[str, str]:
     """Digests of what stages read and no stage writes, by path, as dvc.lock holds them."""
-    stages = lock["stages"].values()
+    stages = locked_stages(lock).values()
     written = [f"{out['path']}/" for stage in stages for out in stage.get("outs", [])]
     deps = {dep["path"]: dep.get("md5", "") for stage in stages for dep in stage.get("deps", [])}
 

@@ -15,6 +15,7 @@ from pipeline.networks.centring import centre_grid
 from pipeline.networks.device import full_precision
 from pipeline.networks.readout import CapsuleCascade, Capsules, GlobalAverage, Lengths, Readout
 from pipeline.networks.receptive_field import measure_grid
+from pipeline.networks.standardise import standardised
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
 from pipeline.networks.zoo import CAPSNET, CASCADE, build_backbone, is_cascade
 
@@ -48,7 +49,7 @@ class BranchSpec:
 class Pooling(Protocol):
     """What looks at images as a branch does: a branch, or one that looks twice."""
 
-    def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k"]:
+    def pooled(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b k"]:
         """Features of grey images in [0, 1]."""
 
     def logits(self, pooled: Float[Tensor, "b k"]) -> Float[Tensor, "b f"]:
@@ -78,7 +79,7 @@ class Branch(nn.Module):
         self.mean: Tensor
         self.std: Tensor
 
-    def feature_map(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b k h w"]:
+    def feature_map(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b k h w"]:
         """Non-negative feature maps of grey images in [0, 1]."""
         return self.maps_of(self.normalised(images))
 
@@ -90,19 +91,22 @@ class Branch(nn.Module):
         """
         return torch.relu(self.features(normalised))
 
-    def normalised(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b c s t"]:
+    def normalised(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b c s t"]:
         """Broadcast to the network's channels, to zero mean and unit spread.
 
-        Those are of the images that it was pretrained on, or of each image itself.
-        """
-        if not self.spec.standardise:
-            return (images - self.mean) / self.std
-        images = images.float()
-        mean = images.mean(dim=(2, 3), keepdim=True)
-        std = images.std(dim=(2, 3), keepdim=True, correction=0).clamp(min=1 / 255)
-        return ((images - mean) / std).expand(-1, self.mean.shape[1], -1, -1)
+        Those are of the images that it was pretrained on, or of each image itself. A second
+        channel is alpha, as `standardised` takes it.
 
-    def pooled(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b d"]:
+        Raises:
+            ValueError: there are more channels.
+        """
+        if images.shape[1] > 2:
+            raise ValueError(f"expected grey, or grey and alpha; found {images.shape[1]} channels")
+        if not self.spec.standardise:
+            return (images[:, :1] - self.mean) / self.std
+        return standardised(images).expand(-1, self.mean.shape[1], -1, -1)
+
+    def pooled(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b d"]:
         """What the readout makes of the feature maps, and what the fusion head joins."""
         pooled: Tensor = self.readout(self.feature_map(images))
         return pooled
@@ -116,7 +120,7 @@ class Branch(nn.Module):
             with torch.no_grad():
                 self.head.bias.copy_(logits)
 
-    def forward(self, images: Float[Tensor, "b 1 s t"]) -> Float[Tensor, "b f"]:
+    def forward(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b f"]:
         """Logits of grey images in [0, 1]."""
         return self.logits(self.pooled(images))
 

@@ -1,5 +1,7 @@
 """Where networks run."""
 
+import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path
@@ -7,14 +9,37 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+log = logging.getLogger(__name__)
+
 _HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def default_device() -> torch.device:
-    """This process's GPU if there is one, else the CPU."""
+    """This process's CUDA GPU if there is one, else the CPU; why not another GPU is logged."""
     if torch.cuda.is_available():
         return torch.device("cuda", torch.cuda.current_device())
+    _tell_once(why_cpu(mps=torch.backends.mps.is_available))
     return torch.device("cpu")
+
+
+def why_cpu(*, mps: Callable[[], bool]) -> str | None:
+    """Why a GPU that is there is not used; None where there is no other than CUDA's.
+
+    Args:
+        mps: whether PyTorch can compute on an Apple GPU.
+    """
+    if not mps():
+        return None
+    return (
+        "an Apple GPU (MPS) is there and is not used: no result of this project has been checked "
+        "on one; computes on the CPU"
+    )
+
+
+@cache
+def _tell_once(reason: str | None) -> None:
+    if reason:
+        log.warning("%s", reason)
 
 
 def settle(network: nn.Module) -> torch.device:

@@ -88,8 +88,8 @@ class JointFusion(nn.Module):
 
     def forward(
         self,
-        images: Float[Tensor, "b 1 s s"],
-        crops: Float[Tensor, "b 1 t t"],
+        images: Float[Tensor, "b a s s"],
+        crops: Float[Tensor, "b a t t"],
         metadata: Float[Tensor, "b m"],
     ) -> Float[Tensor, "b f"]:
         """Logits of grey images and their crops in [0, 1]; the head computes in fp32."""

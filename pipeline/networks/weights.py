@@ -1,7 +1,6 @@
 """Pretrained weights into a branch: all that it keeps, or an error that says what did not fit."""
 
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from pipeline.errors import ParamsError
+from pipeline.listing import listed
 from pipeline.networks.backbone import Backbone
+from pipeline.networks.first_layer import first_layer, fit_channels
+from pipeline.networks.published import Published, sort_published
 from pipeline.networks.readout import CapsuleCascade
 
 log = logging.getLogger(__name__)
 
 State = dict[str, Tensor]
-
-_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-"""Torchvision's own DenseNet files still name layers as PyTorch 0.3 did: `norm.1` for `norm1`."""
 
 _COUNTER = "num_batches_tracked"
 """BatchNorm's step counter, which evaluation never reads; older files lack it."""
@@ -36,18 +35,55 @@ class Weights:
 def load_published(backbone: Backbone, state: State, *, name: str) -> None:
     """Load a published network's weights strictly, apart from its classifier.
 
-    What was loaded, what was left out and why is logged.
+    What was loaded, what was left out, what was changed and why is logged.
 
     Args:
         backbone: whose features are to be loaded.
-        state: with the publisher's names, those of a wrapped network included.
+        state: with the file's names: those of a wrapped or compiled network, or of a dict that
+            holds it, included.
         name: the backbone's name in params.yaml.
 
     Raises:
-        ParamsError: names missing, unexpected or of another shape; nothing is loaded then.
+        ParamsError: names missing, unexpected or of another shape, or several networks that fit;
+            nothing is loaded then.
     """
-    modern = {_modern(key): value for key, value in state.items()}
-    _load(backbone.network, modern, left_out=backbone.classifier, name=name)
+    ours = _without(backbone.network.state_dict(), backbone.classifier)
+    wanted = {key for key in ours if not key.endswith(_COUNTER)}
+    found = sort_published(state, wanted, name=name)
+    first = first_layer(backbone.network)
+    given = dict(found.state)
+    if first in given and _alike_but_for_channels(given[first], ours[first]):
+        given[first] = fit_channels(given[first], ours[first].shape[1])
+    _load(backbone.network, given, left_out=backbone.classifier, name=name)
+    _tell(found)
+    if first in given and given[first] is not found.state[first]:
+        _tell_channels(found.state[first].shape[1], ours[first].shape[1])
+
+
+def _alike_but_for_channels(one: Tensor, other: Tensor) -> bool:
+    shapes = (one.shape, other.shape)
+    return one.ndim == 4 and len({(*shape[:1], *shape[2:]) for shape in shapes}) == 1
+
+
+def _tell(found: Published) -> None:
+    if found.prefix:
+        log.info("  its names stand behind %s in the file", found.prefix)
+    if found.renamed:
+        log.info("  %d old names of DenseNet's layers: norm.1 is norm1", found.renamed)
+    if found.beside:
+        log.info("  left out, being none of the network's: %s", listed(found.beside))
+
+
+def _tell_channels(theirs: int, ours: int) -> None:
+    log.info(
+        "  first layer: %d input channels there, %d here; each of ours is a %s of their sum, so "
+        "that a grey image gives what it gave", theirs, ours, "third" if ours == 3 else "part",
+    )  # fmt: skip
+    log.warning(
+        "these weights were trained on images with %d channels, perhaps of another scale of grey "
+        "levels than ours (torchxrayvision: -1024 to 1024), which nothing here makes up for; "
+        "training has to", theirs,
+    )  # fmt: skip
 
 
 def load_branch(branch: nn.Module, about: Mapping[str, Any], weights: Weights) -> None:
@@ -134,14 +170,8 @@ def _load(network: nn.Module, given: State, *, left_out: tuple[str, ...], name: 
         log.info("  not in the file: %d step counters, which start at 0", len(absent))
     others = sorted(given.keys() - kept.keys() - set(_STATISTICS))
     if others:
-        more = f" and {len(others) - 6} more" if len(others) > 6 else ""
-        log.info("  left out, being of another classifier: %s%s", ", ".join(others[:6]), more)
+        log.info("  left out, being of another classifier: %s", listed(others))
 
 
 def _without(state: State, prefixes: tuple[str, ...]) -> State:
     return {key: value for key, value in state.items() if not key.startswith(prefixes)}
-
-
-def _modern(key: str) -> str:
-    """A name as torchvision writes it today, whoever wrapped the network for training."""
-    return _OLD_DENSENET.sub(r"\1\2", key.removeprefix("module."))

@@ -65,8 +65,11 @@ HeatmapLayer = Literal["last", 4, 8, 16]
 RegionRule = Literal["peak", "largest"]
 """An entry of `pipeline.attention.crop.REGIONS`."""
 
-LossName = Literal["bce", "weighted_bce", "focal", "asymmetric", "margin"]
+LossName = Literal["bce", "weighted_bce", "wcel", "focal", "asymmetric", "margin"]
 """An entry of `pipeline.training.losses.LOSSES`."""
+
+PROPER_LOSSES = ("bce",)
+"""Those of least loss where a probability is the share of positives; the others shift it."""
 
 FusionHead = Literal["linear", "mlp"]
 """An entry of `pipeline.networks.fusion.HEADS`."""

@@ -58,7 +58,8 @@ def _entry(scores: pd.DataFrame, calibration: pd.DataFrame, limits: dict[str, fl
         reached = _mean({name: entry["auroc"][name] for name in limits})
         entry["share_of_ceiling"] = (reached - 0.5) / (_mean(limits) - 0.5)
     if len(calibration):
-        names = ("ece", "ece_calibrated") if calibration["fitted"].any() else ("ece",)
+        after = ("ece_calibrated", "val_ece", "val_ece_calibrated")
+        names = ("ece", *after) if calibration["fitted"].any() else ("ece",)
         entry |= {name: float(calibration[name].mean()) for name in names}
     return entry
 

@@ -11,6 +11,7 @@ from pipeline.findings import FINDINGS
 from pipeline.params.names import NOT_MEMBERS
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.baselines import FLOORS, floors
+from pipeline.results.calibration_errors import warn_of_worse
 from pipeline.results.cooccurrence import cooccurrence
 from pipeline.results.curves import auroc_points, curve_points, reliability_points
 from pipeline.results.digest import digest
@@ -75,6 +76,7 @@ def evaluate(
     reading = read_out(
         {name: frames[name] for name in systems}, val.images, test.images, test.counts, params
     )
+    warn_of_worse(reading.calibration)
     groups = score_subgroups(
         frames[subject],
         test.images,

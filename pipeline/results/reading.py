@@ -14,10 +14,9 @@ from pipeline.results.calibration import (
     CALIBRATIONS,
     IDENTITY,
     Calibration,
-    brier,
     calibrate,
-    expected_calibration_error,
 )
+from pipeline.results.calibration_errors import calibration_errors
 from pipeline.results.operating import RULES, OperatingPoint, choose_threshold, operating_points
 from pipeline.results.scores import LabelledSet
 from pipeline.results.systems import Systems
@@ -55,10 +54,11 @@ def read_out(
         name: _calibrated(frame, lines[name]) for name, frame in systems.items() if val.targets
     }
     rows = [
-        (name, finding, *lines[name][finding], *_errors(raw[finding], new[finding], targets))
+        (name, finding, *lines[name][finding], *errors)
         for name, frame in systems.items()
-        for raw, new in [(test.probs(frame), test.probs(calibrated.get(name, frame)))]
-        for finding, targets in test.targets.items()
+        for finding, errors in calibration_errors(
+            frame, calibrated.get(name, frame), val, test
+        ).items()
     ]
     thresholds, calls = _thresholds(systems, val, test, counts, params.sensitivity)
     table = pd.DataFrame(rows, columns=SCHEMAS["calibration"].names)
@@ -79,17 +79,6 @@ def _calibrated(frame: pd.DataFrame, lines: dict[str, Calibration]) -> pd.DataFr
         if finding in frame
     }
     return frame.assign(**columns)
-
-
-def _errors(
-    raw: Float[np.ndarray, " n"], new: Float[np.ndarray, " n"], targets: Bool[np.ndarray, " n"]
-) -> tuple[float, ...]:
-    return (
-        expected_calibration_error(raw, targets),
-        expected_calibration_error(new, targets),
-        brier(raw, targets),
-        brier(new, targets),
-    )
 
 
 def _thresholds(

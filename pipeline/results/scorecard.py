@@ -118,7 +118,10 @@ def _calibration(evaluation: Evaluation, subject: str) -> str:
     has_val = evaluation.metrics["val"]["images"] > 0
     raw, new = rows["ece"].mean(), rows["ece_calibrated"].mean()
     after = f", {new:.3f} after calibration on the validation images" if has_val else ""
-    return f"Expected calibration error, mean over findings: {raw:.3f}{after}."
+    before, then = rows["val_ece"].mean(), rows["val_ece_calibrated"].mean()
+    worse = f"\nOn the validation images it makes the error larger: {before:.3f} to {then:.3f}."
+    said = f"Expected calibration error, mean over findings: {raw:.3f}{after}."
+    return said + worse if then > before else said
 
 
 def _thresholds(evaluation: Evaluation, subject: str) -> str:

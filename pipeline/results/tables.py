@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.artifacts.lock_file import locked_stages
 from pipeline.errors import ArtifactError
 from pipeline.findings import FINDINGS
 
@@ -32,7 +33,7 @@ def voting_pairs(lock: Mapping[str, Any]) -> dict[str, Pair]:
         ArtifactError: it is not of a whole run.
     """
     try:
-        stages = lock["stages"]
+        stages = locked_stages(lock)
         members = stages["evaluate"]["params"]["params.yaml"]["ensemble"]["members"]
         return {
             name: (_backbone(stages, name, "global"), _backbone(stages, name, "local"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.files import read_yaml
+from pipeline.artifacts.lock_file import read_locked
 from pipeline.commands import dvc
 from pipeline.dvc_graph import covers, params_of, paths_of, read_index
 from pipeline.errors import ArtifactError
@@ -123,7 +123,7 @@ def expect_current(scope: Scope, root: Path) -> None:
 
 def digests(scope: Scope, root: Path) -> dict[str, str]:
     """What dvc.lock has of the inputs, by path."""
-    lock = read_yaml(root / "dvc.lock")["stages"]
+    lock = read_locked(root / "dvc.lock")
     known = {
         out["path"]: out["md5"]
         for stage in scope.before

@@ -54,8 +54,8 @@ def sampling_matrices(
 
 
 def resample(
-    images: Float[Tensor, "b 1 h w"], matrices: Float[Tensor, "b 2 3"]
-) -> Float[Tensor, "b 1 h w"]:
+    images: Float[Tensor, "b c h w"], matrices: Float[Tensor, "b 2 3"]
+) -> Float[Tensor, "b c h w"]:
     """Each image as its matrix samples it, bilinearly; black beyond the edge, as a collimator."""
     grid = functional.affine_grid(matrices.to(images), list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", align_corners=False)
@@ -83,14 +83,23 @@ def with_contrast(
     return (mean + factor * (images - mean)).clamp(0, 1)
 
 
-def augmentation(params: AugmentParams) -> Augment:
-    """What `params` asks for, of those inputs that are images: an image and its crop alike."""
+def augmentation(params: AugmentParams, *, alpha: bool) -> Augment:
+    """What `params` asks for, of those inputs that are images: an image and its crop alike.
+
+    Args:
+        params: what is drawn.
+        alpha: whether images that are moved get a second channel, how much of each pixel lies
+            within the radiograph: a network that standardises each image leaves out the rest.
+    """
     moves = any((params.flip, params.rotation_degrees, params.shift, params.scale, params.crop))
 
     def augmented(images: Float[Tensor, "b 1 h w"], drawn: Float[Tensor, "9 b"]) -> Tensor:
-        if moves:
-            images = resample(images, sampling_matrices(drawn, params))
-        return with_contrast(images, drawn, params.contrast) if params.contrast else images
+        if params.contrast:  # first, so that what is beyond the edge is not in an image's mean
+            images = with_contrast(images, drawn, params.contrast)
+        if not moves:
+            return images
+        seen = torch.cat([images, torch.ones_like(images)], 1) if alpha else images
+        return resample(seen, sampling_matrices(drawn, params))
 
     def augment(inputs: Tensors, drawn: Float[Tensor, "9 b"]) -> Tensors:
         return tuple(augmented(one, drawn) if one.ndim == 4 else one for one in inputs)

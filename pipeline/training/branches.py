@@ -90,7 +90,7 @@ def fit_branch(
     recipe = build_recipe(
         train, params, precision=train.precision, seed=seed, head_epochs=params.head_epochs
     )
-    augment = augmentation(train.augment)
+    augment = augmentation(train.augment, alpha=train.standardise)
     task = Task(examples["train"], examples["val"], fitted.loss, augment)
     return fit(branch, task, recipe, snapshots=snapshots, watch=watch)
 

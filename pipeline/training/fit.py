@@ -31,7 +31,7 @@ from pipeline.training.schedule import (
     released_blocks,
     slow_down,
 )
-from pipeline.training.score import mean_auroc
+from pipeline.training.score import expect_judgeable, mean_auroc
 from pipeline.training.state import Epoch, Training, begin
 from pipeline.training.step import Share, Step, parts_of
 
@@ -97,7 +97,9 @@ def fit(
 
     Raises:
         TrainingError: the loss is not finite, or memory does not suffice.
+        CohortError: no finding has both classes among the validation images.
     """
+    expect_judgeable(task.val.targets, split=task.val.split)
     with determinism(recipe.deterministic):
         world = join()
         batch = min(recipe.batch_size, len(task.train))

@@ -102,6 +102,6 @@ def fit_fusion(
     augment: Augment = as_they_are
     if params.finetune:
         log.info("both branches learn with the fusion head, whole and from the first epoch on")
-        augment = augmentation(train.augment)
+        augment = augmentation(train.augment, alpha=train.standardise)
     learnt = Task(examples["train"], examples["val"], loss, augment)
     return fit(task.network, learnt, recipe, snapshots=snapshots, watch=watch)

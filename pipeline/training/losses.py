@@ -52,10 +52,31 @@ def weighted_bce(
     prevalence: Float[Tensor, " f"],
     params: LossParams,  # noqa: ARG001
 ) -> Float[Tensor, "b f"]:
-    """Binary cross-entropy with positives weighted by the inverse of their prevalence."""
+    """Binary cross-entropy with positives weighted by the inverse of their prevalence.
+
+    Each finding has its own weight, and negatives have none; `wcel` weighs both.
+    """
     return functional.binary_cross_entropy_with_logits(
         logits, targets, pos_weight=1 / prevalence, reduction="none"
     )
+
+
+def wcel(
+    logits: Float[Tensor, "b f"],
+    targets: Float[Tensor, "b f"],
+    prevalence: Float[Tensor, " f"],
+    params: LossParams,  # noqa: ARG001
+) -> Float[Tensor, "b f"]:
+    """Cross-entropy with both classes weighted: W-CEL of Wang et al., CVPR 2017, Sec. 4.1, Eq. 1.
+
+    `beta_P = (|P| + |N|) / |P|` for positives, `beta_N = (|P| + |N|) / |N|` for negatives. P and N
+    are the labels of all findings together, as in the paper. They are counted over the training
+    split, where the paper counts a batch: so an image's loss does not depend on what it is
+    computed with.
+    """
+    share = prevalence.mean()
+    weight = torch.where(targets > 0, 1 / share, 1 / (1 - share))
+    return weight * functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
 
 def focal(
@@ -111,6 +132,7 @@ def margin(
 LOSSES: dict[str, Elementwise] = {
     "bce": bce,
     "weighted_bce": weighted_bce,
+    "wcel": wcel,
     "focal": focal,
     "asymmetric": asymmetric,
     "margin": margin,
@@ -136,16 +158,26 @@ def build_loss(name: str, targets: Float[Tensor, "n f"], params: LossParams) -> 
             there[logits.device] = prevalence.to(logits.device)
         return elementwise(logits, truth, there[logits.device], params).mean()
 
-    best = [_best_constant(elementwise, share, params) for share in prevalence.double()]
+    best = [
+        _best_constant(elementwise, prevalence.double(), params, finding=number)
+        for number in range(len(prevalence))
+    ]
     return FittedLoss(loss, torch.tensor(best))
 
 
-def _best_constant(elementwise: Elementwise, share: Tensor, params: LossParams) -> float:
-    """The logit of least expected loss for a finding that `share` of the images have."""
-    pair = torch.tensor([[1.0], [0.0]], dtype=torch.float64)
+def _best_constant(
+    elementwise: Elementwise,
+    prevalence: Float[Tensor, " f"],
+    params: LossParams,
+    *,
+    finding: int,
+) -> float:
+    """The logit of least expected loss for a finding, by its number."""
+    pair = torch.tensor([[1.0], [0.0]], dtype=torch.float64).expand(-1, len(prevalence))
+    share = prevalence[finding]
 
     def expected(logit: float) -> float:
-        losses = elementwise(torch.full_like(pair, logit), pair, share[None], params)
+        losses = elementwise(torch.full_like(pair, logit), pair, prevalence, params)[:, finding]
         return float(share * losses[0] + (1 - share) * losses[1])
 
     found = minimize_scalar(expected, bounds=(-15.0, 15.0), method="bounded")

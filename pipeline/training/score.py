@@ -1,8 +1,17 @@
 """The score that is followed during training."""
 
+import logging
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
+from torch import Tensor
+
+from pipeline.errors import CohortError
+from pipeline.findings import FINDINGS
+from pipeline.listing import listed
+
+log = logging.getLogger(__name__)
 
 
 def mean_auroc(targets: Bool[np.ndarray, "n f"], scores: Float[np.ndarray, "n f"]) -> float:
@@ -22,3 +31,29 @@ def mean_auroc(targets: Bool[np.ndarray, "n f"], scores: Float[np.ndarray, "n f"
     ranks = pd.DataFrame(scores[:, judged]).rank().to_numpy()  # mid-ranks
     u = (ranks * targets[:, judged]).sum(axis=0) - positives[judged] * (positives[judged] + 1) / 2
     return float((u / (positives[judged] * negatives[judged])).mean())
+
+
+def expect_judgeable(targets: Float[Tensor, "n f"], *, split: str) -> None:
+    """Make sure, before anything is learnt, that `mean_auroc` will have a finding to judge by.
+
+    Findings of one class are named in the log.
+
+    Raises:
+        CohortError: no finding has both classes.
+    """
+    images, findings = targets.shape
+    never, always = (targets == 0).all(dim=0), (targets == 1).all(dim=0)
+    alike = (never | always).nonzero().flatten().tolist()
+    if len(alike) == findings:
+        raise CohortError(
+            f"no finding has both classes among the {images} {split} images: {int(never.sum())} "
+            f"findings are positive in none, {int(always.sum())} in all, so no AUROC can be "
+            "followed; use more patients, or raise split.min_positives or split.val_fraction"
+        )
+    if alike:
+        names = FINDINGS if findings == len(FINDINGS) else [str(n) for n in range(findings)]
+        log.warning(
+            "%d of %d findings have one class only among the %d %s images, and are left out of "
+            "the mean AUROC of each epoch: %s",
+            len(alike), findings, images, split, listed(names[number] for number in alike),
+        )  # fmt: skip

@@ -31,7 +31,7 @@ def drawn(images, seed=0):
 
 
 def asked(**numbers):
-    return augmentation(NO_CHANGE.model_copy(update=numbers))
+    return augmentation(NO_CHANGE.model_copy(update=numbers), alpha=False)
 
 
 def test_bytes_become_the_unit_interval():
@@ -41,7 +41,7 @@ def test_bytes_become_the_unit_interval():
 
 def test_nothing_is_done_when_nothing_is_asked():
     images = torch.rand(4, 1, 8, 8)
-    (same,) = augmentation(NO_CHANGE)((images,), drawn(images))
+    (same,) = augmentation(NO_CHANGE, alpha=True)((images,), drawn(images))
     assert same is images
 
 
@@ -73,7 +73,7 @@ def test_an_image_is_changed_alike_in_whatever_batch_it_is(name):
 
 def test_an_image_and_its_crop_are_changed_alike_and_numbers_are_not():
     images, known = torch.rand(8, 1, 16, 16), torch.rand(8, 4)
-    first, second, same = augmentation(ALL)((images, images, known), drawn(images))
+    first, second, same = augmentation(ALL, alpha=False)((images, images, known), drawn(images))
     assert torch.equal(first, second)
     assert not torch.equal(first, images)
     assert same is known
@@ -117,6 +117,18 @@ def test_contrast_keeps_the_mean_and_the_unit_interval():
     (most,) = asked(contrast=0.9)((torch.rand(8, 1, 16, 16),), numbers)
     assert most.min() >= 0
     assert most.max() <= 1
+
+
+def test_contrast_is_about_the_mean_of_the_image_and_leaves_what_is_beyond_black():
+    images = 0.4 + 0.2 * torch.rand(8, 1, 32, 32)
+    numbers = drawn(images)
+    (plain,) = asked(rotation_degrees=40.0)((images,), numbers)
+    (changed,) = asked(rotation_degrees=40.0, contrast=0.5)((images,), numbers)
+    assert (changed[plain == 0] == 0).all()
+    inner = (slice(None), slice(None), slice(8, 24), slice(8, 24))
+    mean, factor = images.mean((1, 2, 3), keepdim=True), 1 + 0.5 * (numbers[8] * 2 - 1)
+    expected = mean + factor.view(-1, 1, 1, 1) * (plain - mean)
+    torch.testing.assert_close(changed[inner], expected[inner])
 
 
 @settings(max_examples=60, deadline=None)

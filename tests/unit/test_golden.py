@@ -47,7 +47,7 @@ def losses_of(name):
     """The loss of each step, and the validation loss of each epoch."""
     numbers = dict(CASES[name])
     make = partial(images, size=SIZE)
-    what = task(make, rows=32, augment=augmentation(CHANGE), loss=numbers.pop("loss"))
+    what = task(make, rows=32, augment=augmentation(CHANGE, alpha=False), loss=numbers.pop("loss"))
     recipe = dataclasses.replace(RECIPE, **{"epochs": 2, "learning_rate": 1e-4} | numbers)
     steps = []
     real = module._train

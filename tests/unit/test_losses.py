@@ -1,5 +1,7 @@
 """Losses: fitted to training targets, started where a constant does best."""
 
+import math
+
 import pytest
 import torch
 from loss_numbers import NUMBERS
@@ -43,6 +45,33 @@ def test_positives_weigh_the_inverse_of_their_prevalence():
     torch.testing.assert_close(ratio, torch.tensor(10.0))
 
 
+def test_wcel_is_its_paper_s_equation_counted_over_the_training_split():
+    """Wang et al., CVPR 2017, Eq. 1, label by label; the paper's sum is here a mean."""
+    truth, logits = targets(), torch.randn(30, 14)
+    asked = targets(seed=1, rows=30)
+    labels = truth.flatten().tolist()
+    positives = sum(label == 1 for label in labels)
+    negatives = len(labels) - positives
+    total = 0.0
+    for y, z in zip(asked.flatten().tolist(), logits.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-z))
+        if y == 1:
+            total -= len(labels) / positives * math.log(p)
+        else:
+            total -= len(labels) / negatives * math.log(1 - p)
+    found = build_loss("wcel", truth, NUMBERS).loss(logits, asked)
+    assert float(found) == pytest.approx(total / asked.numel(), rel=1e-5)
+
+
+def test_with_wcel_positives_and_negatives_of_the_training_split_weigh_alike():
+    truth = targets()
+    loss = build_loss("wcel", truth, NUMBERS).loss
+    zero = torch.zeros(1, 14)
+    of_a_positive, of_a_negative = (float(loss(zero, one)) for one in (zero + 1, zero))
+    share = float(truth.mean())
+    assert share * of_a_positive == pytest.approx((1 - share) * of_a_negative, rel=1e-5)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_finding_that_never_varies_is_named(name):
     truth = targets()
@@ -56,11 +85,15 @@ def test_an_unknown_loss_is_refused():
         build_loss("mse", targets(), NUMBERS)
 
 
-@pytest.mark.parametrize("name", ["bce", "weighted_bce"])
+@pytest.mark.parametrize("name", ["bce", "weighted_bce", "wcel"])
 def test_the_prior_of_a_cross_entropy_is_known_in_closed_form(name):
     truth = targets()
     share = truth.mean(dim=0)
-    expected = {"bce": torch.logit(share), "weighted_bce": -torch.log(1 - share)}[name]
+    expected = {
+        "bce": torch.logit(share),
+        "weighted_bce": -torch.log(1 - share),
+        "wcel": torch.logit(share) - torch.logit(share.mean()),
+    }[name]
     found = build_loss(name, truth, NUMBERS).prior_logits
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 

@@ -354,6 +354,17 @@ def test_calibration_shows_the_errors_before_and_after(page, evaluation):
         assert after == (f"{one['ece_calibrated']:.3f}" if one["fitted"] else "–")
 
 
+@pytest.mark.parametrize(("before", "after"), [(0.339, 0.357), (0.357, 0.339)])
+def test_a_calibration_that_makes_validation_worse_is_said_to(
+    cohort, figures, undrawn, before, after
+):
+    entry = figures.systems["ensemble"] | {"val_ece": before, "val_ece_calibrated": after}
+    changed = figures._replace(systems=figures.systems | {"ensemble": entry})
+    section = render(cohort, changed, examples=0)
+    said = "the mean error goes from\n0.339 to 0.357. Temperature"
+    assert (said in section) == (after > before)
+
+
 @pytest.mark.parametrize(("place", "rule"), [(0, "f1"), (1, "youden"), (2, "sensitivity")])
 def test_every_rule_has_a_table_of_thresholds(page, evaluation, place, rule):
     rows = [row for row in Rows(page, "thresholds").rows if row[0] == "Mass"]

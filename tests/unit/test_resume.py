@@ -19,7 +19,9 @@ from pipeline.training.distributed import World
 from pipeline.training.failure import TrainingError
 from pipeline.training.fit import Task, fit
 
-TURNED = augmentation(NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}))
+TURNED = augmentation(
+    NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}), alpha=False
+)
 
 KINDS = {
     "plain": {},

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from pipeline.search.scope import read_scope
+from pipeline.search.scope import digests, read_scope
 
 REPO = Path(__file__).parents[2]
 
@@ -57,3 +57,9 @@ def test_radiographs_from_outside_the_graph_are_read_by_no_stage_before(tmp_path
     scope = read_scope("global", tmp_path)
     assert [stage.target for stage in scope.before] == ["ingest", "split"]
     assert "is nothing to" in scope.why_not("phantom.patients")
+
+
+def test_a_lock_of_no_run_yet_has_digests_of_nothing(tmp_path):
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
+    scope = read_scope("global", REPO)
+    assert digests(scope, tmp_path) == {str(path): "" for path in scope.inputs().values()}

@@ -130,3 +130,7 @@ def test_a_seed_that_failed_is_named_with_its_log():
         expect_all(names, {7: one(FINISHED), 8: one(FAILED)})
     assert "dvc queue logs seed-9-a" in str(raised.value)
     assert "seed-7-a" not in str(raised.value)
+
+
+def test_a_lock_of_no_run_yet_has_read_nothing():
+    assert read_from_outside({"schema": "2.0"}) == {}

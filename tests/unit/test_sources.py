@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from pipeline.errors import ParamsError
+from pipeline.errors import ArtifactError, ParamsError
 from pipeline.params.sections import Member
 from pipeline.sources import expect_source, expect_weights
 
@@ -42,6 +42,23 @@ def test_what_ingest_has_read_before_need_not_be_there_any_more(project):
 def test_a_lock_without_ingest_knows_no_folder(project):
     (project / "dvc.lock").write_text(yaml.safe_dump({"stages": {"phantom": {}}}))
     with pytest.raises(ParamsError, match=r"data/nih is not there"):
+        expect_source("data/nih", project)
+
+
+@pytest.mark.parametrize("lock", ["schema: '2.0'\n", "schema: '2.0'\nstages: {}\n"])
+def test_a_lock_of_no_run_yet_knows_no_folder_and_no_weights(project, lock):
+    (project / "dvc.lock").write_text(lock)
+    expect_source("data/made", project)
+    with pytest.raises(ParamsError, match=r"data/nih is not there"):
+        expect_source("data/nih", project)
+    with pytest.raises(ParamsError, match=r"w\.pth is not there"):
+        expect_weights(members("w.pth"), ["model"], project)
+
+
+@pytest.mark.parametrize("lock", ["", "[]", "schema: '2.0'\nstages: []\n", "stages:\n"])
+def test_a_lock_that_dvc_did_not_write_is_named_with_the_remedy(project, lock):
+    (project / "dvc.lock").write_text(lock)
+    with pytest.raises(ArtifactError, match=r"dvc\.lock: holds a \w+ in place.*git checkout"):
         expect_source("data/nih", project)
 
 

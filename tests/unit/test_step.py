@@ -20,7 +20,9 @@ from pipeline.training.memory import largest_fit
 from pipeline.training.state import begin
 from pipeline.training.step import Share, Step, parts_of
 
-TURNED = augmentation(NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}))
+TURNED = augmentation(
+    NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0}), alpha=False
+)
 
 
 def trained(network, what, **numbers):

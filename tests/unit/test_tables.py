@@ -103,3 +103,8 @@ def test_the_recipe_has_the_twelve_configurations():
     backbones = {"resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2", "capsnet"}
     alike = {one for one, other in pairs if one == other}
     assert alike == backbones | {"densenet121_capsnet", "resnet50_capsnet"}
+
+
+def test_a_lock_of_no_run_yet_has_no_members():
+    with pytest.raises(ArtifactError, match=r"dvc\.lock: has no 'evaluate'; `dvc repro` first"):
+        voting_pairs({"schema": "2.0"})

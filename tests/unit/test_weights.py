@@ -116,7 +116,7 @@ def test_weights_that_do_not_fit_are_refused_and_nothing_is_loaded(fault):
     elif fault == "unexpected":
         weights["layer9.weight"] = torch.zeros(1)
     else:
-        weights["conv1.weight"] = torch.zeros(64, 1, 7, 7)
+        weights["conv1.weight"] = torch.zeros(64, 2, 7, 7)
     with pytest.raises(ParamsError, match=rf"do not fit resnet18: 1\d\d of 120.*1 {fault}"):
         build_branch(spec_of("resnet18"), weights=Weights(weights, None), seed=0)
 
@@ -236,8 +236,11 @@ def test_a_file_without_a_state_dict_is_named(tmp_path, content):
 
 
 def test_a_state_dict_may_lie_in_a_training_checkpoint(tmp_path):
-    torch.save({"epoch": 3, "state_dict": {"a": torch.ones(1)}}, tmp_path / "w.pth")
-    assert read_weights(str(tmp_path / "w.pth"), spec_of("resnet18")).state.keys() == {"a"}
+    torch.save({"epoch": 3, "state_dict": published("resnet18")}, tmp_path / "w.pth")
+    weights = read_weights(str(tmp_path / "w.pth"), spec_of("resnet18"))
+    branch = build_branch(spec_of("resnet18"), weights=weights, seed=9)
+    given = published("resnet18")["conv1.weight"]
+    assert torch.equal(branch.features.stem[0].weight, given)
 
 
 def test_a_missing_file_is_named_and_none_is_none(tmp_path):

@@ -39,8 +39,8 @@ def main(folder: Path) -> None:
     train, val = images(34, 0, size=SIZE), images(13, 1, "val", size=SIZE)
     change = NO_CHANGE.model_copy(update={"flip": 0.5, "rotation_degrees": 15.0})
     loss = build_loss("bce", train.targets, NUMBERS).loss
-    tasks = {"joint": joint_task(20, augmentation(change), size=SIZE)}
-    plain = Task(train, val, loss, augmentation(change))
+    tasks = {"joint": joint_task(20, augmentation(change, alpha=False), size=SIZE)}
+    plain = Task(train, val, loss, augmentation(change, alpha=False))
     for kind, (backbone, special) in KINDS.items():
         values = {"batch_size": 11, "learning_rate": 1e-5, "epochs": 3} | special
         if "micro_batch" in special:
