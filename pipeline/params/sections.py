@@ -158,7 +158,7 @@ class TrainParams(Section):
     input_size: Annotated[int, Field(ge=32)]
     """Side of the network's input, in pixels; the cache is resized to it on the fly."""
     batch_size: Annotated[int, Field(ge=2)]
-    """Images per step of the optimiser."""
+    """Images per step of the optimiser, at most: batches of an epoch differ by one image."""
     micro_batch: Annotated[int | str, AfterValidator(_auto_or_two)]
     """Images that a device computes at a time; "auto" is as many as fit."""
     device_cache: Annotated[Literal["auto", "on", "off"], BeforeValidator(_word)]

@@ -20,10 +20,11 @@ from pipeline.networks.device import settle
 from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.augment import as_they_are, prepare
 from pipeline.training.examples import Examples, load_examples
-from pipeline.training.fit import Task, Watch, fit, unwatched
+from pipeline.training.fit import Task, fit
 from pipeline.training.losses import Loss, build_loss
 from pipeline.training.recipe import build_recipe
 from pipeline.training.state import Epoch
+from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 
