@@ -24,6 +24,7 @@ from pipeline.results.charts import (
     reconstructions_chart,
 )
 from pipeline.results.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
+from pipeline.results.kept_epochs import RANKING, kept_rows
 from pipeline.results.pictures import COLOUR_MAP, OPACITY
 from pipeline.results.published import PUBLISHED
 
@@ -106,6 +107,8 @@ def render_report(
             split_names=split_order(figures.split_counts),
             counts=split_rows(figures.split_counts),
             charts=_charts(figures, part, member),
+            kept=kept_rows(figures.curves),
+            ranking=RANKING,
             pretraining=figures.pretraining,
             boxed=box_table(figures.localisation, member),
             published=PUBLISHED,

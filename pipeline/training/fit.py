@@ -22,10 +22,11 @@ from pipeline.training.examples import Examples
 from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
 from pipeline.training.losses import Loss
 from pipeline.training.memory import largest_fit
-from pipeline.training.possible import expect_possible
+from pipeline.training.possible import expect_judgeable, expect_possible
 from pipeline.training.predict import predict_logits
 from pipeline.training.recipe import Recipe
-from pipeline.training.reproducible import determinism, seeded
+from pipeline.training.reproducible import computing_with, determinism, seeded
+from pipeline.training.said import say_how, say_what_is_kept
 from pipeline.training.schedule import (
     RELEASE_FACTOR,
     blocks_of,
@@ -65,8 +66,8 @@ def fit(
 ) -> Iterator[Epoch]:
     """Train `network` in place, an epoch per record.
 
-    When the records are exhausted the network holds the weights of the epoch with the lowest
-    validation loss and is in eval mode on the CPU. Started by torchrun, all ranks train it
+    When the records are exhausted the network holds the weights of the epoch that `recipe.keep`
+    asks for, and is in eval mode on the CPU. Started by torchrun, all ranks train it
     together and hold the same in the end.
 
     Args:
@@ -84,16 +85,19 @@ def fit(
         world = join()
         sizes = batch_sizes(len(task.train), recipe.batch_size)
         expect_possible(network, recipe, world, smallest_batch=min(sizes))
+        expect_judgeable(recipe, task.val.targets)
         training = begin(network, recipe, steps=len(sizes))
+        training.threads = world.agree(training.threads)
         _restore(training, task, world, snapshots)
-        train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
-        task = replace(task, train=train, val=val)
-        yield from list(training.epochs)
-        log.info("trains in %s on %s", training.precision, training.device.type)
-        while not training.is_over():
-            epoch = _run_epoch(training, task, world, watch)
-            _keep(training, world, snapshots)
-            yield epoch
+        with computing_with(training.threads):
+            train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
+            task = replace(task, train=train, val=val)
+            yield from list(training.epochs)
+            say_how(training)
+            while not training.is_over():
+                epoch = _run_epoch(training, task, world, watch)
+                _keep(training, world, snapshots)
+                yield epoch
     _finish(training)
 
 
@@ -111,7 +115,13 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
         state = snapshots.load(recipe, *where, digest_of_network(training.network), *data)
     state = world.agree(state)
     if state is not None:
+        own = training.threads
         training.load_state_dict(state)
+        if training.threads != own:
+            log.info(
+                "computes with %d thread(s) as the run that it goes on with, not with %d, of which "
+                "the last digits would be others", training.threads, own,
+            )  # fmt: skip
     elif training.recipe.micro_batch is None:
         training.micro_batch = world.agree(_largest_fit(training, task, world))
 
@@ -123,9 +133,7 @@ def _keep(training: Training, world: World, snapshots: Snapshots | None) -> None
 
 def _finish(training: Training) -> None:
     network = training.network
-    total, last = len(blocks_of(network)), training.epochs[-1].released_blocks
-    if last < total:
-        log.info("%d of %d blocks were never released and are as they were", total - last, total)
+    say_what_is_kept(training)
     network.load_state_dict(training.best)
     network.cpu().eval()
 
@@ -149,7 +157,6 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Ep
     seconds = time.monotonic() - started
     sizes = torch.tensor(batch_sizes(len(task.train), training.recipe.batch_size))
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
-    training.schedule.after_epoch(val_loss)
     epoch = Epoch(
         epoch=number,
         train_loss=float(losses @ sizes.float()) / len(task.train),

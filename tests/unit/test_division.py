@@ -135,7 +135,7 @@ def test_the_schedule_falls_to_its_end_over_the_steps_that_there_are():
 
 
 def test_a_single_image_is_refused_where_batch_normalisation_would_need_two():
-    with pytest.raises(TrainingError, match="a batch of one image.*batch normalisation.* two"):
+    with pytest.raises(TrainingError, match=r"a batch of one image.*batch normalisation.* two"):
         list(fit(branch(), one_image(), RECIPE))
 
 
@@ -147,7 +147,10 @@ def test_a_single_image_trains_a_network_without_batch_normalisation():
 def one_image():
     what = task(images, rows=16)
     train = dataclasses.replace(
-        what.train, image_index=["0"], inputs=(what.train.inputs[0][:1],), targets=torch.zeros(1, 14)
+        what.train,
+        image_index=["0"],
+        inputs=(what.train.inputs[0][:1],),
+        targets=torch.zeros(1, 14),
     )
     return dataclasses.replace(what, train=train)
 

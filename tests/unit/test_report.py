@@ -110,9 +110,11 @@ def made_figures(cohort, evaluation, *, replicates=20):
         {
             "epoch": [1, 2],
             "train_loss": [0.5, 0.4],
-            "val_loss": [0.5, 0.45],
+            "val_loss": [0.45, 0.5],
             "val_auroc": [0.6, 0.7],
             "learning_rate": 0.001,
+            "kept": ["loss", ""],
+            "best_by": ["loss", "auroc last"],
         }
     )
     counts = {
