@@ -119,8 +119,8 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
         training.load_state_dict(state)
         if training.threads != own:
             log.info(
-                "computes with %d thread(s) as the run that it goes on with, not with %d, of which "
-                "the last digits would be others", training.threads, own,
+                "computes with %d thread(s) as the run that it goes on with, not with %d, which "
+                "would change the last digits", training.threads, own,
             )  # fmt: skip
     elif training.recipe.micro_batch is None:
         training.micro_batch = world.agree(_largest_fit(training, task, world))

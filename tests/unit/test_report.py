@@ -260,6 +260,13 @@ def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
     assert "ceiling" not in re.sub(r"data:[^\"]*", "", bare_page)
 
 
+def test_the_page_says_which_epoch_was_kept_and_what_the_other_rule_would_keep(page):
+    section = page[page.index('<section id="training">') :].partition("</section>")[0]
+    (row,) = re.findall(r"<tr><th[^>]*>model.global</th>(.*?)</tr>", section)
+    cells = re.findall("<td>(.*?)</td>", row)
+    assert cells == ["2", "epoch 1 (loss)", "0.600", "epoch 1", "0.600", "epoch 2", "0.700"]
+
+
 def test_a_page_without_boxes_intervals_curves_or_pictures_is_still_whole(bare_page):
     assert Tags(bare_page).open == []
     assert "95 % interval [" not in bare_page
