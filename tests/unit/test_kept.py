@@ -155,8 +155,8 @@ def test_a_kept_epoch_of_the_warm_up_is_warned_of(judged_as, caplog, schedule):
     warned = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     if schedule in ("one_cycle", "cosine"):
         assert len(warned) == 1
-        assert "the kept epoch 1 lies in the warm-up, in which the learning rate rose" in warned[0]
-        assert "until step 16 of 40" in warned[0]
+        assert "the kept epoch 1 (steps 1 to 8 of 40) is of the warm-up" in warned[0]
+        assert "until step 16 (train.warmup 0.4)" in warned[0]
     else:
         assert warned == []
 
