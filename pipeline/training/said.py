@@ -54,8 +54,8 @@ def _warn_of_warmup(training: Training, kept: Epoch) -> None:
     if kept.epoch == len(training.epochs) or (kept.epoch - 1) * steps >= rising:
         return
     log.warning(
-        "warning: the kept epoch %d (steps %d to %d of %d) is of the warm-up, in which the learning "
-        "rate rose until step %d (train.warmup %g); compare the rules of train.keep",
+        "warning: the kept epoch %d (steps %d to %d of %d) is of the warm-up, in which the "
+        "learning rate rose until step %d (train.warmup %g); compare the rules of train.keep",
         kept.epoch, (kept.epoch - 1) * steps + 1, kept.epoch * steps,
         steps * training.recipe.epochs, rising, training.recipe.warmup,
     )  # fmt: skip
