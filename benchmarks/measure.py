@@ -139,7 +139,7 @@ def first_batch(folder: Path, much: Amount) -> Figures:
 
 
 def _time_to_first_batch(rows: Rows, root: Path, much: Amount, *, mode: str) -> float:
-    def watch(batches: Iterable[Any], *, epoch: int, steps: int, images: int) -> Iterable[Any]:  # noqa: ARG001
+    def watch(batches: Iterable[Any], *, epoch: int, sizes: Sequence[int]) -> Iterable[Any]:  # noqa: ARG001
         next(iter(batches))
         wait_for_device()
         raise _Reached

@@ -92,11 +92,13 @@ def make_recipe(batch: int, *, epochs: int, device_cache: str = "on") -> Recipe:
         schedule="constant",
         warmup=0.0,
         head_epochs=0,
+        keep="loss",
         patience=epochs,
         ema=0.0,
         precision="auto",
         device_cache=device_cache,
         compile=False,
         deterministic=False,
+        threads=torch.get_num_threads(),  # as what it is compared with
         seed=0,
     )

@@ -44,10 +44,13 @@ def main(
     fit = partial(fit_capsnet, network, examples, cfg.train, cfg.capsnet, seed=seed)
     snapshots = snapshots_of("pretrain_capsnet", member, cfg.train, cfg.capsnet)
     label = f"{member}.capsnet"
-    followed = follow_training(fit, snapshots, label=label, epochs=cfg.capsnet.epochs)
+    followed = follow_training(
+        fit, snapshots, label=label, epochs=cfg.capsnet.epochs, keep=cfg.train.keep
+    )
     write_checkpoint(*capsnet_state(network, needed=needed["global"]), global_start)
     write_checkpoint(*capsnet_state(network, needed=needed["local"]), local_start)
-    write_reconstructions(describe_pretraining(network, examples, followed), reconstructions)
+    described = describe_pretraining(network, examples, followed, keep=cfg.train.keep)
+    write_reconstructions(described, reconstructions)
     snapshots.clear()
 
 

@@ -62,12 +62,14 @@ def main(
     fit = partial(fit_fusion, task, cfg.train, cfg.fusion, seed=seed)
     snapshots = snapshots_of("train_fusion", member, cfg.train, cfg.fusion)
     label = f"{member}.fusion"
-    followed = follow_training(fit, snapshots, label=label, epochs=cfg.fusion.epochs)
+    followed = follow_training(
+        fit, snapshots, label=label, epochs=cfg.fusion.epochs, keep=cfg.train.keep
+    )
     about = task.about() | {"metadata": metadata.about()}
     seeing = mirrored(task.network, on=cfg.train.flip_at_predict)
     write_checkpoint(task.network.state_dict(), about, model)
     write_predictions(predict_table(seeing, task.examples), predictions)
-    write_curves(followed, curves)
+    write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
     snapshots.clear()

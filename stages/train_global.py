@@ -49,11 +49,13 @@ def main(
     fit = partial(fit_branch, branch, examples, cfg.train, cfg.global_, seed=seed)
     snapshots = snapshots_of("train_global", member, cfg.train, cfg.global_)
     label = f"{member}.global {backbone}"
-    followed = follow_training(fit, snapshots, label=label, epochs=cfg.global_.epochs)
+    followed = follow_training(
+        fit, snapshots, label=label, epochs=cfg.global_.epochs, keep=cfg.train.keep
+    )
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     seeing = mirrored(branch, on=cfg.train.flip_at_predict)
     write_predictions(predict_table(seeing, examples), predictions)
-    write_curves(followed, curves)
+    write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
     snapshots.clear()

@@ -57,13 +57,15 @@ def main(
     fit = partial(fit_branch, branch, examples, cfg.train, cfg.local, seed=seed)
     snapshots = snapshots_of("train_local", member, cfg.train, cfg.local)
     label = f"{member}.local {backbone}"
-    followed = follow_training(fit, snapshots, label=label, epochs=cfg.local.epochs)
+    followed = follow_training(
+        fit, snapshots, label=label, epochs=cfg.local.epochs, keep=cfg.train.keep
+    )
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
     judged = vector_examples(pooled, table, assigned)
     write_predictions(predict_table(branch.head, judged), predictions)
-    write_curves(followed, curves)
+    write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
     snapshots.clear()

@@ -15,6 +15,7 @@ from pipeline import tracking
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.cores import cores
 from pipeline.errors import ParamsError
+from pipeline.kept import numbers_of_kept
 from pipeline.params.sections import Section
 from pipeline.params.whole import load_params
 from pipeline.training.distributed import leave
@@ -36,7 +37,12 @@ def snapshots_of(stage: str, member: str, *params: Section) -> Snapshots:
 
 
 def follow_training(
-    fit: Callable[..., Iterator[Epoch]], snapshots: Snapshots, *, label: str, epochs: int
+    fit: Callable[..., Iterator[Epoch]],
+    snapshots: Snapshots,
+    *,
+    label: str,
+    epochs: int,
+    keep: str,
 ) -> list[Epoch]:
     """Train, kept by snapshots, shown and tracked; what comes after it is for one process.
 
@@ -45,11 +51,13 @@ def follow_training(
         snapshots: to be cleared when the stage has written its outputs.
         label: what is trained.
         epochs: how many are expected.
+        keep: the rule by which one of them is kept; tracking is told which, and of other rules.
     """
     shown = tracking.Shown(label, epochs=epochs)
     records = fit(snapshots=snapshots, watch=shown.batches)
     followed = list(tracking.follow(records, shown))
     leave()
+    tracking.log_metrics(numbers_of_kept(followed, keep))
     return followed
 
 

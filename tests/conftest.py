@@ -8,6 +8,7 @@ from hypothesis import settings
 
 os.environ.setdefault("CXR_TRACKING", "off")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+os.environ["OMP_NUM_THREADS"] = "1"  # what train.threads: auto goes by, here and in commands
 
 settings.register_profile("tests", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("tests")

@@ -28,8 +28,12 @@ class Pretraining:
     """How a CapsNet was pretrained, and what it then drew."""
 
     epochs: int
+    kept: int
+    """The epoch whose weights were kept."""
+    keep: str
+    """By which rule."""
     val_auroc: float
-    """Of the epoch whose weights were kept."""
+    """Of the kept epoch."""
     examples: list[Reconstruction]
 
 
@@ -40,6 +44,8 @@ def write_reconstructions(pretraining: Pretraining | None, folder: Path) -> None
         return
     notes = {
         "epochs": pretraining.epochs,
+        "kept": pretraining.kept,
+        "keep": pretraining.keep,
         "val_auroc": pretraining.val_auroc,
         "examples": [
             {"image_index": one.image_index, "finding": one.finding}
@@ -60,4 +66,4 @@ def read_reconstructions(folder: Path) -> Pretraining | None:
         Reconstruction(one["image_index"], one["finding"], images[row], decoded[row])
         for row, one in enumerate(notes["examples"])
     ]
-    return Pretraining(notes["epochs"], notes["val_auroc"], examples)
+    return Pretraining(notes["epochs"], notes["kept"], notes["keep"], notes["val_auroc"], examples)

@@ -77,6 +77,9 @@ FusionHead = Literal["linear", "mlp"]
 ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
 
+KeepRule = Literal["loss", "auroc", "last"]
+"""An entry of `pipeline.kept.KEEP`."""
+
 CalibrationMethod = Literal["platt", "temperature"]
 """An entry of `pipeline.results.calibration.CALIBRATIONS`."""
 

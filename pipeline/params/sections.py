@@ -12,6 +12,7 @@ from pipeline.params.names import (
     FusionHead,
     HeatmapLayer,
     HeatmapMethod,
+    KeepRule,
     LossName,
     RegionRule,
     ScheduleName,
@@ -36,10 +37,13 @@ def _word(value: Any) -> Any:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-def _auto_or_two(value: int | str) -> int | str:
-    if value != "auto" and not (isinstance(value, int) and value >= 2):
-        raise PydanticCustomError("auto", "must be auto, or a number of at least 2")
-    return value
+def _auto_or(least: int) -> AfterValidator:
+    def expect(value: int | str) -> int | str:
+        if value != "auto" and not (isinstance(value, int) and value >= least):
+            raise PydanticCustomError("auto", f"must be auto, or a number of at least {least}")
+        return value
+
+    return AfterValidator(expect)
 
 
 def _frame(value: int | str) -> int | str:
@@ -171,8 +175,8 @@ class TrainParams(Section):
     input_size: Annotated[int, Field(ge=32)]
     """Side of the network's input, in pixels; the cache is resized to it on the fly."""
     batch_size: Annotated[int, Field(ge=2)]
-    """Images per step of the optimiser."""
-    micro_batch: Annotated[int | str, AfterValidator(_auto_or_two)]
+    """Images per step of the optimiser, at most: batches of an epoch differ by one image."""
+    micro_batch: Annotated[int | str, _auto_or(2)]
     """Images that a device computes at a time; "auto" is as many as fit."""
     device_cache: Annotated[Literal["auto", "on", "off"], BeforeValidator(_word)]
     """Whether all images are kept in the device's memory, or streamed to it."""
@@ -182,6 +186,9 @@ class TrainParams(Section):
     """Whether `torch.compile` makes the training step."""
     deterministic: bool
     """Whether a GPU must repeat itself to the bit, too."""
+    threads: Annotated[int | str, _auto_or(1)]
+    """That compute on a CPU, in each process; "auto" is OMP_NUM_THREADS, else one per core.
+    Weights are alike to the bit for the same number, not for different ones."""
     weight_decay: Annotated[float, Field(ge=0)]
     loss: LossName
     losses: LossParams
@@ -196,8 +203,12 @@ class TrainParams(Section):
     """Decay of a running mean of the weights, per step; 0 for none."""
     warmup: Annotated[float, Field(ge=0, lt=1)]
     """Share of the steps in which the learning rate rises, of schedules that have a rise."""
+    keep: KeepRule
+    """Which epoch's weights are kept: of the lowest validation loss, of the highest validation
+    AUROC, or the last."""
     patience: Positive
-    """Epochs without a better validation loss after which training stops."""
+    """Epochs without a better one, by `keep`, after which training stops; under `last` it never
+    does before its end."""
 
 
 class LearningParams(Section):

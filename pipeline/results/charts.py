@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.artifacts.reconstructions import Reconstruction
 from pipeline.findings import FINDINGS
 from pipeline.results.box_table import Estimate
+from pipeline.results.kept_epochs import kept_row
 from pipeline.results.numerals import p_value, signed
 
 # Okabe and Ito's colours, told apart by every kind of colour vision; markers double them.
@@ -139,7 +140,7 @@ def _difference(axes: Axes, row: int, one: Mapping[str, float]) -> None:
 
 
 def curves_chart(curves: Mapping[str, pd.DataFrame]) -> str:
-    """Loss and validation AUROC by epoch; a column per branch, a colour per member."""
+    """Loss and validation AUROC by epoch, a ring at the kept one; a colour per member."""
     names = [name.partition(".") for name in curves]
     branches = list(dict.fromkeys(branch for _, _, branch in names))
     members = list(dict.fromkeys(member for member, _, _ in names))
@@ -198,6 +199,11 @@ def _curve(column: np.ndarray, curve: pd.DataFrame, colour: str, member: str) ->
         marker=marker,
         label=member,
     )
+    kept = kept_row(curve)
+    for axes, name in ((loss, "val_loss"), (area, "val_auroc")):
+        axes.scatter(
+            [kept["epoch"]], [kept[name]], s=70, facecolors="none", edgecolors=colour, zorder=3
+        )
     area.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 

@@ -25,6 +25,7 @@ from pipeline.results.charts import (
     reconstructions_chart,
 )
 from pipeline.results.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
+from pipeline.results.kept_epochs import RANKING, kept_rows
 from pipeline.results.origins import box_origin, split_origin
 from pipeline.results.pictures import COLOUR_MAP, OPACITY
 from pipeline.results.published import PUBLISHED
@@ -112,6 +113,8 @@ def render_report(
             split_origin=split_origin(figures.ingest),
             box_origin=box_origin(figures.ingest),
             charts=_charts(figures, part, member),
+            kept=kept_rows(figures.curves),
+            ranking=RANKING,
             pretraining=figures.pretraining,
             boxed=box_table(figures.localisation, member),
             published=PUBLISHED,

@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 from pipeline.artifacts.files import write_text
+from pipeline.kept import kept_epoch
 from pipeline.search.trials import Trial
 
 State = Literal["waiting", "running", "finished", "stopped", "failed"]
@@ -21,6 +23,8 @@ class Standing:
     """A trial, and where it stands."""
 
     trial: Trial
+    keep: str
+    """Its `train.keep`: the rule by which one of its epochs is kept."""
     state: State = "waiting"
     epochs: list[dict[str, Any]] = field(default_factory=list)
     """What `fit` yielded, and `seconds` that it took."""
@@ -28,8 +32,9 @@ class Standing:
     """What was wrong, of one that has failed."""
 
     def kept(self) -> dict[str, Any] | None:
-        """The epoch whose weights the stage would keep: the one of lowest validation loss."""
-        return min(self.epochs, key=lambda epoch: epoch["val_loss"], default=None)
+        """The epoch whose weights the stage would keep."""
+        found = kept_epoch([SimpleNamespace(**epoch) for epoch in self.epochs], self.keep)
+        return None if found is None else vars(found)
 
     def auroc(self) -> float:
         """Of the weights that would be kept, on validation images; below all if there are none."""
@@ -47,10 +52,11 @@ class Logbook:
     Args:
         path: of the file; what it says of trials is taken over.
         trials: all of them.
+        keep: by name, the rule by which the epoch of a trial is kept.
     """
 
-    def __init__(self, path: Path, trials: Iterable[Trial]) -> None:
-        self.standings = {trial.name: Standing(trial) for trial in trials}
+    def __init__(self, path: Path, trials: Iterable[Trial], *, keep: Mapping[str, str]) -> None:
+        self.standings = {trial.name: Standing(trial, keep[trial.name]) for trial in trials}
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         whole = [line for line in lines if self._takes(line)]
         write_text("".join(f"{line}\n" for line in whole), path)

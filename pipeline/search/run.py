@@ -70,13 +70,16 @@ class Search:
     def line(self, trial: Trial) -> str:
         """The command that repeats a trial and runs what follows from it.
 
-        On a CPU the last digits depend on the number of threads.
+        On a CPU the last digits depend on the number of threads; where `train.threads` is a
+        number, it is that of the trial, and the line need not say it.
         """
-        threads = "" if self.recipe.resources.gpu else f"OMP_NUM_THREADS={self._threads()} "
+        is_said = trial.params(self.base, of=trial.name).train.threads != "auto"
+        on_gpu = self.recipe.resources.gpu > 0
+        threads = "" if is_said or on_gpu else f"OMP_NUM_THREADS={self._threads()} "
         return threads + reproducing_line(trial.changes)
 
     def _threads(self) -> int:
-        return max(int(self.recipe.resources.cpu), 1)
+        return self.recipe.resources.threads
 
     @property
     def epochs(self) -> dict[str, int]:
@@ -85,6 +88,11 @@ class Search:
             one.name: own_params(one.params(self.base, of=one.name), self.recipe.branch).epochs
             for one in self.trials
         }
+
+    @property
+    def keep(self) -> dict[str, str]:
+        """The rule by which an epoch of each trial is kept, by the trial's name."""
+        return {one.name: one.params(self.base, of=one.name).train.keep for one in self.trials}
 
 
 def prepare_search(
@@ -211,7 +219,7 @@ def run_search(search: Search, *, address: str | None) -> str:
     """
     run_trials = _ray().run_trials
     with _leading(search):
-        logbook = Logbook(search.folder / _LOG, search.trials)
+        logbook = Logbook(search.folder / _LOG, search.trials, keep=search.keep)
         audience = Audience(search, logbook)
         if logbook.left():
             _announce(search, logbook)

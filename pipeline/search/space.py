@@ -115,6 +115,11 @@ class Resources(Section):
     gpu: Annotated[float, Field(ge=0)]
     """GPUs; 0.5 lets two trials share one."""
 
+    @property
+    def threads(self) -> int:
+        """Whole ones, at least one."""
+        return max(int(self.cpu), 1)
+
 
 class Halving(Section):
     """ASHA: of the trials that have come so far, the worse are stopped (arXiv:1810.05934)."""

@@ -80,6 +80,7 @@ def _row(one: Standing) -> dict[str, Any]:
         "val_auroc": kept.get("val_auroc"),
         "val_loss": kept.get("val_loss"),
         "kept_epoch": kept.get("epoch"),
+        "keep": one.keep,
         "seconds": round(one.seconds(), 1),
         **{key: as_word(value) for key, value in one.trial.changes.items()},
         "why": one.why,

@@ -13,7 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.params.names import STUDIED, is_cascade
 from pipeline.params.whole import Params, parse_params
 from pipeline.search.scope import Scope
-from pipeline.search.space import DRAWS, GRID, SearchRecipe
+from pipeline.search.space import DRAWS, GRID, Resources, SearchRecipe
 from pipeline.tracking.origin import flatten
 
 
@@ -80,11 +80,7 @@ def expect_possible(
     for trial in trials:
         params = trial.params(base, of=f"{name}: {trial.name}: {_words(trial.changes)}")
         _expect_no_cascade(params, recipe.branch, name=f"{name}: {trial.name}")
-        if params.train.devices > 1:
-            raise ParamsError(
-                f"{name}: train.devices is {params.train.devices}; a trial is one process, so "
-                "search with 1 (resources.gpu says what each has)"
-            )
+        _expect_one_process(params, recipe.resources, name=f"{name}: {trial.name}")
 
 
 def _fault_of_key(key: str, base: dict[str, Any], scope: Scope) -> str:
@@ -118,6 +114,21 @@ def _expect_no_cascade(params: Params, branch: str, *, name: str) -> None:
         raise ParamsError(
             f"{name}: {cascade} is a cascade, whose CapsNet is pretrained by another stage; a "
             "search tries backbones without _capsnet (a cascade: dvc exp run --queue)"
+        )
+
+
+def _expect_one_process(params: Params, resources: Resources, *, name: str) -> None:
+    """Make sure that a trial computes as its stage would, with what it is given."""
+    if params.train.devices > 1:
+        raise ParamsError(
+            f"{name}: train.devices is {params.train.devices}; a trial is one process, so search "
+            "with 1 (resources.gpu says what each has)"
+        )
+    if params.train.threads not in ("auto", resources.threads):
+        raise ParamsError(
+            f"{name}: train.threads is {params.train.threads} and resources.cpu "
+            f"{resources.cpu:g}, and a trial computes with as many threads as its stage would; "
+            "make them alike, or say train.threads: auto"
         )
 
 

@@ -141,6 +141,7 @@ def train_trial(config: dict[str, Any], work: Work) -> None:
     known = config["known"]
     os.chdir(work.root)
     torch.set_num_threads(work.threads)
+    os.environ["OMP_NUM_THREADS"] = str(work.threads)  # what train.threads: auto goes by
     cfg = parse_params(changed(work.base, known["changes"]))
     started = time.monotonic()
     fit = FITS[work.branch](cfg, work.inputs)

@@ -4,8 +4,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -31,7 +32,7 @@ def progress(items: Iterable[T], *, total: int, unit: str, label: str) -> Iterat
         unit: What is counted, in the plural: "images".
         label: What is being done: "decode".
     """
-    return _shown(items, _Count(label, total, unit, each=1, every_s=LINE_EVERY_S, stays=True))
+    return _shown(items, _Count(label, total, unit, repeat(1), every_s=LINE_EVERY_S, stays=True))
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class _Count:
     label: str
     total: int
     unit: str
-    each: int
-    """Units that an item stands for."""
+    sizes: Iterable[int]
+    """How many units each item stands for."""
     every_s: float
     """Pause between two lines where there is no terminal."""
     stays: bool
@@ -61,9 +62,9 @@ def _shown(items: Iterable[T], count: _Count) -> Iterator[T]:
             leave=count.stays,
         )
         with logging_redirect_tqdm(), bar:
-            for item in items:
+            for item, size in zip(items, count.sizes, strict=False):
                 yield item
-                bar.update(count.each)
+                bar.update(size)
     else:
         yield from _with_lines(items, count)
 
@@ -72,9 +73,9 @@ def _with_lines(items: Iterable[T], count: _Count) -> Iterator[T]:
     label, total, unit = count.label, count.total, count.unit
     start = last = time.monotonic()
     done = 0
-    for item in items:
+    for item, size in zip(items, count.sizes, strict=False):
         yield item
-        done += count.each
+        done += size
         now = time.monotonic()
         if now - last >= count.every_s and done < total:
             rate = done / (now - start)
@@ -101,10 +102,10 @@ class Shown:
         self._start = time.monotonic()
         self._first = 0  # epoch that this process began with
 
-    def batches(self, batches: Iterable[T], *, epoch: int, steps: int, images: int) -> Iterator[T]:
-        """Pass the batches of an epoch through, each of so many images."""
+    def batches(self, batches: Iterable[T], *, epoch: int, sizes: Sequence[int]) -> Iterator[T]:
+        """Pass the batches of an epoch through, `sizes` images in each of them."""
         label = f"{self._label} epoch {epoch}/{self._epochs}"
-        count = _Count(label, steps * images, "images", images, EPOCH_LINE_EVERY_S, stays=False)
+        count = _Count(label, sum(sizes), "images", sizes, EPOCH_LINE_EVERY_S, stays=False)
         return _shown(batches, count)
 
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:

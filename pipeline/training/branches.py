@@ -19,11 +19,12 @@ from pipeline.networks.pretrained import read_weights
 from pipeline.params.sections import BranchParams, TrainParams
 from pipeline.training.augment import augmentation, to_unit
 from pipeline.training.examples import Examples, load_examples
-from pipeline.training.fit import Task, Watch, fit, unwatched
+from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
 from pipeline.training.recipe import build_recipe
 from pipeline.training.rows import image_batches
 from pipeline.training.state import Epoch
+from pipeline.training.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)

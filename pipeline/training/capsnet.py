@@ -14,16 +14,18 @@ from pipeline.artifacts.reconstructions import Pretraining, Reconstruction
 from pipeline.artifacts.shards import Shards
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.findings import FINDINGS
+from pipeline.kept import kept_epoch
 from pipeline.networks.autoencoder import CapsuleAutoencoder
 from pipeline.networks.capsule import SIDE
 from pipeline.networks.device import settle
 from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.augment import as_they_are, prepare
 from pipeline.training.examples import Examples, load_examples
-from pipeline.training.fit import Task, Watch, fit, unwatched
+from pipeline.training.fit import Task, fit
 from pipeline.training.losses import Loss, build_loss
 from pipeline.training.recipe import build_recipe
 from pipeline.training.state import Epoch
+from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,11 @@ def fit_capsnet(
     snapshots: Snapshots | None = None,
     watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
-    """Margin loss and reconstruction; see `fit`. Nothing is done without examples."""
+    """Margin loss and reconstruction; see `fit`. Nothing is done without examples.
+
+    The epoch is kept by `train.keep` as everywhere. By loss, the reconstruction counts with the
+    margin loss; by AUROC, the capsules' lengths alone rank epochs, as scores of the findings.
+    """
     if not examples:
         log.info("no branch of this member is a cascade: nothing to pretrain")
         return
@@ -80,13 +86,14 @@ def with_reconstruction(loss: Loss, *, weight: float) -> Loss:
 
 
 def describe_pretraining(
-    network: CapsuleAutoencoder, examples: dict[str, Examples], epochs: list[Epoch]
+    network: CapsuleAutoencoder, examples: dict[str, Examples], epochs: list[Epoch], *, keep: str
 ) -> Pretraining | None:
     """For the report: a test image of each finding, drawn again from its true labels' capsules."""
-    if not epochs:
+    kept = kept_epoch(epochs, keep)
+    if kept is None:
         return None
-    kept = min(epochs, key=lambda epoch: epoch.val_loss)
-    return Pretraining(len(epochs), kept.val_auroc, _reconstruct(network, examples["test"]))
+    drawn = _reconstruct(network, examples["test"])
+    return Pretraining(len(epochs), kept.epoch, keep, kept.val_auroc, drawn)
 
 
 def _reconstruct(network: CapsuleAutoencoder, test: Examples) -> list[Reconstruction]:

@@ -3,9 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,16 +14,19 @@ from torch import Tensor, nn
 from pipeline.artifacts.snapshots import Snapshots
 from pipeline.seeds import derive_seed
 from pipeline.training.augment import DRAWN, Augment, prepare
-from pipeline.training.batches import Batch, cached, gathered
+from pipeline.training.batches import cached, gathered
 from pipeline.training.digests import digest_of_network, digest_of_rows
 from pipeline.training.distributed import World, join, parallel
+from pipeline.training.division import batch_sizes
 from pipeline.training.examples import Examples
 from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
 from pipeline.training.losses import Loss
 from pipeline.training.memory import largest_fit
+from pipeline.training.possible import expect_judgeable, expect_possible
 from pipeline.training.predict import predict_logits
 from pipeline.training.recipe import Recipe
-from pipeline.training.reproducible import determinism, seeded
+from pipeline.training.reproducible import computing_with, determinism, seeded
+from pipeline.training.said import say_how, say_what_is_kept
 from pipeline.training.schedule import (
     RELEASE_FACTOR,
     blocks_of,
@@ -34,31 +37,11 @@ from pipeline.training.schedule import (
 from pipeline.training.score import expect_judgeable, mean_auroc
 from pipeline.training.state import Epoch, Training, begin
 from pipeline.training.step import Share, Step, parts_of
+from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 250  # steps after which losses are looked at: a device is waited for then
-
-
-@runtime_checkable
-class Watch(Protocol):
-    """Somebody who looks on as the batches of an epoch go by, `steps` of so many `images`."""
-
-    def __call__(
-        self, batches: Iterable[Batch], *, epoch: int, steps: int, images: int
-    ) -> Iterable[Batch]:
-        """Pass the batches on."""
-
-
-def unwatched(
-    batches: Iterable[Batch],
-    *,
-    epoch: int,  # noqa: ARG001
-    steps: int,  # noqa: ARG001
-    images: int,  # noqa: ARG001
-) -> Iterable[Batch]:
-    """Nobody looks on."""
-    return batches
 
 
 @dataclass(frozen=True)
@@ -83,8 +66,8 @@ def fit(
 ) -> Iterator[Epoch]:
     """Train `network` in place, an epoch per record.
 
-    When the records are exhausted the network holds the weights of the epoch with the lowest
-    validation loss and is in eval mode on the CPU. Started by torchrun, all ranks train it
+    When the records are exhausted the network holds the weights of the epoch that `recipe.keep`
+    asks for, and is in eval mode on the CPU. Started by torchrun, all ranks train it
     together and hold the same in the end.
 
     Args:
@@ -102,32 +85,22 @@ def fit(
     expect_judgeable(task.val.targets, split=task.val.split)
     with determinism(recipe.deterministic):
         world = join()
-        batch = min(recipe.batch_size, len(task.train))
-        _expect_possible(recipe, world, batch=batch)
-        training = begin(network, recipe, steps=len(task.train) // batch)
+        sizes = batch_sizes(len(task.train), recipe.batch_size)
+        expect_possible(network, recipe, world, smallest_batch=min(sizes))
+        expect_judgeable(recipe, task.val.targets)
+        training = begin(network, recipe, steps=len(sizes))
+        training.threads = world.agree(training.threads)
         _restore(training, task, world, snapshots)
-        train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
-        task = replace(task, train=train, val=val)
-        yield from list(training.epochs)
-        log.info("trains in %s on %s", training.precision, training.device.type)
-        while not training.is_over():
-            epoch = _run_epoch(training, task, world, watch, batch=batch)
-            _keep(training, world, snapshots)
-            yield epoch
+        with computing_with(training.threads):
+            train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
+            task = replace(task, train=train, val=val)
+            yield from list(training.epochs)
+            say_how(training)
+            while not training.is_over():
+                epoch = _run_epoch(training, task, world, watch)
+                _keep(training, world, snapshots)
+                yield epoch
     _finish(training)
-
-
-def _expect_possible(recipe: Recipe, world: World, *, batch: int) -> None:
-    if batch < world.size:
-        raise TrainingError(
-            f"{world.size} processes cannot share batches of {batch} images; lower train.devices "
-            "or raise train.batch_size"
-        )
-    if recipe.compile and world.size > 1:
-        raise TrainingError(
-            f"train.compile: a compiled network does not take its batch statistics over "
-            f"{world.size} processes; say false, or train.devices: 1"
-        )
 
 
 def _restore(training: Training, task: Task, world: World, snapshots: Snapshots | None) -> None:
@@ -144,7 +117,13 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
         state = snapshots.load(recipe, *where, digest_of_network(training.network), *data)
     state = world.agree(state)
     if state is not None:
+        own = training.threads
         training.load_state_dict(state)
+        if training.threads != own:
+            log.info(
+                "computes with %d thread(s) as the run that it goes on with, not with %d, which "
+                "would change the last digits", training.threads, own,
+            )  # fmt: skip
     elif training.recipe.micro_batch is None:
         training.micro_batch = world.agree(_largest_fit(training, task, world))
 
@@ -156,9 +135,7 @@ def _keep(training: Training, world: World, snapshots: Snapshots | None) -> None
 
 def _finish(training: Training) -> None:
     network = training.network
-    total, last = len(blocks_of(network)), training.epochs[-1].released_blocks
-    if last < total:
-        log.info("%d of %d blocks were never released and are as they were", total - last, total)
+    say_what_is_kept(training)
     network.load_state_dict(training.best)
     network.cpu().eval()
 
@@ -167,28 +144,29 @@ def _largest_fit(training: Training, task: Task, world: World) -> int:
     release(training.network, len(blocks_of(training.network)))  # it will come to that
     four = torch.arange(4) % len(task.train)
     inputs = prepare(tuple(rows[four].to(training.device) for rows in task.train.inputs))
-    share = -(-training.recipe.batch_size // world.size)
+    largest = max(batch_sizes(len(task.train), training.recipe.batch_size))
+    share = -(-largest // world.size)
     return largest_fit(training.network, inputs, precision=training.precision, at_most=share)
 
 
-def _run_epoch(training: Training, task: Task, world: World, watch: Watch, *, batch: int) -> Epoch:
+def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Epoch:
     """Train and judge: the next epoch of a training, noted in it."""
     number = len(training.epochs) + 1
     started = time.monotonic()
     blocks = _release(training, number)
     learning_rate = training.optimizer.param_groups[0]["lr"]
-    losses = _train(training, task, world, watch, epoch=number, batch=batch)
+    losses = _train(training, task, world, watch, epoch=number)
     seconds = time.monotonic() - started
+    sizes = torch.tensor(batch_sizes(len(task.train), training.recipe.batch_size))
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
-    training.schedule.after_epoch(val_loss)
     epoch = Epoch(
         epoch=number,
-        train_loss=float(losses.mean()),
+        train_loss=float(losses @ sizes.float()) / len(task.train),
         val_loss=val_loss,
         val_auroc=val_auroc,
         learning_rate=learning_rate,
         released_blocks=blocks,
-        images_per_second=len(losses) * batch / seconds,
+        images_per_second=len(task.train) / seconds,
     )
     training.add(epoch)
     return epoch
@@ -205,9 +183,9 @@ def _release(training: Training, epoch: int) -> int:
 
 
 def _train(
-    training: Training, task: Task, world: World, watch: Watch, *, epoch: int, batch: int
+    training: Training, task: Task, world: World, watch: Watch, *, epoch: int
 ) -> Float[Tensor, " steps"]:
-    """One pass over shuffled, whole batches; the loss of every step.
+    """One pass over all images in shuffled batches; the loss of every step.
 
     What is drawn follows from the seed and the number of the epoch alone: the order and, for each
     image, its augmentation, on whatever device, in whatever parts and by however many ranks it is
@@ -217,19 +195,20 @@ def _train(
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(task.train), generator=generator)
     drawn = torch.rand(DRAWN, len(order), generator=generator)
-    batches = [rows for rows in torch.arange(len(order)).split(batch) if len(rows) == batch]
+    sizes = batch_sizes(len(order), training.recipe.batch_size)
     mine = [
-        torch.cat(parts_of(places, world, micro_batch=training.micro_batch)) for places in batches
+        torch.cat(parts_of(places, world, micro_batch=training.micro_batch))
+        for places in torch.arange(len(order)).split(sizes)
     ]
     stored = gathered((*task.train.inputs, task.train.targets), [order[p] for p in mine], device)
     chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
     forward = _forward(training, world)
     step = Step(training, task.loss, task.augment, world, forward)
-    seen = watch(stored, epoch=epoch, steps=len(mine), images=batch)
+    seen = watch(stored, epoch=epoch, sizes=sizes)
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
-        for (*inputs, targets), numbers in zip(seen, chance, strict=True):
-            losses.append(step(Share(tuple(inputs), targets, numbers, images=batch)))
+        for (*inputs, targets), numbers, size in zip(seen, chance, sizes, strict=True):
+            losses.append(step(Share(tuple(inputs), targets, numbers, images=size)))
             if len(losses) % _LOOK_EVERY == 0:
                 expect_finite(_together(losses, world), epoch, training)
         together = _together(losses, world)

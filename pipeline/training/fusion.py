@@ -16,10 +16,11 @@ from pipeline.networks.fusion import Fusion, FusionSpec, JointFusion, build_fusi
 from pipeline.params.sections import FusionParams, TrainParams
 from pipeline.training.augment import Augment, as_they_are, augmentation
 from pipeline.training.examples import Examples, beside, load_examples, vector_examples
-from pipeline.training.fit import Task, Watch, fit, unwatched
+from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
 from pipeline.training.recipe import build_recipe
 from pipeline.training.state import Epoch
+from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 

@@ -18,6 +18,8 @@ class Recipe:
     schedule: str
     warmup: float
     head_epochs: int
+    keep: str
+    """Which epoch's weights: a key of `pipeline.kept.KEEP`."""
     patience: int
     ema: float
     """Decay of the running mean of the weights; 0 for none."""
@@ -25,6 +27,8 @@ class Recipe:
     device_cache: str
     compile: bool
     deterministic: bool
+    threads: int | None
+    """Of a process on a CPU; None for one per core."""
     seed: int
 
 
@@ -41,11 +45,13 @@ def build_recipe(
         schedule=params.schedule,
         warmup=train.warmup,
         head_epochs=head_epochs,
+        keep=train.keep,
         patience=train.patience,
         ema=train.ema,
         precision=precision,
         device_cache=train.device_cache,
         compile=train.compile,
         deterministic=train.deterministic,
+        threads=train.threads if isinstance(train.threads, int) else None,
         seed=seed,
     )

@@ -16,6 +16,17 @@ def seeded(device: torch.device, seed: int) -> Iterator[None]:
 
 
 @contextmanager
+def computing_with(threads: int) -> Iterator[None]:
+    """The context in which so many threads compute on a CPU, in which sums depend on them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def determinism(on: bool) -> Iterator[None]:
     """The context in which a GPU, too, gives the same bits for the same inputs.
 

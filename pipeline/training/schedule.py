@@ -21,9 +21,11 @@ class Schedule:
 
     after_step: Callable[[], None]
     after_epoch: Callable[[float], None]
-    """Takes the validation loss."""
+    """Takes a number that falls as epochs get better: that of `pipeline.kept.PLATEAU`."""
     scheduler: LRScheduler | None
     """Whose state is kept."""
+    rising: int = 0
+    """Steps in which the learning rate rises: the warm-up."""
 
     def state_dict(self) -> dict[str, Any]:
         """Where the schedule stands."""
@@ -39,14 +41,11 @@ def one_cycle(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:
     """Up to the learning rate, then down to nothing, both as a cosine (arXiv:1708.07120)."""
     peak = [group["lr"] for group in optimizer.param_groups]
     steps = max(steps, 3)  # fewer are no cycle; OneCycleLR divides by the steps of each leg
+    share = min(max(warmup, 2 / steps), 1 - 1 / steps)
     scheduler = OneCycleLR(
-        optimizer,
-        max_lr=peak,
-        total_steps=steps,
-        pct_start=min(max(warmup, 2 / steps), 1 - 1 / steps),
-        cycle_momentum=False,
+        optimizer, max_lr=peak, total_steps=steps, pct_start=share, cycle_momentum=False
     )
-    return Schedule(scheduler.step, lambda _: None, scheduler)
+    return Schedule(scheduler.step, lambda _: None, scheduler, rising=round(share * steps))
 
 
 def cosine(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:
@@ -64,11 +63,11 @@ def cosine(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:
         return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
     scheduler = LambdaLR(optimizer, share)
-    return Schedule(scheduler.step, lambda _: None, scheduler)
+    return Schedule(scheduler.step, lambda _: None, scheduler, rising=rising)
 
 
 def plateau(optimizer: Optimizer, *, steps: int, warmup: float) -> Schedule:  # noqa: ARG001
-    """Times 0.1 after 3 epochs without a better validation loss (the paper)."""
+    """Times 0.1 after 3 epochs that are no better: by validation loss in the paper."""
     # PyTorch's patience is the number of bad epochs that it lets pass: the next one counts.
     scheduler = ReduceLROnPlateau(optimizer, factor=0.1, patience=2, threshold=0.0)
     return Schedule(lambda: None, scheduler.step, scheduler)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline.cores import threads
+from pipeline.kept import PLATEAU, cost, kept_epoch
 from pipeline.networks.device import resolve_precision, settle
 from pipeline.training.average import Average
 from pipeline.training.recipe import Recipe
@@ -41,8 +43,12 @@ class Training:
     """Of fp16's gradients; does nothing in other precisions."""
     average: Average | None
     micro_batch: int
+    threads: int
+    """That compute on a CPU: with other numbers of them the last digits are others."""
+    steps: int
+    """Of the optimiser, in an epoch."""
     best: dict[str, Tensor] = field(default_factory=dict)
-    """The weights of the epoch with the lowest validation loss."""
+    """The weights of the epoch that is kept of those so far."""
     epochs: list[Epoch] = field(default_factory=list)
 
     @property
@@ -50,20 +56,21 @@ class Training:
         """The network whose weights may be kept."""
         return self.average.network if self.average else self.network
 
-    def best_epoch(self) -> Epoch | None:
-        """The first with the lowest validation loss."""
-        return min(self.epochs, key=lambda epoch: epoch.val_loss, default=None)
+    def kept_epoch(self) -> Epoch | None:
+        """Whose weights are kept of the epochs so far, by the recipe's rule."""
+        return kept_epoch(self.epochs, self.recipe.keep)
 
     def is_over(self) -> bool:
         """Whether all epochs were run, or patience has ended."""
-        done, best = len(self.epochs), self.best_epoch()
-        waited = done - best.epoch if best else 0
+        done, kept = len(self.epochs), self.kept_epoch()
+        waited = done - kept.epoch if kept else 0
         return done >= self.recipe.epochs or waited >= self.recipe.patience
 
     def add(self, epoch: Epoch) -> None:
-        """Note an epoch, and the weights if they are the best yet."""
+        """Note an epoch, and the weights if they are to be kept; the schedule hears of it."""
         self.epochs.append(epoch)
-        if self.best_epoch() is epoch:
+        self.schedule.after_epoch(cost(epoch, self.recipe.keep, PLATEAU))
+        if self.kept_epoch() is epoch:
             self.best = copy.deepcopy(self.judged.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
@@ -78,6 +85,7 @@ class Training:
             "scaler": self.scaler.state_dict(),
             "average": self.average.state_dict() if self.average else {},
             "micro_batch": self.micro_batch,
+            "threads": self.threads,
             "best": self.best,
             "epochs": [asdict(epoch) for epoch in self.epochs],
         }
@@ -91,6 +99,7 @@ class Training:
         if self.average:
             self.average.load_state_dict(state["average"])
         self.micro_batch = state["micro_batch"]
+        self.threads = state["threads"]
         self.best = {name: value.to(self.device) for name, value in state["best"].items()}
         self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
 
@@ -121,4 +130,6 @@ def begin(network: nn.Module, recipe: Recipe, *, steps: int) -> Training:
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         average=Average(network, recipe.ema) if recipe.ema else None,
         micro_batch=recipe.micro_batch or recipe.batch_size,
+        threads=recipe.threads or threads(),
+        steps=steps,
     )

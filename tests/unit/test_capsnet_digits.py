@@ -24,7 +24,13 @@ from pipeline.training.predict import predict_logits
 log = logging.getLogger(__name__)
 
 RECIPE = dataclasses.replace(
-    PLAIN, epochs=2, batch_size=16, learning_rate=0.002, weight_decay=0.0, schedule="one_cycle"
+    PLAIN,
+    epochs=2,
+    batch_size=16,
+    learning_rate=0.002,
+    weight_decay=0.0,
+    schedule="one_cycle",
+    threads=2,
 )
 
 
@@ -48,7 +54,6 @@ def margin(logits, targets):
 
 @pytest.mark.slow
 def test_digits_are_told_apart_and_drawn_again_after_two_epochs():
-    torch.set_num_threads(2)
     examples, network = digits(), build_autoencoder(10, seed=0)
     loss = with_reconstruction(margin, weight=0.0005)
     started = time.monotonic()

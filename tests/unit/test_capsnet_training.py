@@ -1,5 +1,7 @@
 """Pretraining a cascade's CapsNet: on thumbnails, by margin loss and reconstruction."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -78,12 +80,21 @@ def test_a_cascade_starts_where_pretraining_ended(pretrained):
 
 def test_each_finding_has_a_picture_of_its_own(pretrained):
     _, index, examples, network, _, epochs = pretrained
-    found = describe_pretraining(network, examples, epochs)
+    found = describe_pretraining(network, examples, epochs, keep="loss")
     assert [one.finding for one in found.examples] == list(FINDINGS)
     assert len({one.image_index for one in found.examples}) == len(FINDINGS)
     labels = index.set_index("image_index")
     assert all(labels.loc[one.image_index, one.finding] for one in found.examples)
     assert found.val_auroc == min(epochs, key=lambda epoch: epoch.val_loss).val_auroc
+
+
+def test_the_pretraining_s_kept_epoch_is_told_of_by_the_rule_in_force(pretrained):
+    _, _, examples, network, _, (epoch,) = pretrained
+    second = dataclasses.replace(epoch, epoch=2, val_loss=epoch.val_loss + 1, val_auroc=0.99)
+    for keep, kept in (("loss", 1), ("auroc", 2), ("last", 2)):
+        found = describe_pretraining(network, examples, [epoch, second], keep=keep)
+        assert (found.epochs, found.kept, found.keep) == (2, kept, keep)
+        assert found.val_auroc == [epoch, second][kept - 1].val_auroc
 
 
 def test_nothing_is_trained_where_nothing_is_needed(pretrained, caplog):
@@ -94,7 +105,7 @@ def test_nothing_is_trained_where_nothing_is_needed(pretrained, caplog):
         epochs = list(fit_capsnet(network, examples, PARAMS.train, PARAMS.capsnet, seed=1))
     assert (examples, epochs) == ({}, [])
     assert "nothing to pretrain" in caplog.text
-    assert describe_pretraining(network, examples, epochs) is None
+    assert describe_pretraining(network, examples, epochs, keep="loss") is None
     assert capsnet_state(network, needed=False)[0] == {}
 
 

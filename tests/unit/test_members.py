@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.artifacts.curves import COLUMNS
+from pipeline.artifacts.curves import COLUMNS, MARKS
 from pipeline.artifacts.files import write_json
 from pipeline.artifacts.members import (
     read_member_crops,
@@ -36,7 +36,8 @@ def folder(tmp_path):
     for name in [*NAMES, "left"]:
         for branch in BRANCHES:
             write_predictions(pd.DataFrame(prediction), tmp_path / name / f"{branch}.parquet")
-            curve = pd.DataFrame([[1.0] * len(COLUMNS)], columns=list(COLUMNS))
+            values = [*([1.0] * len(COLUMNS)), "loss", "loss auroc last"]
+            curve = pd.DataFrame([values], columns=[*COLUMNS, *MARKS])
             curve.to_csv(tmp_path / name / f"{branch}.csv", index=False)
         write_crop_boxes(
             pd.DataFrame(crop | {"source": ["cam"], "finding": [None]}),
@@ -63,10 +64,11 @@ def test_only_members_with_a_cascade_have_been_pretrained(folder):
     assert read_member_pretraining(folder / "capsnets", NAMES) == {}
     picture = np.arange(784, dtype=np.uint8).reshape(28, 28)
     drawn = Reconstruction("a.png", "Mass", picture, picture.T.copy())
-    write_reconstructions(Pretraining(3, 0.7, [drawn, drawn]), folder / "capsnets/b")
+    write_reconstructions(Pretraining(3, 2, "auroc", 0.7, [drawn, drawn]), folder / "capsnets/b")
     (name, found), *others = read_member_pretraining(folder / "capsnets", NAMES).items()
     assert (name, others) == ("b", [])
-    assert (found.epochs, found.val_auroc, len(found.examples)) == (3, 0.7, 2)
+    assert (found.epochs, found.kept, found.keep) == (3, 2, "auroc")
+    assert (found.val_auroc, len(found.examples)) == (0.7, 2)
     one = found.examples[1]
     assert (one.image_index, one.finding) == ("a.png", "Mass")
     np.testing.assert_array_equal(one.image, picture)

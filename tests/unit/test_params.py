@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
+from pipeline.kept import KEEP
 from pipeline.networks.fusion import HEADS
 from pipeline.networks.zoo import BACKBONES, CASCADES, is_cascade
 from pipeline.params import names as params
@@ -50,6 +51,8 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
             {"train__input_size": 100},
             r"train.input_size: 100 is no multiple of global.output_stride \(16\); heatmap",
         ),
+        ({"train__threads": 0}, "train.threads: must be auto, or a number of at least 1"),
+        ({"train__keep": "best"}, "train.keep: input should be 'loss', 'auroc' or 'last'"),
         ({"second": {"global": "resnet18"}}, "yaml: second.local: missing\n"),
         ({"second__weights": {"global": "none"}}, "yaml: second.weights.local: missing"),
         ({"second__locale": "resnet18"}, r"second.locale: unknown key; did you mean local\?"),
@@ -98,7 +101,6 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
             r"crop.method: attention is not among heatmap.methods \(cam\)",
         ),
         ({"train__batch_size": 1}, "train.batch_size: input should be greater than or equal to 2"),
-        ({"train__micro_batch": 1}, "train.micro_batch: must be auto, or a number of at least 2"),
         ({"train__micro_batch": "all"}, "train.micro_batch: must be auto, or .*'all'"),
         ({"train__devices": 17}, "train.devices: 17 cannot share batches of .*, 16 images"),
         ({"train__devices": 2, "train__compile": True}, "train.compile: must be false with"),
@@ -179,6 +181,7 @@ def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_nam
         (params.FusionHead, HEADS),
         (params.HeatmapMethod, HEATMAPS),
         (params.LossName, LOSSES),
+        (params.KeepRule, KEEP),
         (params.ScheduleName, SCHEDULES),
     ],
 )

@@ -22,6 +22,7 @@ from made_results import (
 )
 
 from pipeline.artifacts.pictures import read_gallery, write_gallery
+from pipeline.artifacts.reconstructions import Pretraining, Reconstruction
 from pipeline.attention.crop import BoxRule
 from pipeline.errors import ArtifactError
 from pipeline.findings import BOXED_FINDINGS, FINDINGS
@@ -123,9 +124,11 @@ def made_figures(cohort, evaluation, *, replicates=20):
         {
             "epoch": [1, 2],
             "train_loss": [0.5, 0.4],
-            "val_loss": [0.5, 0.45],
+            "val_loss": [0.45, 0.5],
             "val_auroc": [0.6, 0.7],
             "learning_rate": 0.001,
+            "kept": ["loss", ""],
+            "best_by": ["loss", "auroc last"],
         }
     )
     counts = {
@@ -273,6 +276,21 @@ def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
     assert "not comparable with the literature" in page
     assert "Made cohort" not in bare_page
     assert "ceiling" not in re.sub(r"data:[^\"]*", "", bare_page)
+
+
+def test_the_page_says_which_epoch_was_kept_and_what_the_other_rule_would_keep(page):
+    section = page[page.index('<section id="training">') :].partition("</section>")[0]
+    (row,) = re.findall(r"<tr><th[^>]*>model.global</th>(.*?)</tr>", section)
+    cells = re.findall("<td>(.*?)</td>", row)
+    assert cells == ["2", "epoch 1 (loss)", "0.600", "epoch 1", "0.600", "epoch 2", "0.700"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_says_which_epoch_of_a_capsnet_s_pretraining_was_kept(cohort, figures):
+    drawn = Reconstruction("a.png", "Mass", *[np.zeros((28, 28), np.uint8)] * 2)
+    one = Pretraining(5, 2, "auroc", 0.7, [drawn])
+    page = render(cohort, figures._replace(pretraining={"model": one}), examples=0)
+    assert "5 epochs, of which the weights of epoch 2 are kept (train.keep: auroc)" in page
 
 
 def test_a_page_without_boxes_intervals_curves_or_pictures_is_still_whole(bare_page):

@@ -47,7 +47,7 @@ class Killed(BaseException):
 def killed_in(epoch, batch):
     """A watch under which the process dies before a batch of an epoch."""
 
-    def watch(batches, *, epoch: int, steps: int, images: int, dies=(epoch, batch)):
+    def watch(batches, *, epoch: int, sizes: list[int], dies=(epoch, batch)):
         for number, one in enumerate(batches):
             if (epoch, number) == dies:
                 raise Killed

@@ -13,7 +13,7 @@ def standing(number: int, state: str, *aurocs: float) -> Standing:
         {"epoch": n, "val_loss": 1 / n, "val_auroc": auroc, "seconds": 3.0}
         for n, auroc in enumerate(aurocs, start=1)
     ]
-    return Standing(Trial(f"t{number:03d}", changes), state, epochs)
+    return Standing(Trial(f"t{number:03d}", changes), "loss", state, epochs)
 
 
 def test_those_trained_to_their_end_stand_first_best_first_and_all_are_counted():

@@ -84,6 +84,14 @@ def test_what_cannot_be_tried_is_named_before_anything_starts(branch, key, value
     assert str(caught.value).startswith("r.yaml: ")
 
 
+@pytest.mark.parametrize("number", [2, 4])
+def test_threads_other_than_a_trial_s_cores_are_refused(number):
+    with_threads = changed(BASE, {"train.threads": number})
+    with pytest.raises(ParamsError, match=rf"train.threads is {number} and resources.cpu 1, and"):
+        check(recipe_of(ONE), with_threads)
+    check(recipe_of(ONE), changed(BASE, {"train.threads": 1}))
+
+
 def test_a_bound_that_no_trial_could_have_is_named_though_it_was_not_drawn():
     space = {"train.augment.rotation_degrees": Domain("uniform", (0, 46))}
     with pytest.raises(ParamsError, match=r"space.train.augment.rotation_degrees: .*45.*46"):

@@ -13,6 +13,10 @@ TRIALS = [Trial(f"t00{n}", {"seed": n}) for n in range(1, 7)]
 AUROC = {1: 0.60, 2: 0.55, 3: 0.70, 4: 0.67, 5: 0.50, 6: 0.72}
 
 
+def begun(path, trials, keep="loss"):
+    return Logbook(path, trials, keep=dict.fromkeys((one.name for one in trials), keep))
+
+
 def halving(book: Logbook):
     from pipeline.search.tune import Halving  # noqa: PLC0415 (seconds)
 
@@ -59,13 +63,13 @@ def run(book: Logbook, scheduler, order, known=()) -> dict[tuple[int, int], str]
 
 @pytest.mark.parametrize("killed_after", range(1, len(ORDER)))
 def test_a_killed_search_decides_as_one_that_was_let_alone(tmp_path, killed_after):
-    whole = Logbook(tmp_path / "whole.jsonl", TRIALS)
+    whole = begun(tmp_path / "whole.jsonl", TRIALS)
     expected = run(whole, halving(whole), ORDER)
     assert {"STOP", "CONTINUE"} == set(expected.values())
     path = tmp_path / "killed.jsonl"
-    first = Logbook(path, TRIALS)
+    first = begun(path, TRIALS)
     decided = run(first, halving(first), ORDER[:killed_after])
-    second = Logbook(path, TRIALS)
+    second = begun(path, TRIALS)
     over = {n for n in AUROC if second.standings[f"t00{n}"].state in ("finished", "stopped")}
     rest = [(number, epoch) for number, epoch in ORDER[killed_after:] if number not in over]
     decided |= run(second, halving(second), rest)
@@ -76,7 +80,7 @@ def test_a_killed_search_decides_as_one_that_was_let_alone(tmp_path, killed_afte
 
 
 def test_the_last_epoch_is_an_end_and_no_stop(tmp_path):
-    book = Logbook(tmp_path / "log.jsonl", TRIALS)
+    book = begun(tmp_path / "log.jsonl", TRIALS)
     run(book, halving(book), [(6, epoch) for epoch in (1, 2, 3, 4)])
     assert book.standings["t006"].state == "finished"
     assert len(book.standings["t006"].epochs) == 4
@@ -85,7 +89,7 @@ def test_the_last_epoch_is_an_end_and_no_stop(tmp_path):
 def test_ray_may_pickle_what_holds_an_open_file(tmp_path):
     import pickle  # noqa: PLC0415
 
-    book = Logbook(tmp_path / "log.jsonl", TRIALS)
+    book = begun(tmp_path / "log.jsonl", TRIALS)
     assert pickle.dumps(halving(book))
 
 
@@ -96,7 +100,7 @@ def test_ray_may_pickle_what_holds_an_open_file(tmp_path):
 def test_a_failed_trial_s_reason_is_the_last_line_that_ray_wrote(tmp_path, text, reason):
     from pipeline.search.tune import Notes  # noqa: PLC0415 (seconds)
 
-    book = Logbook(tmp_path / "log.jsonl", TRIALS)
+    book = begun(tmp_path / "log.jsonl", TRIALS)
     (tmp_path / "error.txt").write_text(text)
     trial = trial_of(1)
     trial.error_file = str(tmp_path / "error.txt")
@@ -108,7 +112,7 @@ def test_a_failed_trial_s_reason_is_the_last_line_that_ray_wrote(tmp_path, text,
 def test_a_trial_of_fewer_epochs_that_trained_them_all_is_not_stopped(tmp_path):
     from pipeline.search.tune import Halving  # noqa: PLC0415 (seconds)
 
-    book = Logbook(tmp_path / "log.jsonl", TRIALS)
+    book = begun(tmp_path / "log.jsonl", TRIALS)
     lengths = dict.fromkeys(book.standings, 4) | {"t005": 1}
     scheduler = Halving(book, lambda name: None, epochs=lengths, asha={"grace": 1, "reduction": 2})
     for number in (1, 3, 4, 5):  # the last one is the worst of them

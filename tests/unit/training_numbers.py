@@ -12,12 +12,14 @@ RECIPE = Recipe(
     schedule="constant",
     warmup=0.1,
     head_epochs=0,
+    keep="loss",
     patience=10,
     ema=0.0,
     precision="fp32",
     device_cache="auto",
     compile=False,
     deterministic=False,
+    threads=1,
     seed=1,
 )
 

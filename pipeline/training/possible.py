@@ -1,0 +1,55 @@
+"""What no training can do is refused before its first epoch."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from pipeline.training.distributed import World
+from pipeline.training.failure import TrainingError
+from pipeline.training.recipe import Recipe
+
+
+def expect_possible(
+    network: nn.Module, recipe: Recipe, world: World, *, smallest_batch: int
+) -> None:
+    """Make sure that `network` can be trained so, by so many processes.
+
+    Args:
+        network: what is to be trained.
+        recipe: how.
+        world: who shares it.
+        smallest_batch: images of the smallest batch of an epoch.
+
+    Raises:
+        TrainingError: it cannot; the message says what to change.
+    """
+    if smallest_batch < world.size:
+        raise TrainingError(
+            f"{world.size} processes cannot share batches of {smallest_batch} images; lower "
+            "train.devices or raise train.batch_size"
+        )
+    if smallest_batch == 1 and any(isinstance(one, _BatchNorm) for one in network.modules()):
+        raise TrainingError(
+            "a batch of one image has no statistics for batch normalisation; it needs at least "
+            "two: more training images, or train.batch_size of 2 and more"
+        )
+    if recipe.compile and world.size > 1:
+        raise TrainingError(
+            f"train.compile: a compiled network does not take its batch statistics over "
+            f"{world.size} processes; say false, or train.devices: 1"
+        )
+
+
+def expect_judgeable(recipe: Recipe, targets: Float[Tensor, "n f"]) -> None:
+    """Make sure that validation `targets` can rank epochs as the recipe's `keep` asks.
+
+    Raises:
+        TrainingError: epochs have no AUROC, and it is to rank them.
+    """
+    both = (targets > 0).any(dim=0) & (targets <= 0).any(dim=0)
+    if recipe.keep == "auroc" and not bool(both.any()):
+        raise TrainingError(
+            f"train.keep: auroc: no finding is both there and absent among {len(targets)} "
+            "validation images, so epochs have no AUROC; say train.keep: loss, or hold out more "
+            "patients (split.val_fraction)"
+        )
