@@ -48,7 +48,7 @@ def main(
     write_checkpoint(*capsnet_state(network, needed=needed["global"]), global_start)
     write_checkpoint(*capsnet_state(network, needed=needed["local"]), local_start)
     write_reconstructions(describe_pretraining(network, examples, followed), reconstructions)
-    snapshots.clear()
+    snapshots.finish(global_start, local_start)
 
 
 if __name__ == "__main__":

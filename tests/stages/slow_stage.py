@@ -98,6 +98,15 @@ def start(*command: str, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
+def ended(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
+    """Of a command that came to its end without its stage: its exit code, and what it said."""
+    runs = process.poll() is None
+    if runs:
+        process.kill()
+    assert not runs, "the stage runs"
+    return process.wait(60), (folder / "said").read_text()
+
+
 def finish(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
     """Let the stage go on; the command's exit code, and what it said."""
     (folder / "go").touch()

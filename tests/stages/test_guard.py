@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.stages.conftest import attempt, run
-from tests.stages.slow_stage import COMMAND, finish, make_checkout, start, with_dvc
+from tests.stages.slow_stage import COMMAND, ended, finish, make_checkout, start, with_dvc
 
 
 @pytest.fixture
@@ -133,10 +133,10 @@ def test_what_dvc_would_have_recorded_for_the_old_params_is_run_again(checkout):
 
 def test_a_second_run_of_a_stage_is_refused_and_told_of_the_first(checkout):
     process = start(*COMMAND, folder=checkout)
-    done = attempt(*COMMAND, cwd=checkout)
-    assert done.returncode == 1
-    assert f"error: wait: process {process.pid} since 20" in done.stderr
-    assert f"kill {process.pid}" in done.stderr
+    code, said = ended(start(*COMMAND, folder=checkout), checkout)
+    assert code == 1
+    assert f"error: wait: process {process.pid} since 20" in said
+    assert f"kill {process.pid}" in said
     assert finish(process, checkout) == (0, "")
     run(*COMMAND, cwd=checkout)
 
@@ -155,10 +155,10 @@ def test_a_stage_that_outlived_its_dvc_is_not_run_a_second_time_beside_it(checko
     process.kill()
     process.wait()
     first = (folder / ".ckpt/running/wait").read_text().split()[0]
-    done = attempt("dvc", "repro", cwd=folder)
-    assert done.returncode != 0
-    assert f"wait: process {first} since" in done.stderr
+    code, said = ended(start("dvc", "repro", folder=folder), folder)
     os.kill(int(first), signal.SIGKILL)
+    assert code != 0
+    assert f"wait: process {first} since" in said
 
 
 def test_experiments_in_folders_of_their_own_may_run_the_same_stage_at_once(checkout):
