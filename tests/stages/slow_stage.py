@@ -45,6 +45,40 @@ if __name__ == "__main__":
     run(main)
 '''
 
+TRAIN = """
+stages:
+  brief:
+    cmd: python -m stages.brief --source data/table.csv --model data/model
+    params: [seed]
+    deps: [data/table.csv, pipeline/training/fit.py, stages/brief.py]
+    outs: [data/model]
+"""
+
+TRAINING = '''
+"""Stage `brief`: a training of three epochs, which waits before it ends."""
+import time
+from functools import partial
+from pathlib import Path
+from made_tasks import linear, task, vectors
+from training_numbers import RECIPE
+from pipeline.training.fit import fit
+from stages.options import Dep, Out, ParamsFile
+from stages.training import follow_training, run_training, snapshots_of
+
+def main(source: Dep, model: Out, params: ParamsFile = Path("params.yaml")) -> None:
+    network = linear()
+    snapshots = snapshots_of("brief", "model")
+    follow_training(partial(fit, network, task(vectors), RECIPE), snapshots, label="x", epochs=3)
+    Path("started").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    model.write_text(str(network.weight.sum().item()))
+    snapshots.finish(model)
+
+if __name__ == "__main__":
+    run_training(main)
+'''
+
 COMMAND = [
     *(sys.executable, "-m", "stages.wait", "--source", "data/source"),
     *("--table", "data/table.csv", "--out", "data/out"),
@@ -67,6 +101,14 @@ def make_checkout(folder: Path) -> Path:
     return folder
 
 
+def make_training(folder: Path) -> Path:
+    """One whose stage trains."""
+    make_checkout(folder)
+    (folder / "stages/brief.py").write_text(TRAINING)
+    (folder / "dvc.yaml").write_text(TRAIN)
+    return folder
+
+
 def with_dvc(folder: Path) -> Path:
     """The same, as a repository of git and DVC."""
     ignored = "/data/\n/started\n/go\n/said\n/.ckpt/\n__pycache__/\n"
@@ -83,10 +125,11 @@ def start(*command: str, folder: Path) -> subprocess.Popen[str]:
         (folder / name).unlink(missing_ok=True)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     with (folder / "said").open("w") as said:
+        mine = {"PATH": path, "CXR_TRACKING": "off", "PYTHONPATH": str(REPO / "tests/unit")}
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | {"PATH": path, "CXR_TRACKING": "off"},
+            env=os.environ | mine,
             stdout=said,
             stderr=subprocess.STDOUT,
             text=True,

@@ -3,12 +3,23 @@
 import os
 import shutil
 import signal
+import time
+from contextlib import contextmanager
 
 import pytest
 import yaml
+import zc.lockfile
 
 from tests.stages.conftest import attempt, run
-from tests.stages.slow_stage import COMMAND, ended, finish, make_checkout, start, with_dvc
+from tests.stages.slow_stage import (
+    COMMAND,
+    ended,
+    finish,
+    make_checkout,
+    make_training,
+    start,
+    with_dvc,
+)
 
 
 @pytest.fixture
@@ -168,3 +179,48 @@ def test_experiments_in_folders_of_their_own_may_run_the_same_stage_at_once(chec
     second = start(*COMMAND, folder=other)
     assert finish(second, other) == (0, "")
     assert finish(process, checkout) == (0, "")
+
+
+@contextmanager
+def locked(folder):
+    """As a `dvc push` in another shell does while a stage runs, DVC itself having let go."""
+    lock = zc.lockfile.LockFile(str(folder / ".dvc/tmp/lock"))
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+@pytest.mark.slow
+def test_a_training_that_dvc_could_not_record_ends_in_no_time_when_it_is_repeated(tmp_path):
+    folder = with_dvc(make_training(tmp_path))
+    process = start("dvc", "repro", folder=folder)
+    with locked(folder):
+        code, said = finish(process, folder)
+    assert code == 255
+    assert "Unable to acquire lock" in said
+    assert "epoch 3/3" in said
+    assert not (folder / "dvc.lock").exists()
+    code, said = finish(start("dvc", "repro", folder=folder), folder)
+    assert code == 0
+    assert "goes on behind epoch 3 of a run that had ended unrecorded" in said
+    assert "epoch 1/3" not in said
+    assert "brief" in (folder / "dvc.lock").read_text()
+    # what is recorded and yet to be run again is trained again, not taken from a snapshot
+    code, said = finish(start("dvc", "repro", "--force", folder=folder), folder)
+    assert code == 0
+    assert "epoch 1/3" in said
+
+
+def test_a_repro_that_waits_for_the_lock_records_its_stage(checkout):
+    folder = with_dvc(checkout)
+    process = start("dvc", "--wait-for-lock", "repro", folder=folder)
+    with locked(folder):
+        (folder / "go").touch()
+        while not (folder / "data/out").exists():
+            time.sleep(0.02)
+        time.sleep(5)  # DVC gives up after 3 s otherwise
+        assert process.poll() is None
+    code, _ = finish(process, folder)
+    assert code == 0
+    assert (folder / "dvc.lock").exists()
