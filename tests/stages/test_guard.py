@@ -139,6 +139,14 @@ def test_what_dvc_would_have_recorded_for_the_old_params_is_run_again(checkout):
     done = run("dvc", "repro", cwd=folder)
     assert "Running stage 'wait'" in done.stdout
     assert "batch_size: 77" in (folder / "data/out").read_text()
+    # the params go back to what dvc.lock has, and not to what the outputs follow from
+    set_param(folder, "train", "batch_size", 16)
+    process = start("dvc", "repro", folder=folder)
+    set_param(folder, "train", "batch_size", 77)
+    assert finish(process, folder)[0] != 0
+    assert "batch_size: 16" in (folder / "data/out").read_text()
+    run("dvc", "repro", cwd=folder)
+    assert "batch_size: 77" in (folder / "data/out").read_text()
     assert "up to date" in run("dvc", "repro", cwd=folder).stdout
 
 
