@@ -134,7 +134,7 @@ def start(*command: str, folder: Path) -> subprocess.Popen[str]:
             stderr=subprocess.STDOUT,
             text=True,
         )
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while not (folder / "started").exists() and process.poll() is None:
         assert time.monotonic() < until, "the stage does not start"
         time.sleep(0.02)
@@ -147,10 +147,10 @@ def ended(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
     if runs:
         process.kill()
     assert not runs, "the stage runs"
-    return process.wait(60), (folder / "said").read_text()
+    return process.wait(240), (folder / "said").read_text()
 
 
 def finish(process: subprocess.Popen[str], folder: Path) -> tuple[int, str]:
     """Let the stage go on; the command's exit code, and what it said."""
     (folder / "go").touch()
-    return process.wait(60), (folder / "said").read_text()
+    return process.wait(240), (folder / "said").read_text()
