@@ -21,12 +21,12 @@ setup: .venv/.ready  ## the environment (the other targets call it)
 
 demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the embedded cohort
 	@git diff --quiet HEAD -- params.yaml || echo "note: params.yaml is not as committed, and run as it is"
-	@$(BIN)/dvc repro report
+	@$(BIN)/dvc --wait-for-lock repro report
 	@$(BIN)/python -m stages.summary
 
 recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
 	@$(BIN)/python -m stages.recipe --name "$(R)"
-	@$(BIN)/dvc repro report
+	@$(BIN)/dvc --wait-for-lock repro report
 	@$(BIN)/python -m stages.summary
 
 compare: setup  ## experiments at a glance; S=auroc: the best first, R="main wider": of which commits
@@ -47,7 +47,7 @@ tables: setup  ## the last run's AUROCs as the paper's two tables
 	@$(BIN)/python -m stages.tables
 
 zoo: setup  ## each backbone trained for one epoch on the cohort of params.yaml, and what it costs
-	@$(BIN)/dvc repro --quiet split
+	@$(BIN)/dvc --wait-for-lock repro --quiet split
 	@$(BIN)/python -m stages.zoo
 
 bench: setup  ## how fast training is; figures go to bench.json, those worth keeping to benchmarks/RESULTS.md

@@ -1,5 +1,6 @@
 """DVC and git as commands, and what they say."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -8,14 +9,21 @@ from tempfile import TemporaryFile
 
 from pipeline.errors import ExperimentError
 
+log = logging.getLogger(__name__)
+
+_LONG_S = 20.0  # seconds after which a person is told what is waited for
+
 
 def dvc(*words: str, root: Path) -> str:
     """What `dvc <words>` prints in the checkout at `root`.
 
+    Waits while another DVC command holds the repository's lock, such as a `dvc push`.
+
     Raises:
         ExperimentError: it failed; says why in DVC's words.
     """
-    return _said([sys.executable, "-m", "dvc", *words], called=f"dvc {words[0]}", root=root)
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", *words]
+    return _said(command, called=f"dvc {words[0]}", root=root)
 
 
 def git(*words: str, root: Path) -> str:
@@ -34,10 +42,19 @@ def _said(command: list[str], *, called: str, root: Path) -> str:
     env = os.environ | {"PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"}
     # Files, not pipes: the workers that `dvc queue start` leaves behind would hold a pipe open.
     with TemporaryFile("w+") as said, TemporaryFile("w+") as wrong:
-        done = subprocess.run(command, cwd=root, env=env, stdout=said, stderr=wrong, check=False)
+        with subprocess.Popen(command, cwd=root, env=env, stdout=said, stderr=wrong) as process:
+            _wait(process, called)
         said.seek(0)
         wrong.seek(0)
-        if done.returncode:
-            reason = wrong.read().strip() or said.read().strip() or f"exit {done.returncode}"
+        if process.returncode:
+            reason = wrong.read().strip() or said.read().strip() or f"exit {process.returncode}"
             raise ExperimentError(f"{called}: {reason}")
         return said.read()
+
+
+def _wait(process: "subprocess.Popen[bytes]", called: str) -> None:
+    try:
+        process.wait(_LONG_S)
+    except subprocess.TimeoutExpired:
+        log.info("waits for %s; another DVC command may hold the repository's lock", called)
+        process.wait()

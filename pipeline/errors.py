@@ -17,5 +17,9 @@ class CohortError(PipelineError):
     """The radiographs or their tables are not what a run can be trusted with."""
 
 
+class StageError(PipelineError):
+    """A stage must not run now, or what it wrote must not be recorded."""
+
+
 class ExperimentError(PipelineError):
     """DVC or git refuse what is asked of them, or an experiment is not there."""

@@ -3,16 +3,17 @@
 import ast
 import io
 from pathlib import Path
-from typing import Any
 
 from ruamel.yaml import YAML
+
+from pipeline.guard.declared import is_code
 
 INERT = frozenset({"pipeline/errors.py", "stages/options.py"})
 """Files that cannot change an output, since they only speak to the user."""
 
-INERT_PACKAGES = ("pipeline/params/", "pipeline/tracking/")
-"""The one holds no defaults (the values are tracked as `params:`), the other no results. Nor do
-`__init__.py` files, which hold nothing but a docstring."""
+INERT_PACKAGES = ("pipeline/params/", "pipeline/tracking/", "pipeline/guard/")
+"""The first holds no defaults (the values are tracked as `params:`), the second no results, the
+third lets a stage run or fail. Nor do `__init__.py` files, which hold nothing but a docstring."""
 
 CHECK = "check"
 """The stage that all others come after. What values `pipeline/params/` admits is what it does."""
@@ -51,11 +52,6 @@ def rewrite_code_deps(dvc_yaml: str, root: Path) -> str:
     out = io.StringIO()
     yaml.dump(graph, out)
     return out.getvalue()
-
-
-def is_code(dep: Any) -> bool:
-    """Whether a dep of dvc.yaml is code rather than data."""
-    return str(dep).startswith(("pipeline/", "stages/"))
 
 
 def _inert(name: str, stage: str) -> bool:

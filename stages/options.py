@@ -1,9 +1,11 @@
 """What every stage's command line shares: option types, logging, tracking, readable errors."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +13,8 @@ import typer
 
 from pipeline import tracking
 from pipeline.errors import PipelineError
+from pipeline.guard.stage import guarded
+from stages import STARTED_NS
 
 Dep = Annotated[Path, typer.Option(help="Read by the stage.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Written by the stage.", show_default=False)]
@@ -23,6 +27,9 @@ def run(
 ) -> None:
     """Run a stage's `main` as a command: exit 0, or say what was wrong and exit 1.
 
+    A stage of the graph fails, too, if what it depends on changed while it ran, or if another
+    process is at it.
+
     Args:
         main: what typer makes a command line of.
         tracked: whether it is a stage of the graph, of which MLflow keeps a run.
@@ -31,10 +38,29 @@ def run(
     level = logging.INFO if tracking.is_first_process() else logging.ERROR
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
+    app.command()(_guarded(main) if tracking.is_first_process() else main)
     try:
         before()
         with tracking.stage(sys.argv) if tracked else nullcontext():
             app()
     except (PipelineError, OSError) as error:  # OSError: a full disk, a folder not to be written
         sys.exit(f"error: {error}" if tracking.is_first_process() else 1)
+
+
+def _guarded(main: Callable[..., Any]) -> Callable[..., None]:
+    """`main` with the same options, guarded while it runs."""
+    parameters = inspect.signature(main).parameters.values()
+    deps = [one.name for one in parameters if one.annotation == Dep]
+
+    @wraps(main)
+    def guarded_main(**given: Any) -> None:
+        with guarded(
+            Path(sys.argv[0]).stem,
+            given.get("member", ""),
+            inputs=[given[name] for name in deps],
+            params=given.get("params", Path("params.yaml")),
+            since_ns=STARTED_NS,
+        ):
+            main(**given)
+
+    return guarded_main

@@ -51,7 +51,7 @@ def main(
     write_checkpoint(*capsnet_state(network, needed=needed["local"]), local_start)
     described = describe_pretraining(network, examples, followed, keep=cfg.train.keep)
     write_reconstructions(described, reconstructions)
-    snapshots.clear()
+    snapshots.finish(global_start, local_start)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main(
     write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
-    snapshots.clear()
+    snapshots.finish(model)
 
 
 if __name__ == "__main__":

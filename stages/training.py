@@ -48,7 +48,7 @@ def follow_training(
 
     Args:
         fit: takes the keywords `snapshots` and `watch`.
-        snapshots: to be cleared when the stage has written its outputs.
+        snapshots: to be finished when the stage has written its outputs.
         label: what is trained.
         epochs: how many are expected.
         keep: the rule by which one of them is kept; tracking is told which, and of other rules.

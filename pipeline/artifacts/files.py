@@ -79,7 +79,12 @@ def read_yaml(path: Path) -> Any:
     Raises:
         ArtifactError: the file is missing or is not YAML.
     """
-    return _parsed(path, yaml.safe_load, yaml.YAMLError)
+    return _parsed(path, _load_yaml, yaml.YAMLError)
+
+
+def _load_yaml(text: str) -> Any:
+    """As `yaml.safe_load`, by libyaml where there is one: eight times as fast."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _parsed(path: Path, parse: Callable[[str], Any], fault: type[Exception]) -> Any:

@@ -1,7 +1,9 @@
 """Snapshots: where a training stands after an epoch, so that a killed one goes on from there.
 
 They are no outputs of a stage, which DVC deletes before it runs one: they lie in `.ckpt/` of the
-main checkout, under a key of everything that decides on the training, and go when it is done.
+main checkout, under a key of everything that decides on the training. The last one stays when the
+stage has ended, since DVC may fail to record it, and goes when that is known to be done or another
+training of the same name begins.
 """
 
 import fcntl
@@ -19,6 +21,7 @@ from typing import IO, Any
 import torch
 
 from pipeline.artifacts.files import remove_left_over, replacing
+from pipeline.artifacts.recorded import Digests, is_recorded, recorded_digests, write_digests
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,9 @@ State = dict[str, Any]
 
 MAX_AGE_DAYS = 30.0
 """Snapshots of trainings that nobody went on with are removed after this."""
+
+_LOCK = Path("dvc.lock")
+"""Of the folder that a stage runs in: an experiment in a folder of its own has its own."""
 
 _DIGEST = 32  # bytes at the start of a file, of all that follows
 
@@ -57,7 +63,8 @@ class Snapshots:
         root: Path | None = None,
     ) -> None:
         root = root or Path(os.environ.get("DVC_ROOT") or Path.cwd())
-        self._folder = root / ".ckpt" / name
+        self._all = root / ".ckpt"
+        self._folder = self._all / name
         self._about = (*map(repr, about), _code_digest())
         self._run = run
         self._resumed = resumed
@@ -67,12 +74,13 @@ class Snapshots:
     def load(self, *inputs: str) -> State | None:
         """Where the training with these inputs stands, or None if it has not begun.
 
-        Later snapshots are saved under the same inputs, unless another living process trains
-        the very same: then this one begins anew and leaves none.
+        One that DVC has recorded, and runs again for `dvc repro --force`, begins anew. Later
+        snapshots are saved under the same inputs, unless another living process trains the very
+        same: then this one begins anew and leaves none.
         """
         key = blake2b(repr((self._about, inputs)).encode(), digest_size=16).hexdigest()
         path = self._folder / f"{key}.pt"
-        _sweep(self._folder, spared=path)
+        _sweep(self._all, wanted=path)
         self._lock = _locked(path.with_suffix(".lock"))
         if self._lock is None:
             log.warning("another process is at the same training: this one leaves no snapshots")
@@ -87,7 +95,8 @@ class Snapshots:
             log.warning("warning: %s is damaged: begins anew", path)
             return None
         kept = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        log.info("goes on behind epoch %d of a run that was stopped (%s)", kept["epoch"], path)
+        how = "that had ended unrecorded" if _note(path).exists() else "that was stopped"
+        log.info("goes on behind epoch %d of a run %s (%s)", kept["epoch"], how, path)
         self._run = kept["run"] or self._run
         self._resumed(kept["run"], kept["epoch"])
         state: State = kept["state"]
@@ -106,28 +115,38 @@ class Snapshots:
             file.flush()
             os.fsync(file.fileno())
 
-    def clear(self) -> None:
-        """The stage has written all that it is for: nothing is left to go on with."""
-        if self._path is not None and self._lock is not None:
-            self._path.unlink(missing_ok=True)
-            self._path.with_suffix(".lock").unlink(missing_ok=True)
-            self._lock.close()
+    def finish(self, *outputs: Path) -> None:
+        """The stage has written its outputs: the last snapshot is kept until DVC has them.
+
+        Args:
+            outputs: files, as dvc.yaml spells their paths, that follow from the training.
+        """
+        if self._path is not None:
+            write_digests(outputs, _note(self._path))
 
 
 def _digest(content: bytes | memoryview) -> bytes:
     return blake2b(content, digest_size=_DIGEST).digest()
 
 
+def _note(path: Path) -> Path:
+    """What a stage wrote that has finished with a snapshot; not there before."""
+    return path.with_suffix(".json")
+
+
 def _locked(path: Path) -> IO[bytes] | None:
     """The file, held until this process ends or closes it; None if another one holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    while True:
+        file = path.open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            return None
+        if path.exists() and os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            return file
+        file.close()  # who held it before has removed it
 
 
 def _code_digest() -> str:
@@ -149,11 +168,38 @@ def _file_of(module: object) -> str | None:
     return getattr(module, "__file__", None)
 
 
-def _sweep(folder: Path, *, spared: Path) -> None:
-    """Remove what is too old to be gone on with, or half written."""
-    remove_left_over(folder)
-    oldest = time.time() - MAX_AGE_DAYS * 86400
-    for path in [*folder.glob("*.pt"), *folder.glob("*.lock")]:
-        if path.stem != spared.stem and path.stat().st_mtime < oldest:
-            log.info("removes %s, with which nobody went on for %d days", path, MAX_AGE_DAYS)
-            path.unlink(missing_ok=True)
+def _sweep(folder: Path, *, wanted: Path) -> None:
+    """Remove, of all trainings, what nobody will go on with, unless a living process has it.
+
+    That is what is half written, recorded or too old, and what had ended before another training
+    of its name, `wanted`, begins.
+    """
+    for half in {path.parent for path in folder.rglob("*.partial")}:
+        remove_left_over(half)
+    recorded = recorded_digests(_LOCK) if any(folder.rglob("*.json")) else {}
+    for path in {path.with_suffix(".pt") for path in folder.rglob("*.lock")}:
+        if reason := _why_not_kept(path, wanted, recorded):
+            _forget(path, reason)
+
+
+def _why_not_kept(path: Path, wanted: Path, recorded: Digests) -> str:
+    """Of one training; empty if somebody may go on with it."""
+    has_ended = _note(path).exists()
+    if has_ended and is_recorded(_note(path), recorded):
+        return "DVC has recorded what came of it"
+    if path == wanted:
+        return ""
+    if has_ended and path.parent == wanted.parent:
+        return "it had ended, and another training of its name begins"
+    newest = path if path.exists() else path.with_suffix(".lock")
+    is_old = newest.stat().st_mtime < time.time() - MAX_AGE_DAYS * 86400
+    return f"nobody went on with it for {MAX_AGE_DAYS:.0f} days" if is_old else ""
+
+
+def _forget(path: Path, reason: str) -> None:
+    lock = _locked(path.with_suffix(".lock"))
+    if lock is not None:
+        log.info("removes %s: %s", path, reason)
+        for suffix in (".pt", ".json", ".lock"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
+        lock.close()

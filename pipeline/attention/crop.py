@@ -77,8 +77,8 @@ def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndar
     if peak <= 0:
         return None
     height, width = fine.shape
-    box = REGIONS[rule.region](fine, fine > rule.threshold * peak)
-    return np.asarray(box / np.array([width, height, width, height]))
+    cells = REGIONS[rule.region](fine, fine > rule.threshold * peak)
+    return np.asarray(cells / np.array([width, height, width, height]))
 
 
 def peak_region(
@@ -98,7 +98,7 @@ def peak_region(
 
 
 def largest_region(
-    _: Float32[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
+    _fine: Float32[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
 ) -> Int[np.ndarray, "4"]:
     """The box of the 8-connected region with most cells (AG-CNN); of equals the one met first.
 

@@ -10,7 +10,8 @@ from pipeline.artifacts.lock_file import read_locked
 from pipeline.commands import dvc
 from pipeline.dvc_graph import covers, params_of, paths_of, read_index
 from pipeline.errors import ArtifactError
-from pipeline.graph import CHECK, is_code
+from pipeline.graph import CHECK
+from pipeline.guard.declared import is_code
 from pipeline.params.names import STUDIED
 
 _IDLE = {CHECK, f"pretrain_capsnet@{STUDIED}"}

@@ -22,7 +22,7 @@ from pipeline.training.examples import Examples
 from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
 from pipeline.training.losses import Loss
 from pipeline.training.memory import largest_fit
-from pipeline.training.possible import expect_judgeable, expect_possible
+from pipeline.training.possible import expect_possible
 from pipeline.training.predict import predict_logits
 from pipeline.training.recipe import Recipe
 from pipeline.training.reproducible import computing_with, determinism, seeded
@@ -87,7 +87,6 @@ def fit(
         world = join()
         sizes = batch_sizes(len(task.train), recipe.batch_size)
         expect_possible(network, recipe, world, smallest_batch=min(sizes))
-        expect_judgeable(recipe, task.val.targets)
         training = begin(network, recipe, steps=len(sizes))
         training.threads = world.agree(training.threads)
         _restore(training, task, world, snapshots)

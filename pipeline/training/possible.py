@@ -1,7 +1,6 @@
 """What no training can do is refused before its first epoch."""
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipeline.training.distributed import World
@@ -37,19 +36,4 @@ def expect_possible(
         raise TrainingError(
             f"train.compile: a compiled network does not take its batch statistics over "
             f"{world.size} processes; say false, or train.devices: 1"
-        )
-
-
-def expect_judgeable(recipe: Recipe, targets: Float[Tensor, "n f"]) -> None:
-    """Make sure that validation `targets` can rank epochs as the recipe's `keep` asks.
-
-    Raises:
-        TrainingError: epochs have no AUROC, and it is to rank them.
-    """
-    both = (targets > 0).any(dim=0) & (targets <= 0).any(dim=0)
-    if recipe.keep == "auroc" and not bool(both.any()):
-        raise TrainingError(
-            f"train.keep: auroc: no finding is both there and absent among {len(targets)} "
-            "validation images, so epochs have no AUROC; say train.keep: loss, or hold out more "
-            "patients (split.val_fraction)"
         )

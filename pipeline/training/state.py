@@ -74,34 +74,40 @@ class Training:
             self.best = copy.deepcopy(self.judged.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, for a snapshot.
+        """Everything, for a snapshot; of a training that is over, what it has come to.
 
         Random numbers have no state here: those of an epoch follow from the seed and its number.
         """
-        return {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "average": self.average.state_dict() if self.average else {},
+        come_to = {
             "micro_batch": self.micro_batch,
             "threads": self.threads,
             "best": self.best,
             "epochs": [asdict(epoch) for epoch in self.epochs],
         }
+        if self.is_over():
+            return come_to
+        return come_to | {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "average": self.average.state_dict() if self.average else {},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
+        self.micro_batch = state["micro_batch"]
+        self.threads = state["threads"]
+        self.best = {name: value.to(self.device) for name, value in state["best"].items()}
+        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
+        if self.is_over():
+            return
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.scaler.load_state_dict(state["scaler"])
         if self.average:
             self.average.load_state_dict(state["average"])
-        self.micro_batch = state["micro_batch"]
-        self.threads = state["threads"]
-        self.best = {name: value.to(self.device) for name, value in state["best"].items()}
-        self.epochs = [Epoch(**epoch) for epoch in state["epochs"]]
 
 
 def begin(network: nn.Module, recipe: Recipe, *, steps: int) -> Training:

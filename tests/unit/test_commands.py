@@ -2,10 +2,13 @@
 
 import shutil
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+import zc.lockfile
 
+from pipeline import commands
 from pipeline.commands import dvc, git
 from pipeline.errors import ExperimentError
 
@@ -31,3 +34,16 @@ def test_why_a_command_failed_is_in_its_own_words(tmp_path):
     git("init", "-q", root=tmp_path)
     with pytest.raises(ExperimentError, match=r"git rev-parse: fatal: .*nosuch"):
         git("rev-parse", "nosuch", root=tmp_path)
+
+
+def test_dvc_waits_while_another_command_holds_its_lock_and_says_so(tmp_path, monkeypatch, caplog):
+    git("init", "-q", root=tmp_path)
+    dvc("init", "-q", root=tmp_path)
+    dvc("stage", "add", "-q", "-n", "echo", "echo done", root=tmp_path)
+    lock = zc.lockfile.LockFile(str(tmp_path / ".dvc/tmp/lock"))
+    monkeypatch.setattr(commands, "_LONG_S", 1.0)
+    threading.Timer(8.0, lock.close).start()  # DVC gives up after 3 s otherwise
+    with caplog.at_level("INFO"):
+        said = dvc("repro", root=tmp_path)
+    assert "Running stage 'echo'" in said
+    assert "waits for dvc repro" in caplog.text

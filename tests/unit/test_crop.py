@@ -41,12 +41,12 @@ def regions(mask):
 def test_the_largest_region_is_that_of_a_flood_fill(mask):
     if not mask.any():
         with pytest.raises(ValueError, match="empty mask"):
-            largest_region(mask)
+            largest_region(mask.astype(np.float32), mask)
         return
     found = list(regions(mask))
     equals = [region for region in found if len(region) == max(map(len, found))]
     first = np.array(sorted(min(equals, key=min)))  # in reading order
-    x1, y1, x2, y2 = largest_region(mask)
+    x1, y1, x2, y2 = largest_region(mask.astype(np.float32), mask)
     assert [y1, x1] == first.min(axis=0).tolist()
     assert [y2, x2] == (first.max(axis=0) + 1).tolist()
 

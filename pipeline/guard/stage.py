@@ -1,0 +1,41 @@
+"""What guards a stage while it runs."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.guard.alone import alone
+from pipeline.guard.declared import declared_of
+from pipeline.guard.notes import expect_settled, expect_unchanged, take_notes
+
+_RUNNING = Path(".ckpt/running")
+
+
+@contextmanager
+def guarded(
+    stage: str, item: str, *, inputs: Iterable[Path], params: Path, since_ns: int
+) -> Iterator[None]:
+    """Run the block alone, and fail behind it if what the stage depends on has changed.
+
+    A block that fails has the last word. What is no stage of the graph, here, is not guarded.
+
+    Args:
+        stage: the name of its module.
+        item: of `foreach`; empty if it has none.
+        inputs: files and folders that it reads.
+        params: the params file.
+        since_ns: when Python began to read the code.
+
+    Raises:
+        StageError: another process is at it, or something has changed.
+    """
+    declared = declared_of(stage, item, Path())
+    if declared is None:
+        yield
+        return
+    with alone(declared.name, _RUNNING):
+        before = take_notes(declared, inputs=inputs, params=params)
+        expect_settled(declared.name, declared, since_ns=since_ns)
+        yield
+        after = take_notes(declared, inputs=inputs, params=params)
+        expect_unchanged(declared.name, before, after)
