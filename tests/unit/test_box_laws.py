@@ -104,7 +104,7 @@ HOW_MANY = [2_000, pytest.param(20_000, marks=pytest.mark.slow)]
 @pytest.mark.parametrize("network", LOOKS, ids=lambda look: look[0])
 def test_boxes_of_noise_fall_into_the_four_quarters_alike(network, region, maps):
     cells, grid = grid_of(*network)
-    chance = 2 * np.sqrt(0.25 * 0.75 / maps)
+    chance = 3 * np.sqrt(0.25 * 0.75 / maps)
     found = quarters(grid, cells, maps=maps, region=region)
     assert found == pytest.approx(0.25, abs=max(0.02, chance))
 
