@@ -77,7 +77,8 @@ def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndar
     if peak <= 0:
         return None
     height, width = fine.shape
-    cells = REGIONS[rule.region](fine, fine > rule.threshold * peak)
+    above = (fine > rule.threshold * peak) | (fine == peak)  # however close the threshold is
+    cells = REGIONS[rule.region](fine, above)
     return np.asarray(cells / np.array([width, height, width, height]))
 
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.networks.dilation import DilatedAverage
 from pipeline.networks.receptive_field import measure_grid
 
 
@@ -22,11 +23,15 @@ def centre_grid(features: nn.Module, images: Float[Tensor, "b c s s"]) -> None:
 
     Strides are tried from the last one on, and each is moved if that brings the grid nearer to
     the middle. Even kernels, and networks without strided convolutions, are left as they are.
+    Means of 2 x 2 cells that lost their stride to dilation are balanced.
 
     Args:
         features: from `images` to feature maps.
         images: of the size for which the grid counts; any content.
     """
+    for layer in features.modules():
+        if isinstance(layer, DilatedAverage):
+            layer.balanced = True
     cells, off = _cells_and_offset(features, images)
     for layers in _strides(features, images):
         if off <= 1 / images.shape[-1]:

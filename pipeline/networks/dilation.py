@@ -24,14 +24,25 @@ def limit_stride(blocks: Iterable[nn.Module], output_stride: int) -> None:
 
 
 class DilatedAverage(nn.Module):
-    """`AvgPool2d(2, stride=2)` without its stride: the mean of four cells that lie apart."""
+    """`AvgPool2d(2, stride=2)` without its stride: the mean of four cells that lie apart.
+
+    Each cell with those to the right and below: so all cells look half a step beside their own
+    place. Balanced, the mean of this and of its mirror image, those to the left and above, they
+    do not; weights across are then 1, 2, 1.
+    """
 
     def __init__(self, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
+        self.balanced = False
 
     def forward(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
-        """Each cell with those `dilation` to the right and below; beyond the border is zero."""
+        """Each cell with those `dilation` away; beyond the border is zero."""
+        if not self.balanced:
+            return self._forwards(maps)
+        return (self._forwards(maps) + self._forwards(maps.flip(2, 3)).flip(2, 3)) / 2
+
+    def _forwards(self, maps: Float[Tensor, "b k h w"]) -> Float[Tensor, "b k h w"]:
         d = self.dilation
         wide = functional.pad(maps, (0, d, 0, d))
         return (maps + wide[..., d:, :-d] + wide[..., :-d, d:] + wide[..., d:, d:]) / 4

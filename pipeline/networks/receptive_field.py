@@ -119,7 +119,7 @@ def _geometry(layer: nn.Module, taken: int, given: int) -> tuple[float, float]:
         factor = taken / given
         return (factor - 1) / 2, factor
     if isinstance(layer, DilatedAverage):
-        return layer.dilation / 2, 1.0
+        return 0.0 if layer.balanced else layer.dilation / 2, 1.0
     kernel, stride, padding, dilation = (
         _first(getattr(layer, name, 1))
         for name in ("kernel_size", "stride", "padding", "dilation")

@@ -122,10 +122,10 @@ def test_energy_is_the_share_of_the_map_in_the_boxes():
     heatmap[0, 3] = 1.0
     left = Case("a.png", 0, 0, "Mass", np.array([[0.0, 0.0, 0.5, 1.0]]))
     right = left._replace(truths=np.array([[0.5, 0.0, 1.0, 1.0]]))
-    found = [detect(heatmap, tiles(4), case, 0.5) for case in (left, right)]
+    found = [detect(heatmap, tiles(4), case, BoxRule(0.5, "peak")) for case in (left, right)]
     assert found[0].energy + found[1].energy == pytest.approx(1)
     assert 0.7 < found[0].energy < 0.9
-    assert detect(np.zeros((4, 4)), tiles(4), left, 0.5).energy == 0
+    assert detect(np.zeros((4, 4)), tiles(4), left, BoxRule(0.5, "peak")).energy == 0
 
 
 def test_a_box_of_a_finding_that_the_label_lacks_is_a_case():
