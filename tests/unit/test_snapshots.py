@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ class Begins(BaseException):
     """A training has to compute its first epoch."""
 
 
-def noticing(batches, *, epoch: int, steps: int, images: int):
+def noticing(batches, *, epoch: int, sizes: Sequence[int]):
     raise Begins
 
 
