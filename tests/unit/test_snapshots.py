@@ -149,7 +149,7 @@ def test_of_a_training_that_has_ended_only_its_best_weights_are_kept():
     end("model")
     slim = state_of(*kept())
     assert {"network", "optimizer", "best"} <= whole.keys()
-    assert slim.keys() == {"best", "epochs", "micro_batch"}
+    assert slim.keys() == {"best", "epochs", "micro_batch", "threads"}
 
 
 def state_of(path):
