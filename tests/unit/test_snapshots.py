@@ -155,3 +155,12 @@ def test_of_a_training_that_has_ended_only_its_best_weights_are_kept():
 def state_of(path):
     content = path.read_bytes()[module._DIGEST :]
     return torch.load(io.BytesIO(content), weights_only=True)["state"]
+
+
+def test_what_another_machine_is_writing_is_left_alone(tmp_path):
+    other = tmp_path / ".ckpt/train_local/model"
+    other.mkdir(parents=True)
+    writing = other / f".x.pt.{2**22 + 1}.partial"
+    writing.touch()
+    stop()
+    assert writing.exists()
