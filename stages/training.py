@@ -57,7 +57,8 @@ def follow_training(
     records = fit(snapshots=snapshots, watch=shown.batches)
     followed = list(tracking.follow(records, shown))
     leave()
-    tracking.log_metrics(numbers_of_kept(followed, keep))
+    network = label.partition(" ")[0]
+    tracking.log_metrics(numbers_of_kept(followed, keep), group=f"kept/{network}")
     return followed
 
 

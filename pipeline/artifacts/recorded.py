@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.artifacts.files import read_json, read_yaml, write_json
+from pipeline.artifacts.files import read_json, write_json
+from pipeline.artifacts.lock_file import read_locked
 from pipeline.errors import ArtifactError
 
 Digests = dict[str, str]
@@ -19,10 +20,11 @@ def write_digests(outputs: Iterable[Path], note: Path) -> None:
 def recorded_digests(lock: Path) -> Digests:
     """Those of dvc.lock; none where there is no such file, or half of one."""
     try:
-        outs = [out for one in read_yaml(lock)["stages"].values() for out in one.get("outs", [])]
-        return {out["path"]: out["md5"] for out in outs if "md5" in out}
-    except (ArtifactError, AttributeError, KeyError, TypeError):
+        stages = read_locked(lock)
+    except ArtifactError:
         return {}
+    outs = [out for one in stages.values() for out in one.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs if "md5" in out}
 
 
 def is_recorded(note: Path, recorded: Mapping[str, str]) -> bool:

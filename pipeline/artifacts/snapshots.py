@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
@@ -36,8 +37,8 @@ _LOCK = Path("dvc.lock")
 
 _DIGEST = 32  # bytes at the start of a file, of all that follows
 
-_ELSEWHERE = ("tracking", "params")
-"""Packages of this project that cannot change what is trained."""
+_ELSEWHERE = ("tracking", "params", "guard", "errors.py")
+"""What of this project cannot change what is trained."""
 
 
 def _nothing(run: str, epoch: int) -> None: ...
@@ -171,15 +172,16 @@ def _file_of(module: object) -> str | None:
 def _sweep(folder: Path, *, wanted: Path) -> None:
     """Remove, of all trainings, what nobody will go on with, unless a living process has it.
 
-    That is what is half written, recorded or too old, and what had ended before another training
-    of its name, `wanted`, begins.
+    That is what is half written beside `wanted`, recorded or too old, and what had ended before
+    `wanted`, another training of its name, begins.
     """
-    for half in {path.parent for path in folder.rglob("*.partial")}:
-        remove_left_over(half)
-    recorded = recorded_digests(_LOCK) if any(folder.rglob("*.json")) else {}
-    for path in {path.with_suffix(".pt") for path in folder.rglob("*.lock")}:
-        if reason := _why_not_kept(path, wanted, recorded):
-            _forget(path, reason)
+    remove_left_over(wanted.parent)  # elsewhere another machine's process may be writing
+    files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
+    recorded = recorded_digests(_LOCK) if any(one.suffix == ".json" for one in files) else {}
+    for path in {one.with_suffix(".pt") for one in files if one.suffix == ".lock"}:
+        with suppress(FileNotFoundError):  # another training sweeps as well
+            if reason := _why_not_kept(path, wanted, recorded):
+                _forget(path, reason)
 
 
 def _why_not_kept(path: Path, wanted: Path, recorded: Digests) -> str:
@@ -202,4 +204,5 @@ def _forget(path: Path, reason: str) -> None:
         log.info("removes %s: %s", path, reason)
         for suffix in (".pt", ".json", ".lock"):
             path.with_suffix(suffix).unlink(missing_ok=True)
+        remove_left_over(path.parent, path.name)
         lock.close()

@@ -40,7 +40,8 @@ def alone(stage: str, folder: Path) -> Iterator[None]:
 
 def _refusal(stage: str, first: str) -> str:
     """The first may have the lock, and not yet have said who it is."""
+    process = first.partition(" ")[0]
     return (
         f"{stage}: process {first or 'of another shell'} is running it in this checkout; wait "
-        f"until that has ended, or end it (kill {first.partition(' ')[0]})"
+        f"until that has ended, or end it{f' (kill {process})' if process else ''}"
     )

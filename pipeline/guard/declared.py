@@ -33,7 +33,7 @@ def declared_of(stage: str, item: str, root: Path) -> Declared | None:
         ArtifactError: dvc.yaml is not YAML.
     """
     path = root / "dvc.yaml"
-    stages = read_yaml(path)["stages"] if path.exists() else {}
+    stages = (read_yaml(path).get("stages") or {}) if path.exists() else {}
     if stage not in stages:
         return None
     body = stages[stage].get("do", stages[stage])

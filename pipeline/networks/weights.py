@@ -110,6 +110,12 @@ def load_branch(branch: nn.Module, about: Mapping[str, Any], weights: Weights) -
         )
     findings = list(theirs["findings"]) == list(about["findings"])
     same = theirs["backbone"] == name and findings
+    if theirs.get("centred", False) != about["centred"]:
+        log.warning(
+            "these weights were trained with a grid %s the middle of the image, and start here "
+            "with one %s it: the first epochs move what they look at by up to half a cell",
+            *(("in", "beside") if theirs.get("centred", False) else ("beside", "in")),
+        )
     _load(branch, weights.state, left_out=_STATISTICS if same else _PARTS, name=name)
     if not same:
         log.info("  its head%s starts anew", "" if findings else ", for other findings,")

@@ -30,6 +30,11 @@ def test_what_is_no_stage_of_a_graph_declares_nothing(tmp_path):
     assert declared_of("split", "", tmp_path) is None
 
 
+def test_a_dvc_yaml_of_plots_alone_declares_nothing(tmp_path):
+    (tmp_path / "dvc.yaml").write_text("plots: [one.csv]\n")
+    assert declared_of("split", "", tmp_path) is None
+
+
 def test_a_graph_that_is_half_written_is_named(tmp_path):
     (tmp_path / "dvc.yaml").write_text("stages: [")
     with pytest.raises(ArtifactError, match=r"dvc\.yaml: not YAML"):

@@ -34,7 +34,7 @@ DILATED = ("resnet18", "densenet121", "mobilenet_v2", "convnext_tiny")
 )
 def test_a_cell_is_drawn_where_it_looks(name, stride):
     torch.manual_seed(0)
-    branches = [make_branch(name, seed=seed, output_stride=stride, size=SIDE) for seed in range(2)]
+    branches = [make_branch(name, seed=seed, output_stride=stride, size=SIDE) for seed in range(4)]
     grid = branches[0].grid
     shape = tuple(branches[0].feature_map(torch.zeros(1, 1, SIDE, SIDE)).shape[2:])
     row, column = shape[0] * 3 // 8, shape[1] * 5 // 8

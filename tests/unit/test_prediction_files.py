@@ -239,3 +239,9 @@ def test_a_public_models_file_is_read_as_it_is():
     assert found.shape == (22_433, 15)
     raw = pd.read_csv(path)
     np.testing.assert_allclose(found["Hernia"], raw["prob_Hernia"], rtol=1e-12)
+
+
+def test_a_column_of_lists_is_none_of_ours_and_no_fault(ours, tmp_path):
+    lists = ours.drop(columns="split").assign(embedding=[np.zeros(3) for _ in range(len(ours))])
+    found = read_prediction_file(written(lists, tmp_path / "p.parquet"))
+    assert len(found) == len(ours)

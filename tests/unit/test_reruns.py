@@ -29,13 +29,14 @@ BASE = merge(deepcopy(PARAMS), {"local": {"start": "weights", "epochs": 2}})
 WORDS = [
     word
     for kind in (
-        names.HeatmapMethod, names.HeatmapLayer, names.LossName, names.FusionHead,
-        names.ScheduleName, names.CalibrationMethod, names.VoteRule,
+        names.HeatmapMethod, names.HeatmapLayer, names.RegionRule, names.LossName,
+        names.FusionHead, names.ScheduleName, names.KeepRule, names.CalibrationMethod,
+        names.VoteRule,
     )
     for word in get_args(kind)
 ] + [
     *names.BACKBONES, "none", "imagenet", "weights", "global", "fail", "skip", "on", "off", "auto",
-    "fp32", "bf16", "data/elsewhere", 2, 16,
+    "fp32", "bf16", "fractions", "data/elsewhere", 2, 16,
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ class Begins(BaseException):
     """A training has to compute its first epoch."""
 
 
-def noticing(batches, *, epoch: int, steps: int, images: int):
+def noticing(batches, *, epoch: int, sizes: Sequence[int]):
     raise Begins
 
 
@@ -148,9 +149,18 @@ def test_of_a_training_that_has_ended_only_its_best_weights_are_kept():
     end("model")
     slim = state_of(*kept())
     assert {"network", "optimizer", "best"} <= whole.keys()
-    assert slim.keys() == {"best", "epochs", "micro_batch"}
+    assert slim.keys() == {"best", "epochs", "micro_batch", "threads"}
 
 
 def state_of(path):
     content = path.read_bytes()[module._DIGEST :]
     return torch.load(io.BytesIO(content), weights_only=True)["state"]
+
+
+def test_what_another_machine_is_writing_is_left_alone(tmp_path):
+    other = tmp_path / ".ckpt/train_local/model"
+    other.mkdir(parents=True)
+    writing = other / f".x.pt.{2**22 + 1}.partial"
+    writing.touch()
+    stop()
+    assert writing.exists()
