@@ -8,7 +8,7 @@ from ruamel.yaml import YAML
 
 from pipeline.guard.declared import is_code
 
-INERT = frozenset({"pipeline/errors.py", "stages/options.py"})
+INERT = frozenset({"pipeline/errors.py", "pipeline/listing.py", "stages/options.py"})
 """Files that cannot change an output, since they only speak to the user."""
 
 INERT_PACKAGES = ("pipeline/params/", "pipeline/tracking/", "pipeline/guard/")

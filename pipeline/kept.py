@@ -51,6 +51,9 @@ def by_age(epoch: Judged) -> float:
 KEEP: dict[str, Cost] = {"loss": by_loss, "auroc": by_auroc, "last": by_age}
 """What `train.keep` may be."""
 
+RANKING = {"loss": "lowest validation loss", "auroc": "highest validation AUROC"}
+"""The rules that judge an epoch, in words; `last` knows it by its number."""
+
 PLATEAU: dict[str, Cost] = KEEP | {"last": by_loss}
 """What the schedule `plateau` waits for under each: age is no sign of progress."""
 

@@ -22,7 +22,7 @@ from typing import IO, Any
 import torch
 
 from pipeline.artifacts.files import remove_left_over, replacing
-from pipeline.artifacts.recorded import Digests, is_recorded, recorded_digests, write_digests
+from pipeline.artifacts.recorded import Records, is_recorded, read_records, write_digests
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _LOCK = Path("dvc.lock")
 
 _DIGEST = 32  # bytes at the start of a file, of all that follows
 
-_ELSEWHERE = ("tracking", "params", "guard", "errors.py")
+_ELSEWHERE = ("tracking", "params", "guard", "errors.py", "listing.py")
 """What of this project cannot change what is trained."""
 
 
@@ -123,7 +123,7 @@ class Snapshots:
             outputs: files, as dvc.yaml spells their paths, that follow from the training.
         """
         if self._path is not None:
-            write_digests(outputs, _note(self._path))
+            write_digests(outputs, _note(self._path), lock=_LOCK)
 
 
 def _digest(content: bytes | memoryview) -> bytes:
@@ -177,14 +177,14 @@ def _sweep(folder: Path, *, wanted: Path) -> None:
     """
     remove_left_over(wanted.parent)  # elsewhere another machine's process may be writing
     files = [Path(place, name) for place, _, names in os.walk(folder) for name in names]
-    recorded = recorded_digests(_LOCK) if any(one.suffix == ".json" for one in files) else {}
+    recorded = read_records(_LOCK) if any(one.suffix == ".json" for one in files) else {}
     for path in {one.with_suffix(".pt") for one in files if one.suffix == ".lock"}:
         with suppress(FileNotFoundError):  # another training sweeps as well
             if reason := _why_not_kept(path, wanted, recorded):
                 _forget(path, reason)
 
 
-def _why_not_kept(path: Path, wanted: Path, recorded: Digests) -> str:
+def _why_not_kept(path: Path, wanted: Path, recorded: Records) -> str:
     """Of one training; empty if somebody may go on with it."""
     has_ended = _note(path).exists()
     if has_ended and is_recorded(_note(path), recorded):

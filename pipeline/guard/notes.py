@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 from pipeline.artifacts.files import read_yaml
 from pipeline.errors import ArtifactError, StageError
 from pipeline.guard.declared import Declared
+from pipeline.listing import listed
 from pipeline.tracking.origin import flatten
-
-_MOST_NAMED = 5
 
 
 class Notes(NamedTuple):
@@ -55,7 +54,7 @@ def expect_unchanged(stage: str, before: Notes, after: Notes) -> None:
     changes += [*_changes(before.code, after.code), *_changes(before.inputs, after.inputs)]
     if changes:
         raise StageError(
-            f"{stage}: changed while it ran: {_some(changes)}; its outputs follow from what was "
+            f"{stage}: changed while it ran: {listed(changes)}; its outputs follow from what was "
             "there before, so it fails and DVC records nothing; run it again (a training goes on "
             "from its snapshot if the change is none to it)"
         )
@@ -79,7 +78,7 @@ def expect_settled(stage: str, declared: Declared, *, since_ns: int) -> None:
         if Path(name).is_file() and since_ns < Path(name).stat().st_mtime_ns <= now
     ]
     if young:
-        raise StageError(f"{stage}: edited while it started: {_some(young)}; run it again")
+        raise StageError(f"{stage}: edited while it started: {listed(young)}; run it again")
 
 
 def _values(path: Path, keys: Iterable[str]) -> dict[str, str]:
@@ -137,8 +136,3 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
             yield f"{name} (new)"
         elif before[name] != after[name]:
             yield name
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pipeline.findings import FINDINGS
+from pipeline.results.calibration_errors import what_gets_worse
 from pipeline.results.cooccurrence import cooccurrence
 from pipeline.results.evaluation_charts import (
     cooccurrence_chart,
@@ -59,6 +60,8 @@ class EvaluationPart(NamedTuple):
     findings: list[FindingRow]
     pairs: list[Pair]
     calibration: list[CalibrationRow]
+    worse: str | None
+    """What calibration makes worse, where it does."""
     thresholds: dict[str, list[ThresholdRow]]
     """By rule, that of the calls first; without validation images no rule has rows."""
     groupings: list[GroupingView]
@@ -103,6 +106,7 @@ def evaluation_part(
         findings=finding_rows(tables["scores"], SUBJECT),
         pairs=studied_pairs(tables["comparisons"], subject=SUBJECT, member=member),
         calibration=calibration,
+        worse=what_gets_worse(tables["calibration"]).get(SUBJECT),
         thresholds=thresholds,
         groupings=single,
         combined=[one for one in groupings if one.name not in SINGLE],

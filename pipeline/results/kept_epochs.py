@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-RANKING = {"loss": "lowest validation loss", "auroc": "highest validation AUROC"}
-"""The rules that judge an epoch, in words; `last` keeps the last one."""
+from pipeline.kept import RANKING
 
 
 class JudgedEpoch(NamedTuple):

@@ -14,6 +14,7 @@ from pipeline.artifacts.pictures import Gallery, Panel, Picture
 from pipeline.artifacts.reconstructions import Pretraining
 from pipeline.attention.crop import BoxRule
 from pipeline.findings import FINDINGS
+from pipeline.kept import RANKING
 from pipeline.results import numerals
 from pipeline.results.baselines import FLOORS
 from pipeline.results.box_table import box_table
@@ -25,7 +26,7 @@ from pipeline.results.charts import (
     reconstructions_chart,
 )
 from pipeline.results.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
-from pipeline.results.kept_epochs import RANKING, kept_rows
+from pipeline.results.kept_epochs import kept_rows
 from pipeline.results.origins import box_origin, split_origin
 from pipeline.results.pictures import COLOUR_MAP, OPACITY
 from pipeline.results.published import PUBLISHED

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.findings import FINDINGS
 from pipeline.results.baselines import FLOORS
+from pipeline.results.calibration_errors import what_gets_worse
 from pipeline.results.evaluation import Evaluation
 from pipeline.results.literature import WORKS, Work, why_not_comparable
 from pipeline.results.operating import RULES
@@ -118,10 +119,9 @@ def _calibration(evaluation: Evaluation, subject: str) -> str:
     has_val = evaluation.metrics["val"]["images"] > 0
     raw, new = rows["ece"].mean(), rows["ece_calibrated"].mean()
     after = f", {new:.3f} after calibration on the validation images" if has_val else ""
-    before, then = rows["val_ece"].mean(), rows["val_ece_calibrated"].mean()
-    worse = f"\nOn the validation images it makes the error larger: {before:.3f} to {then:.3f}."
     said = f"Expected calibration error, mean over findings: {raw:.3f}{after}."
-    return said + worse if then > before else said
+    worse = what_gets_worse(rows).get(subject)
+    return f"{said}\nCalibration makes it worse: {worse}." if worse else said
 
 
 def _thresholds(evaluation: Evaluation, subject: str) -> str:

@@ -88,17 +88,21 @@ def augmentation(params: AugmentParams, *, alpha: bool) -> Augment:
 
     Args:
         params: what is drawn.
-        alpha: whether images that are moved get a second channel, how much of each pixel lies
-            within the radiograph: a network that standardises each image leaves out the rest.
+        alpha: whether images that may be moved beyond their edge get a second channel, how much
+            of each pixel lies within the radiograph (a window that was cut out may reach half a
+            pixel beyond it): a network that standardises each image leaves out the rest.
     """
-    moves = any((params.flip, params.rotation_degrees, params.shift, params.scale, params.crop))
+    reaches_out = any((params.rotation_degrees, params.shift, params.scale, params.crop))
+    moves = reaches_out or params.flip
 
     def augmented(images: Float[Tensor, "b 1 h w"], drawn: Float[Tensor, "9 b"]) -> Tensor:
         if params.contrast:  # first, so that what is beyond the edge is not in an image's mean
             images = with_contrast(images, drawn, params.contrast)
         if not moves:
             return images
-        seen = torch.cat([images, torch.ones_like(images)], 1) if alpha else images
+        seen = images
+        if alpha and reaches_out:
+            seen = torch.cat([images, torch.ones_like(images)], 1)
         return resample(seen, sampling_matrices(drawn, params))
 
     def augment(inputs: Tensors, drawn: Float[Tensor, "9 b"]) -> Tensors:

@@ -90,16 +90,25 @@ def fit(
         training = begin(network, recipe, steps=len(sizes))
         training.threads = world.agree(training.threads)
         _restore(training, task, world, snapshots)
-        with computing_with(training.threads):
-            train, val = cached([task.train, task.val], training.device, mode=recipe.device_cache)
-            task = replace(task, train=train, val=val)
-            yield from list(training.epochs)
-            say_how(training)
-            while not training.is_over():
-                epoch = _run_epoch(training, task, world, watch)
-                _keep(training, world, snapshots)
-                yield epoch
+        yield from list(training.epochs)
+        if not training.is_over():
+            with computing_with(training.threads):
+                yield from _go_on(training, task, world, watch, snapshots)
     _finish(training)
+
+
+def _go_on(
+    training: Training, task: Task, world: World, watch: Watch, snapshots: Snapshots | None
+) -> Iterator[Epoch]:
+    """The epochs that are still to come."""
+    mode = training.recipe.device_cache
+    train, val = cached([task.train, task.val], training.device, mode=mode)
+    task = replace(task, train=train, val=val)
+    say_how(training)
+    while not training.is_over():
+        epoch = _run_epoch(training, task, world, watch)
+        _keep(training, world, snapshots)
+        yield epoch
 
 
 def _restore(training: Training, task: Task, world: World, snapshots: Snapshots | None) -> None:

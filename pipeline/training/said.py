@@ -2,13 +2,11 @@
 
 import logging
 
-from pipeline.kept import best_by
+from pipeline.kept import RANKING, best_by
 from pipeline.training.schedule import blocks_of
 from pipeline.training.state import Epoch, Training
 
 log = logging.getLogger(__name__)
-
-_RANKING = ("loss", "auroc")  # rules that judge an epoch; the last one is known by its number
 
 
 def say_how(training: Training) -> None:
@@ -31,7 +29,7 @@ def say_what_is_kept(training: Training) -> None:
     found = best_by(training.epochs)
     others = [
         f"; {rule} would keep epoch {found[rule].epoch}: {_judged(found[rule])}"
-        for rule in _RANKING
+        for rule in RANKING
         if rule != keep
     ]
     log.info(

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.cores import threads
 from pipeline.kept import PLATEAU, cost, kept_epoch
 from pipeline.networks.device import resolve_precision, settle
 from pipeline.training.average import Average
@@ -136,6 +135,6 @@ def begin(network: nn.Module, recipe: Recipe, *, steps: int) -> Training:
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
         average=Average(network, recipe.ema) if recipe.ema else None,
         micro_batch=recipe.micro_batch or recipe.batch_size,
-        threads=recipe.threads or threads(),
+        threads=recipe.threads or torch.get_num_threads(),
         steps=steps,
     )

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from loss_numbers import NUMBERS
@@ -16,6 +17,7 @@ from pipeline.params.names import PROPER_LOSSES
 from pipeline.params.sections import EvaluateParams
 from pipeline.params.whole import load_params
 from pipeline.results.calibration import expected_calibration_error
+from pipeline.results.calibration_errors import what_gets_worse
 from pipeline.results.evaluation import evaluate
 from pipeline.results.reading import read_out
 from pipeline.results.scorecard import scorecard
@@ -78,7 +80,7 @@ def test_a_temperature_that_makes_validation_worse_is_warned_of(cohort, caplog):
     assert "calibration makes ensemble worse" in caplog.text
     assert figures in caplog.text
     assert "evaluate.calibration: platt" in caplog.text
-    assert "it makes the error larger" in scorecard(evaluation, "ensemble", [])
+    assert "Calibration makes it worse" in scorecard(evaluation, "ensemble", [])
 
 
 def test_platt_mends_it_and_nothing_is_said(cohort, caplog):
@@ -87,7 +89,25 @@ def test_platt_mends_it_and_nothing_is_said(cohort, caplog):
     entry = evaluation.metrics["ensemble"]
     assert entry["val_ece_calibrated"] < 0.5 * entry["val_ece"]
     assert "worse" not in caplog.text
-    assert "larger" not in scorecard(evaluation, "ensemble", [])
+    assert "makes it worse" not in scorecard(evaluation, "ensemble", [])
+
+
+def table_of(before, after, *, intercept):
+    rows = {"system": "a", "val_ece": before, "val_ece_calibrated": after, "intercept": intercept}
+    return pd.DataFrame([rows, rows])
+
+
+@pytest.mark.parametrize(
+    ("after", "intercept", "said"),
+    [(0.054, 0.0, None), (0.056, 0.0, "platt corrects both"), (0.056, 0.1, "a few images"),
+     (0.04, 0.0, None), (float("nan"), 0.0, None)],
+)  # fmt: skip
+def test_what_is_within_noise_is_not_worse_and_advice_is_of_the_method_in_use(
+    after, intercept, said
+):
+    found = what_gets_worse(table_of(0.05, after, intercept=intercept))
+    assert list(found) == ([] if said is None else ["a"])
+    assert said is None or said in found["a"]
 
 
 def test_without_validation_images_there_is_no_such_error(cohort, caplog):

@@ -56,10 +56,11 @@ def begins_anew(*about, name="train/model"):
     return False
 
 
-def record(*outputs):
+def record(*outputs, params=1):
     """Write dvc.lock as DVC does."""
     outs = [{"path": o, "md5": hashlib.md5(Path(o).read_bytes()).hexdigest()} for o in outputs]
-    lock = {"schema": "2.0", "stages": {"train": {"cmd": "", "outs": outs}, "none": {"cmd": ""}}}
+    train = {"cmd": "", "params": {"params.yaml": {"some": params}}, "outs": outs}
+    lock = {"schema": "2.0", "stages": {"train": train, "none": {"cmd": ""}}}
     Path("dvc.lock").write_text(yaml.safe_dump(lock))
 
 
@@ -86,6 +87,16 @@ def test_what_dvc_recorded_of_another_training_does_not_count():
     record("model")
     end("model")
     assert not begins_anew()
+
+
+def test_what_came_to_the_bits_of_an_earlier_run_is_recorded_when_its_entry_changes():
+    """A training under other params may end with the same weights."""
+    Path("model").write_text("model")
+    record("model", params=1)
+    end("model")
+    assert not begins_anew()
+    record("model", params=2)
+    assert begins_anew()
 
 
 def test_all_outputs_of_a_stage_must_be_recorded():

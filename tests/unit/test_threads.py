@@ -8,19 +8,18 @@ import torch
 from made_tasks import images, task, without_batch_norm
 from training_numbers import RECIPE
 
-from pipeline import cores
 from pipeline.artifacts.snapshots import Snapshots
-from pipeline.cores import threads
 from pipeline.training.distributed import World
 from pipeline.training.fit import fit
 
 
 @pytest.fixture(autouse=True)
-def two_cores(monkeypatch):
-    """A machine of two cores, whatever this one has."""
-    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+def two_threads():
+    """PyTorch's own number, whatever this machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def recipe(number, **changes):
@@ -58,20 +57,6 @@ def test_one_that_fails_leaves_pytorch_as_it_was():
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize(
-    ("omp", "processes", "expected"),
-    [(None, None, 2), ("5", None, 5), ("3,2", None, 3), ("", None, 2), ("many", None, 2),
-     ("0", None, 2), (None, "2", 1), (None, "9", 1), ("4", "2", 4)],
-)  # fmt: skip
-def test_auto_is_what_the_environment_says_else_a_thread_for_each_core(
-    monkeypatch, omp, processes, expected
-):
-    for name, value in (("OMP_NUM_THREADS", omp), ("LOCAL_WORLD_SIZE", processes)):
-        if value is not None:
-            monkeypatch.setenv(name, value)
-    assert threads() == expected
-
-
 def test_all_processes_compute_with_the_number_of_the_first(monkeypatch):
     monkeypatch.setattr(World, "agree", lambda self, value: 3 if value == 2 else value)
     found = [
@@ -88,7 +73,7 @@ def test_the_log_says_how_many(caplog):
 
 
 def test_a_training_that_goes_on_elsewhere_computes_with_the_number_that_it_began_with(
-    tmp_path, caplog, monkeypatch
+    tmp_path, caplog
 ):
     """Begun where auto is 2 and continued where it is 1, it ends with the bits of 2 alone."""
     caplog.set_level(logging.INFO)
@@ -98,7 +83,7 @@ def test_a_training_that_goes_on_elsewhere_computes_with_the_number_that_it_bega
     next(epochs)
     epochs.close()
     first._lock.close()  # as the end of its process does
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
     caplog.clear()
     found = trained(None, snapshots=Snapshots("a", root=tmp_path))
     assert "goes on behind epoch 1" in caplog.text
