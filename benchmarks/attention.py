@@ -16,19 +16,19 @@ import torch
 
 from benchmarks.machine import wait_for_device
 from benchmarks.setup import SIZE, amount, make_network, random_images
-from pipeline.artifacts.heatmaps import Maps
-from pipeline.artifacts.shards import Shards, write_shards
 from pipeline.attention.crop import cut_crops
 from pipeline.attention.extract import seen_rows
+from pipeline.attention.heatmaps import Maps
 from pipeline.attention.place import place_crops
-from pipeline.findings import FINDINGS
-from pipeline.grid import tiles
+from pipeline.base.findings import FINDINGS
+from pipeline.base.grid import tiles
+from pipeline.base.shards import Shards, write_shards
+from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import exact, settle
 from pipeline.networks.layers import find_layer
+from pipeline.networks.rows import FORWARD
 from pipeline.params.sections import CropParams
-from pipeline.training.augment import to_unit
-from pipeline.training.rows import FORWARD
 
 Figures = dict[str, Any]
 

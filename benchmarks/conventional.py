@@ -19,7 +19,7 @@ from torchvision import transforms
 from benchmarks.bare import Bare
 from benchmarks.machine import wait_for_device
 from benchmarks.setup import SIZE, random_targets
-from pipeline.cores import cores
+from pipeline.base.cores import cores
 
 
 class PngFolder(Dataset[tuple[Tensor, Tensor]]):

@@ -15,10 +15,10 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from benchmarks.machine import most_resident
-from pipeline.findings import FINDINGS
-from pipeline.results.bootstrap import patient_counts
-from pipeline.results.literature import OFFICIAL_TEST_IMAGES, OFFICIAL_TEST_PATIENTS
-from pipeline.results.scores import LabelledSet, score
+from pipeline.base.findings import FINDINGS
+from pipeline.results.evaluation.scores import LabelledSet, score
+from pipeline.results.report.literature import OFFICIAL_TEST_IMAGES, OFFICIAL_TEST_PATIENTS
+from pipeline.results.statistics.bootstrap import patient_counts
 
 Figures = dict[str, Any]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.cores import cores
+from pipeline.base.cores import cores
 from pipeline.networks.device import default_device, resolve_precision
 
 

@@ -32,15 +32,15 @@ from benchmarks.setup import (
     make_task,
     random_images,
 )
-from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.artifacts.snapshots import Snapshots
+from pipeline.base.shards import Shards, write_shards
 from pipeline.cohort.phantom.cohort import make_cohort
+from pipeline.networks.augment import DRAWN, augmentation, prepare
 from pipeline.networks.device import default_device
+from pipeline.networks.rows import Rows, StoredImages
 from pipeline.params.sections import PhantomParams
-from pipeline.training.augment import DRAWN, augmentation, prepare
-from pipeline.training.batches import gathered
+from pipeline.training.data.batches import gathered
 from pipeline.training.fit import fit
-from pipeline.training.rows import Rows, StoredImages
+from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import begin
 
 Figures = dict[str, Any]

@@ -7,15 +7,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
+from pipeline.networks.augment import augmentation
 from pipeline.networks.branch import Branch, BranchSpec, build_branch
 from pipeline.networks.device import default_device
+from pipeline.networks.rows import Rows
 from pipeline.params.sections import AugmentParams
-from pipeline.training.augment import augmentation
-from pipeline.training.examples import Examples
+from pipeline.training.data.examples import Examples
 from pipeline.training.fit import Task
-from pipeline.training.recipe import Recipe
-from pipeline.training.rows import Rows
+from pipeline.training.plan import Plan
 
 SIZE = 224
 """Side of the network's input, in pixels: the field's usual one."""
@@ -81,9 +81,9 @@ def make_task(train: Rows, val_rows: int = 32) -> Task:
     return Task(examples, val, loss, augmentation(PAPER, alpha=False))
 
 
-def make_recipe(batch: int, *, epochs: int, device_cache: str = "on") -> Recipe:
+def make_recipe(batch: int, *, epochs: int, device_cache: str = "on") -> Plan:
     """Nothing but speed matters."""
-    return Recipe(
+    return Plan(
         epochs=epochs,
         batch_size=batch,
         micro_batch=batch,

@@ -21,7 +21,7 @@ import typer
 from benchmarks.machine import describe_machine
 from benchmarks.s3_server import BUCKET, s3_server
 from benchmarks.setup import SIZE
-from pipeline.artifacts.shards import SHARD_ROWS
+from pipeline.base.shards import SHARD_ROWS
 
 Figures = dict[str, Any]
 

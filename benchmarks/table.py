@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
 
 Figures = dict[str, Any]
 

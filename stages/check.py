@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.artifacts.cascades import write_cascades
-from pipeline.artifacts.files import write_text
+from pipeline.base.files import write_text
+from pipeline.capsnet.cascades import write_cascades
 from pipeline.params.doubts import warn_of_doubts
+from pipeline.params.sources import expect_source, expect_weights
 from pipeline.params.whole import load_params
-from pipeline.sources import expect_source, expect_weights
 from stages.options import Out, ParamsFile, run
 
 

@@ -6,8 +6,8 @@ import typer
 
 from pipeline import tracking
 from pipeline.experiments.comparison import baselines, compare
-from pipeline.experiments.shown import show
-from pipeline.tracking.spent import minutes_spent
+from pipeline.experiments.exp_show import show
+from pipeline.tracking.durations import minutes_spent
 from stages.options import run
 
 Revisions = Annotated[

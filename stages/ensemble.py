@@ -3,19 +3,26 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.extra_votes import collect_votes, write_extra
-from pipeline.artifacts.members import read_member_predictions
-from pipeline.artifacts.tables import write_predictions
+from pipeline.base.members import read_systems
+from pipeline.base.tables import read_predictions, write_predictions
 from pipeline.params.names import SYSTEMS_BESIDE
 from pipeline.params.whole import load_params
-from pipeline.results.ensemble import VOTES, vote
+from pipeline.results.evaluation.files.extra_votes import collect_votes, write_extra
+from pipeline.results.evaluation.vote import VOTES, vote
 from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(predictions: Dep, extra: Out, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
     """Join the probabilities of the members' fusion heads and of `ensemble.extra`."""
     cfg = load_params(params)
-    votes = read_member_predictions(predictions, cfg.ensemble.members, branches=("fusion",))
+    votes = read_systems(
+        predictions,
+        cfg.ensemble.members,
+        read_predictions,
+        stage="gather",
+        suffix=".parquet",
+        branches=["fusion"],
+    )
     taken = [*cfg.ensemble.members, *SYSTEMS_BESIDE]
     others = collect_votes(cfg.ensemble.extra, taken, tracking.checkout())
     write_predictions(vote(votes | others, VOTES[cfg.ensemble.vote]), out)

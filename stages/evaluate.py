@@ -1,16 +1,18 @@
 """Stage `evaluate`: every system against the labels."""
 
+from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts import evaluations, tables
-from pipeline.artifacts.extra_votes import read_extra
-from pipeline.artifacts.files import read_json
-from pipeline.artifacts.members import read_member_predictions
-from pipeline.artifacts.metrics import write_metrics, write_plot
+from pipeline.base import tables
+from pipeline.base.files import read_json
+from pipeline.base.members import read_systems
 from pipeline.params.whole import load_params
-from pipeline.results.evaluation import evaluate
-from pipeline.results.headline import diagnosis
+from pipeline.results.evaluation.evaluation import evaluate
+from pipeline.results.evaluation.files import evaluations
+from pipeline.results.evaluation.files.extra_votes import read_extra
+from pipeline.results.evaluation.headline import diagnosis
+from pipeline.results.statistics.metric_files import write_metrics, write_plot
 from stages.options import Dep, Out, ParamsFile, run
 
 
@@ -34,8 +36,10 @@ def main(
 ) -> None:
     """Write scores with intervals, paired differences, thresholds, subgroups and curves."""
     cfg = load_params(params)
-    members = read_member_predictions(predictions, cfg.ensemble.members)
-    fusions = read_member_predictions(predictions, cfg.ensemble.members, branches=("fusion",))
+    names = cfg.ensemble.members
+    read = partial(read_systems, read=tables.read_predictions, stage="gather", suffix=".parquet")
+    members = read(predictions, names)
+    fusions = read(predictions, names, branches=["fusion"])
     others = read_extra(extra)
     evaluation = evaluate(
         members | others | {"ensemble": tables.read_predictions(ensemble)},

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_checkpoint
-from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
-from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.artifacts.tables import read_index, write_crop_boxes
 from pipeline.attention.crop import cut_crops
 from pipeline.attention.extract import pooled_logits, seen_rows
+from pipeline.attention.heatmaps import read_heatmaps, write_heatmaps
 from pipeline.attention.place import place_crops
+from pipeline.base.shards import Shards, write_shards
+from pipeline.base.tables import read_index, write_crop_boxes
 from pipeline.networks.branch import restore_branch
+from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.layers import find_layer
 from pipeline.params.whole import load_params
 from stages.options import Choice, Dep, Out, ParamsFile, run

@@ -4,7 +4,7 @@ Its deps are exact outputs, so that DVC fetches each that a colleague lacks. The
 depend on folders of all members, and DVC takes such a folder for present once it is there in part.
 """
 
-from pipeline.artifacts.gathering import gather
+from pipeline.fusion.gathering import gather
 from stages.options import Choice, Dep, Out, run
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.artifacts.files import write_text
-from pipeline.graph import rewrite_code_deps
+from pipeline.base.files import write_text
+from pipeline.graph.code_deps import rewrite_code_deps
+from pipeline.graph.reruns import find_reruns, render_reruns, rewrite_reruns
 from pipeline.params.whole import load_params
-from pipeline.reruns import find_reruns, render_reruns, rewrite_reruns
 from stages.options import ParamsFile, run
 
 

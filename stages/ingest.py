@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.cohort_source import find_cohort
-from pipeline.artifacts.files import write_json
-from pipeline.artifacts.row_places import placing
-from pipeline.artifacts.tables import write_boxes, write_index, write_official_lists
-from pipeline.cohort.cache import accept, image_index, ingest_report, plan_reading
-from pipeline.cohort.decoding import decode_images
-from pipeline.cohort.nih import parse_entries
-from pipeline.cohort.nih_boxes import boxes_as_fractions, parse_boxes
-from pipeline.cohort.nih_lists import lists_of_images, parse_lists
+from pipeline.base.files import write_json
+from pipeline.base.tables import write_boxes, write_index, write_official_lists
+from pipeline.cohort.reading.cache import accept, image_index, ingest_report, plan_reading
+from pipeline.cohort.reading.cohort_source import find_cohort
+from pipeline.cohort.reading.decoding import decode_images
+from pipeline.cohort.reading.nih import parse_entries
+from pipeline.cohort.reading.nih_boxes import boxes_as_fractions, parse_boxes
+from pipeline.cohort.reading.nih_lists import lists_of_images, parse_lists
+from pipeline.cohort.reading.row_places import placing
 from pipeline.params.whole import load_params
 from stages.options import Dep, Out, ParamsFile, run
 

@@ -4,14 +4,14 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_checkpoint
-from pipeline.artifacts.inspections import write_inspections
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_boxes, read_index
-from pipeline.attention.inspect import boxed_images, inspections
+from pipeline.attention.boxed_maps import write_inspections
+from pipeline.attention.map_boxed import boxed_images, inspections
+from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_boxes, read_index
 from pipeline.networks.branch import restore_branch, unfold_branch
+from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.whole import load_params
-from pipeline.seeds import derive_seed
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 

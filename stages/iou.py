@@ -3,12 +3,15 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts import members, tables
-from pipeline.artifacts.metrics import write_metrics, write_plot
+from pipeline.attention.boxed_maps import read_inspections
+from pipeline.attention.heatmaps import read_heatmaps
+from pipeline.base import tables
+from pipeline.base.members import read_members
+from pipeline.base.seeds import derive_seed
 from pipeline.params.whole import load_params
-from pipeline.results.headline import localisation, over_findings
-from pipeline.results.localisation import iou_metrics, iou_points, localise, locate
-from pipeline.seeds import derive_seed
+from pipeline.results.localisation.key_figures import key_figures, over_findings
+from pipeline.results.localisation.localisation import iou_metrics, iou_points, localise, locate
+from pipeline.results.statistics.metric_files import write_metrics, write_plot
 from stages.options import Dep, Out, ParamsFile, run
 
 
@@ -28,9 +31,11 @@ def main(
     cfg = load_params(params)
     names = cfg.ensemble.members
     located = locate(
-        members.read_member_heatmaps(heatmaps, names),
-        members.read_member_crops(crops, names),
-        members.read_member_inspections(inspected, names),
+        read_members(heatmaps, names, read_heatmaps, stage="extract_crops"),
+        read_members(
+            crops, names, tables.read_crop_boxes, stage="extract_crops", suffix=".parquet"
+        ),
+        read_members(inspected, names, read_inspections, stage="inspect"),
     )
     measures = localise(
         located,
@@ -41,10 +46,10 @@ def main(
     )
     metrics = iou_metrics(measures)
     tables.write_localisation(measures, table)
-    write_metrics(localisation(metrics), out)
+    write_metrics(key_figures(metrics), out)
     write_metrics(metrics, methods_out)
     write_plot(iou_points(measures), per_finding)
-    tracking.log_metrics(localisation(metrics))
+    tracking.log_metrics(key_figures(metrics))
     tracking.log_metrics(over_findings(metrics), group="methods")
     tracking.log_artifact(table)
     tracking.log_artifact(per_finding)

@@ -1,6 +1,6 @@
 """Stage `lend_images`: the images for a fusion that trains through its branches, else none."""
 
-from pipeline.artifacts.lent import lend_images
+from pipeline.training.lent import lend_images
 from stages.options import Choice, Dep, Out, run
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.cohort_layout import write_cohort
 from pipeline.cohort.phantom.cohort import make_cohort
+from pipeline.cohort.phantom.layout import write_cohort
 from pipeline.params.whole import load_params
 from stages.options import Out, ParamsFile, run
 

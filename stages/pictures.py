@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from pipeline.artifacts import tables
-from pipeline.artifacts.heatmaps import read_heatmaps
-from pipeline.artifacts.pictures import write_gallery
-from pipeline.artifacts.shards import Shards
 from pipeline.attention.crop import BoxRule
+from pipeline.attention.heatmaps import read_heatmaps
+from pipeline.base import tables
+from pipeline.base.shards import Shards
 from pipeline.params.whole import load_params
-from pipeline.results.pictures import Radiographs, draw_gallery
+from pipeline.results.report.gallery import write_gallery
+from pipeline.results.report.pictures import Radiographs, draw_gallery
 from stages.options import Dep, Out, ParamsFile, run
 
 

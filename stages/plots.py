@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.plot_page import draw_plots
+from pipeline.experiments.plot_page import draw_plots
 from stages.options import run
 
 

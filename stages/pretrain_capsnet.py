@@ -3,21 +3,21 @@
 from functools import partial
 from pathlib import Path
 
-from pipeline.artifacts.cascades import read_cascades
-from pipeline.artifacts.checkpoints import write_checkpoint
-from pipeline.artifacts.reconstructions import write_reconstructions
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_index, read_splits
-from pipeline.findings import FINDINGS
-from pipeline.networks.autoencoder import build_autoencoder
-from pipeline.params.whole import load_params
-from pipeline.seeds import derive_seed
-from pipeline.training.capsnet import (
+from pipeline.base.findings import FINDINGS
+from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits
+from pipeline.capsnet.autoencoder import build_autoencoder
+from pipeline.capsnet.cascades import read_cascades
+from pipeline.capsnet.pretraining import (
     capsnet_state,
     describe_pretraining,
     fit_capsnet,
     thumbnails,
 )
+from pipeline.capsnet.reconstructions import write_reconstructions
+from pipeline.networks.checkpoints import write_checkpoint
+from pipeline.params.whole import load_params
 from stages.options import Choice, Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 

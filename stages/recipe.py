@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.recipe import use_recipe
+from pipeline.params.recipes import use_recipe
 from stages.options import Choice, run
 
 

@@ -3,15 +3,19 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts import members, tables
-from pipeline.artifacts.evaluations import read_evaluation
-from pipeline.artifacts.files import write_text
-from pipeline.artifacts.metrics import read_metrics
-from pipeline.artifacts.pictures import read_gallery
 from pipeline.attention.crop import BoxRule
+from pipeline.base import tables
+from pipeline.base.files import write_text
+from pipeline.base.members import read_members, read_systems
+from pipeline.capsnet.reconstructions import read_reconstructions
 from pipeline.params.whole import load_params
-from pipeline.results.headline import headline, over_findings
-from pipeline.results.report import Cohort, Figures, render_report
+from pipeline.results.evaluation.files.evaluations import read_evaluation
+from pipeline.results.evaluation.headline import diagnosis
+from pipeline.results.localisation.key_figures import key_figures, over_findings
+from pipeline.results.report.gallery import read_gallery
+from pipeline.results.report.report import Cohort, Figures, render_report
+from pipeline.results.statistics.metric_files import read_metrics
+from pipeline.training.records.curves import read_curves
 from stages.options import Dep, Out, ParamsFile, run
 
 
@@ -34,13 +38,14 @@ def main(
 ) -> None:
     """Write one self-contained HTML page."""
     cfg = load_params(params)
+    names = cfg.ensemble.members
     figures = Figures(
         systems=read_metrics(systems),
         evaluation=read_evaluation(evaluation),
         localisation=tables.read_localisation(localisation),
         split_counts=read_metrics(split_counts),
-        curves=members.read_member_curves(curves, cfg.ensemble.members),
-        pretraining=members.read_member_pretraining(reconstructions, cfg.ensemble.members),
+        curves=read_systems(curves, names, read_curves, stage="gather", suffix=".csv"),
+        pretraining=read_members(reconstructions, names, read_reconstructions, stage="gather"),
         ingest=read_metrics(ingest),
     )
     cohort = Cohort(
@@ -60,7 +65,7 @@ def main(
     write_text(page, out)
     # As evaluate and iou log them when they run: here for a run in which DVC skipped them.
     found = read_metrics(methods)
-    tracking.log_metrics(headline(figures.systems, found))
+    tracking.log_metrics(diagnosis(figures.systems) | key_figures(found))
     tracking.log_metrics(figures.systems, group="systems")
     tracking.log_metrics(over_findings(found), group="methods")
     tracking.log_artifact(out)

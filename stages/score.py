@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.artifacts.cohort_source import read_text_file
-from pipeline.artifacts.metrics import write_all
-from pipeline.artifacts.prediction_files import read_prediction_files
-from pipeline.cohort.nih import parse_entries
+from pipeline.cohort.reading.cohort_source import read_text_file
+from pipeline.cohort.reading.nih import parse_entries
 from pipeline.params.sections import EvaluateParams
-from pipeline.results.scorecard import scorecard
-from pipeline.results.standalone import evaluate_given, frames_of, only_test
+from pipeline.results.evaluation.files.prediction_files import read_prediction_files
+from pipeline.results.evaluation.standalone import evaluate_given, frames_of, only_test
+from pipeline.results.statistics.metric_files import write_all
+from pipeline.results.terminal.scorecard import scorecard
 from stages.options import run
 
 Predictions = Annotated[

@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from pipeline import tracking
-from pipeline.artifacts.files import read_yaml
-from pipeline.experiments.seed_report import seed_report
-from pipeline.experiments.seeds import (
+from pipeline.base.files import read_yaml
+from pipeline.experiments.repeats import (
     expect_all,
     expect_same_data,
     head,
@@ -15,6 +14,7 @@ from pipeline.experiments.seeds import (
     results,
     run_seeds,
 )
+from pipeline.experiments.seed_report import seed_report
 from pipeline.params.whole import load_params
 from stages.options import run
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.files import write_json
-from pipeline.artifacts.tables import read_index, read_official_lists, write_splits
-from pipeline.cohort.split import assign_splits, check_learnable, count_splits
+from pipeline.base.files import write_json
+from pipeline.base.tables import read_index, read_official_lists, write_splits
+from pipeline.cohort.splitting.split import assign_splits, check_learnable, count_splits
 from pipeline.params.whole import load_params
 from stages.options import Dep, Out, ParamsFile, run
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from pipeline.artifacts.files import read_json
-from pipeline.results.summary import summarise
+from pipeline.base.files import read_json
+from pipeline.results.terminal.summary import summarise
 from pipeline.tracking.address import given, shown
 from stages.options import run
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import typer
 
-from pipeline.artifacts.files import read_json, read_yaml
-from pipeline.results.tables import paper_tables, voting_pairs
+from pipeline.base.files import read_json, read_yaml
+from pipeline.results.terminal.paper_tables import paper_tables, voting_pairs
 from stages.options import run
 
 

@@ -4,18 +4,18 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
-from pipeline.artifacts.curves import write_curves
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_index, read_splits, write_predictions
-from pipeline.cohort.metadata import fit_metadata
+from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits, write_predictions
+from pipeline.fusion.head import mirrored_branches
+from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task
+from pipeline.fusion.metadata import fit_metadata
 from pipeline.networks.branch import restore_branch
-from pipeline.networks.mirror import mirrored
+from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
-from pipeline.results.predict import predict_table
-from pipeline.seeds import derive_seed
-from pipeline.training.examples import training_rows
-from pipeline.training.fusion import BranchView, fit_fusion, fusion_task
+from pipeline.training.data.examples import training_rows
+from pipeline.training.prediction_tables import predict_table
+from pipeline.training.records.curves import write_curves
 from stages.options import Choice, Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 
@@ -66,7 +66,7 @@ def main(
         fit, snapshots, label=label, epochs=cfg.fusion.epochs, keep=cfg.train.keep
     )
     about = task.about() | {"metadata": metadata.about()}
-    seeing = mirrored(task.network, on=cfg.train.flip_at_predict)
+    seeing = mirrored_branches(task.network, on=cfg.train.flip_at_predict)
     write_checkpoint(task.network.state_dict(), about, model)
     write_predictions(predict_table(seeing, task.examples), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)

@@ -4,15 +4,15 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
-from pipeline.artifacts.curves import write_curves
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_index, read_splits, write_predictions
+from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits, write_predictions
+from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
-from pipeline.results.predict import predict_table
-from pipeline.seeds import derive_seed
 from pipeline.training.branches import branch_task, fit_branch
+from pipeline.training.prediction_tables import predict_table
+from pipeline.training.records.curves import write_curves
 from stages.options import Choice, Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import tracking
-from pipeline.artifacts.checkpoints import read_checkpoint, write_checkpoint
-from pipeline.artifacts.curves import write_curves
-from pipeline.artifacts.shards import Shards, write_shards
-from pipeline.artifacts.tables import read_index, read_splits, write_predictions
+from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards, write_shards
+from pipeline.base.tables import read_index, read_splits, write_predictions
 from pipeline.networks.branch import adopt
+from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
-from pipeline.results.predict import predict_table
-from pipeline.seeds import derive_seed
 from pipeline.training.branches import branch_task, fit_branch, pooled_rows
-from pipeline.training.examples import vector_examples
+from pipeline.training.data.examples import vector_examples
+from pipeline.training.prediction_tables import predict_table
+from pipeline.training.records.curves import write_curves
 from stages.options import Choice, Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 

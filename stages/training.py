@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from pipeline import tracking
-from pipeline.artifacts.snapshots import Snapshots
-from pipeline.cores import cores
+from pipeline.base.cores import cores
 from pipeline.errors import ParamsError
-from pipeline.kept import numbers_of_kept
 from pipeline.params.sections import Section
 from pipeline.params.whole import load_params
-from pipeline.training.distributed import leave
+from pipeline.training.processes.distributed import leave
+from pipeline.training.records.kept import numbers_of_kept
+from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import Epoch
 from stages.options import run
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import typer
 
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_index, read_splits
-from pipeline.networks.zoo import BACKBONES, CASCADES
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits
+from pipeline.networks.backbones.zoo import BACKBONES, CASCADES
 from pipeline.params.whole import load_params
-from pipeline.training.examples import load_examples
-from pipeline.training.zoo import table, train_zoo
+from pipeline.training.data.examples import load_examples
+from pipeline.zoo.trial_epoch import table, train_zoo
 from stages.options import ParamsFile, run
 
 

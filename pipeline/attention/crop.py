@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from pipeline.artifacts.shards import Shards
 from pipeline.attention.boxes import pixel_box
-from pipeline.attention.grid import cell_centre, draw_on_image
-from pipeline.cores import cores
-from pipeline.grid import Grid
+from pipeline.attention.drawing import cell_centre, draw_on_image
+from pipeline.base.cores import cores
+from pipeline.base.grid import Grid
+from pipeline.base.shards import Shards
 from pipeline.params.names import RegionRule
 
 FINE_GRID = 112

@@ -7,15 +7,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.artifacts.shards import Shards
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.attention.look import Look, feeds_pooling, look
+from pipeline.base.shards import Shards
 from pipeline.errors import ArtifactError
+from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import Branch
 from pipeline.networks.device import exact, settle
 from pipeline.networks.layers import Layer
-from pipeline.training.augment import to_unit
-from pipeline.training.rows import FORWARD, image_batches
+from pipeline.networks.rows import FORWARD, image_batches
 
 _USUAL_SIZE = 224  # pixels, for which FORWARD is made
 _GRADIENT_BYTES = 2**28  # what the gradients of a batch may take, of all findings

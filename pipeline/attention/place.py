@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from pipeline.artifacts.heatmaps import Maps
-from pipeline.artifacts.shards import expect_rows
 from pipeline.attention.boxes import WHOLE_IMAGE, enclosing_box, fills_image, grow_box
 from pipeline.attention.crop import BoxRule, heatmap_box
-from pipeline.findings import FINDINGS
+from pipeline.attention.heatmaps import Maps
+from pipeline.base.findings import FINDINGS
+from pipeline.base.shards import expect_rows
 from pipeline.params.sections import CropParams
 
 log = logging.getLogger(__name__)

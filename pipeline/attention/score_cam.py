@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.attention.look import Look
-from pipeline.grid import Grid
+from pipeline.base.grid import Grid
 
 CHANNELS = 64
 """Channels that are tried, a forward pass each: those of greatest variance over the cells (Faster

@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeline.columns import aligned
 from pipeline.errors import ExperimentError
-from pipeline.experiments.columns import gained, within
-from pipeline.experiments.shown import (
+from pipeline.experiments.exp_show import (
     FAILED,
     FINISHED,
     QUEUED,
@@ -17,6 +15,8 @@ from pipeline.experiments.shown import (
     Experiment,
 )
 from pipeline.params.names import STUDIED
+from pipeline.results.terminal.aligned import aligned
+from pipeline.results.terminal.spans import gained, within
 
 Minutes = Mapping[tuple[str, str], float]
 """Of stages that ran here, by an experiment's name and the commit that it started from."""

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import psutil
 
-from pipeline.commands import dvc
 from pipeline.errors import ExperimentError
+from pipeline.graph.dvc_commands import dvc
 
 POLL_S = 10.0
 """Pause between two looks at the queue; one takes DVC a second of a core."""

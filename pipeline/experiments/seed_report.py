@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
-from pipeline.columns import aligned
 from pipeline.experiments.spread import (
     Measured,
     Metrics,
@@ -14,6 +13,7 @@ from pipeline.experiments.spread import (
     ious,
     spread,
 )
+from pipeline.results.terminal.aligned import aligned
 
 _LEGEND = """
 The seed reaches first weights, batches and augmentation, and the draws of the bootstrap; cohort

@@ -8,8 +8,8 @@ import numpy as np
 from scipy.stats import t
 
 from pipeline.params.names import NOT_MEMBERS, STUDIED
-from pipeline.results.bootstrap import LEVEL
-from pipeline.results.methods import is_control
+from pipeline.results.localisation.methods import is_control
+from pipeline.results.statistics.bootstrap import LEVEL
 
 Metrics = dict[str, Any]
 

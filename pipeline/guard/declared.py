@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.files import read_yaml
+from pipeline.base.files import read_yaml
 
 _CODE = ("pipeline/", "stages/")
 
@@ -16,7 +16,7 @@ class Declared:
     name: str
     """As DVC calls it: `train_global@model`."""
     code: tuple[str, ...]
-    """Paths."""
+    """Paths of files and folders."""
     params: tuple[str, ...]
     """Keys and sections of params.yaml; an empty one is the whole file."""
 

@@ -11,10 +11,10 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.artifacts.files import read_yaml
+from pipeline.base.files import read_yaml
+from pipeline.base.listing import listed
 from pipeline.errors import ArtifactError, StageError
 from pipeline.guard.declared import Declared
-from pipeline.listing import listed
 from pipeline.tracking.origin import flatten
 
 
@@ -39,7 +39,7 @@ def take_notes(declared: Declared, *, inputs: Iterable[Path], params: Path) -> N
     """
     return Notes(
         _values(params, declared.params),
-        {name: _digest(Path(name)) for name in declared.code if Path(name).is_file()},
+        {str(path): _digest(path) for path in _code_files(declared)},
         {name: found for path in inputs for name, found in _stats(path)},
     )
 
@@ -73,12 +73,24 @@ def expect_settled(stage: str, declared: Declared, *, since_ns: int) -> None:
     """
     now = time.time_ns()  # a file from the future was written when a clock was wrong
     young = [
-        name
-        for name in declared.code
-        if Path(name).is_file() and since_ns < Path(name).stat().st_mtime_ns <= now
+        str(path) for path in _code_files(declared) if since_ns < path.stat().st_mtime_ns <= now
     ]
     if young:
         raise StageError(f"{stage}: edited while it started: {listed(young)}; run it again")
+
+
+def _code_files(declared: Declared) -> Iterator[Path]:
+    """The files that a stage declares, and those in the folders: what Python compiles is none."""
+    for name in declared.code:
+        path = Path(name)
+        if path.is_file():
+            yield path
+        else:
+            yield from (
+                one
+                for one in sorted(path.rglob("*"))
+                if one.is_file() and "__pycache__" not in one.parts
+            )
 
 
 def _values(path: Path, keys: Iterable[str]) -> dict[str, str]:

@@ -8,16 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pipeline.base.grid import Grid
 from pipeline.errors import ArtifactError
-from pipeline.grid import Grid
-from pipeline.networks.backbone import Backbone
-from pipeline.networks.centring import centre_grid
+from pipeline.networks.backbones.backbone import Backbone
+from pipeline.networks.backbones.centring import centre_grid
+from pipeline.networks.backbones.receptive_field import measure_grid
+from pipeline.networks.backbones.zoo import CAPSNET, CASCADE, build_backbone, is_cascade
 from pipeline.networks.device import full_precision
 from pipeline.networks.readout import CapsuleCascade, Capsules, GlobalAverage, Lengths, Readout
-from pipeline.networks.receptive_field import measure_grid
 from pipeline.networks.standardise import standardised
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
-from pipeline.networks.zoo import CAPSNET, CASCADE, build_backbone, is_cascade
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from typing import Literal
 
 from torch import nn
 
-from pipeline.grid import Grid
+from pipeline.base.grid import Grid
+from pipeline.networks.backbones.receptive_field import Measured, measure_layers
+from pipeline.networks.backbones.timm_backbone import TimmFeatures
 from pipeline.networks.branch import Branch
-from pipeline.networks.receptive_field import Measured, measure_layers
-from pipeline.networks.timm_backbone import TimmFeatures
 
 log = logging.getLogger(__name__)
 

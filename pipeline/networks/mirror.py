@@ -4,7 +4,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.networks.branch import Branch, Pooling
-from pipeline.networks.fusion import Fusion, JointFusion
 
 
 class Mirrored(nn.Module):
@@ -27,11 +26,6 @@ class Mirrored(nn.Module):
         return self.logits(self.pooled(images))
 
 
-def mirrored(network: Branch | Fusion | JointFusion, *, on: bool) -> nn.Module:
-    """`network` with mirrored branches if `on`; a fusion head of stored features has none."""
-    if on and isinstance(network, Branch):
-        return Mirrored(network)
-    if on and isinstance(network, JointFusion):
-        branches = (Mirrored(network.global_), Mirrored(network.local))
-        return JointFusion(*branches, network.fusion)
-    return network
+def mirrored(branch: Branch, *, on: bool) -> Branch | Mirrored:
+    """`branch`, which looks twice if `on`."""
+    return Mirrored(branch) if on else branch

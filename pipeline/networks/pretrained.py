@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 import torchvision
 
-from pipeline.artifacts.weight_files import State, read_state
 from pipeline.errors import ArtifactError
+from pipeline.networks.backbones.timm_backbone import TIMM, timm_weights
+from pipeline.networks.backbones.torchvision_backbone import TORCHVISION
+from pipeline.networks.backbones.zoo import CASCADE
 from pipeline.networks.branch import BranchSpec
-from pipeline.networks.timm_backbone import TIMM, timm_weights
-from pipeline.networks.torchvision_backbone import TORCHVISION
+from pipeline.networks.weight_files import State, read_state
 from pipeline.networks.weights import Weights
-from pipeline.networks.zoo import CASCADE
 
 _DIGEST = "@sha256:"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline.base.listing import listed
 from pipeline.errors import ParamsError
-from pipeline.listing import listed
-from pipeline.networks.backbone import Backbone
+from pipeline.networks.backbones.backbone import Backbone
 from pipeline.networks.first_layer import first_layer, fit_channels
 from pipeline.networks.published import Published, sort_published
 from pipeline.networks.readout import CapsuleCascade

@@ -11,7 +11,7 @@ BACKBONES = (
     "resnet18", "resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2",
     "mobilenet_v3", "convnext_tiny", "efficientnet_v2_s", "capsnet",
 )  # fmt: skip
-"""The entries of `pipeline.networks.zoo.BACKBONES`."""
+"""The entries of `pipeline.networks.backbones.zoo.BACKBONES`."""
 
 
 def _backbone(name: str) -> str:
@@ -52,7 +52,7 @@ def is_cascade(backbone: str) -> bool:
 
 
 Backbone = Annotated[str, AfterValidator(_backbone)]
-"""An entry of `pipeline.networks.zoo.BACKBONES`, `timm:<name>`, or one of these as a cascade."""
+"""`timm:<name>`, an entry of `pipeline.networks.backbones.zoo.BACKBONES`, or one as a cascade."""
 
 HeatmapMethod = Literal[
     "attention", "cam", "gradcam", "gradcam_pp", "xgradcam", "layercam", "scorecam"
@@ -72,19 +72,19 @@ PROPER_LOSSES = ("bce",)
 """Those of least loss where a probability is the share of positives; the others shift it."""
 
 FusionHead = Literal["linear", "mlp"]
-"""An entry of `pipeline.networks.fusion.HEADS`."""
+"""An entry of `pipeline.fusion.head.HEADS`."""
 
 ScheduleName = Literal["one_cycle", "cosine", "plateau", "constant"]
 """An entry of `pipeline.training.schedule.SCHEDULES`."""
 
 KeepRule = Literal["loss", "auroc", "last"]
-"""An entry of `pipeline.kept.KEEP`."""
+"""An entry of `pipeline.training.records.kept.KEEP`."""
 
 CalibrationMethod = Literal["platt", "temperature"]
-"""An entry of `pipeline.results.calibration.CALIBRATIONS`."""
+"""An entry of `pipeline.results.evaluation.calibration.CALIBRATIONS`."""
 
 VoteRule = Literal["mean", "rank"]
-"""An entry of `pipeline.results.ensemble.VOTES`."""
+"""An entry of `pipeline.results.evaluation.vote.VOTES`."""
 
 STUDIED = "model"
 """The member under study."""

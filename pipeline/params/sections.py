@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
 from pipeline.params.names import (
     Backbone,
     CalibrationMethod,

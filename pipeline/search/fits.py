@@ -6,18 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.checkpoints import read_checkpoint
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_index, read_splits
-from pipeline.cohort.metadata import fit_metadata
+from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits
+from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task
+from pipeline.fusion.metadata import fit_metadata
 from pipeline.networks.branch import adopt, restore_branch
+from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.names import STUDIED
 from pipeline.params.sections import LearningParams, Section
 from pipeline.params.whole import Params
-from pipeline.seeds import derive_seed
 from pipeline.training.branches import branch_task, fit_branch
-from pipeline.training.examples import training_rows
-from pipeline.training.fusion import BranchView, fit_fusion, fusion_task
+from pipeline.training.data.examples import training_rows
 from pipeline.training.state import Epoch
 
 Fit = Callable[..., Iterator[Epoch]]

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from pipeline.artifacts.files import write_text
-from pipeline.kept import kept_epoch
+from pipeline.base.files import write_text
 from pipeline.search.trials import Trial
+from pipeline.training.records.kept import kept_epoch
 
 State = Literal["waiting", "running", "finished", "stopped", "failed"]
 """`finished`: trained as long as its stage would; `stopped`: by ASHA, before that."""

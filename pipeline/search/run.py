@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pipeline.artifacts.files import read_json, read_yaml, write_json, write_text
+from pipeline.base.files import read_json, read_yaml, write_json, write_text
 from pipeline.errors import ParamsError, PipelineError
-from pipeline.graph import code_deps
+from pipeline.graph.code_deps import code_files
 from pipeline.params.whole import parse_params
 from pipeline.search.fits import Work, own_params
 from pipeline.search.logbook import Logbook, Standing
@@ -201,7 +201,7 @@ def _about(search: Search) -> dict[str, Any]:
 
 def _code(search: Search) -> str:
     """A digest of the code that trains: the stage's, and what stands in for it here."""
-    files = {*code_deps(f"train_{search.recipe.branch}", search.root), "pipeline/search/fits.py"}
+    files = {*code_files(f"train_{search.recipe.branch}", search.root), "pipeline/search/fits.py"}
     texts = ((search.root / file).read_bytes() for file in sorted(files))
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifacts.lock_file import read_locked
-from pipeline.commands import dvc
-from pipeline.dvc_graph import covers, params_of, paths_of, read_index
+from pipeline.base.lock_file import read_locked
 from pipeline.errors import ArtifactError
-from pipeline.graph import CHECK
+from pipeline.graph.code_deps import CHECK
+from pipeline.graph.dvc_commands import dvc
+from pipeline.graph.index import covers, params_of, paths_of, read_index
 from pipeline.guard.declared import is_code
 from pipeline.params.names import STUDIED
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from pipeline.artifacts.files import replacing
-from pipeline.columns import aligned
+from pipeline.base.files import replacing
+from pipeline.results.terminal.aligned import aligned
 from pipeline.search.logbook import Standing
 from pipeline.search.trials import as_word
 

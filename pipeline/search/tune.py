@@ -31,13 +31,13 @@ import torch
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from pipeline.artifacts.snapshots import Snapshots
 from pipeline.errors import ParamsError
 from pipeline.params.whole import parse_params
 from pipeline.search.fits import FITS, Work, deciding
 from pipeline.search.logbook import Logbook
 from pipeline.search.space import SearchRecipe
 from pipeline.search.trials import changed
+from pipeline.training.records.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 

@@ -1,12 +1,49 @@
 """One stage's run in a store: what each record of its spool does there."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pipeline.tracking.spool import Record
 
-if TYPE_CHECKING:
-    from pipeline.tracking.store import MachineMonitor, Store
+
+class Monitor(Protocol):
+    """Logs what the machine does."""
+
+    has_given_up: bool
+
+    def start(self) -> None:
+        """Begin."""
+
+    def finish(self) -> None:
+        """Log no more."""
+
+
+class Runs(Protocol):
+    """What a run needs of the store that it is in (`pipeline.tracking.store.Store`)."""
+
+    def check_experiment(self) -> None:
+        """Raise if the experiment was deleted."""
+
+    def log(self, run: str, *, metrics: dict[str, float], step: int, time_ms: int) -> None:
+        """Metrics of a step."""
+
+    def tag(self, run: str, name: str, value: str) -> None:
+        """A tag."""
+
+    def upload(self, run: str, path: Path) -> None:
+        """A file or folder."""
+
+    def monitor(self, run: str) -> Monitor:
+        """What logs the machine under `run`."""
+
+    def take_up(self, spool: str, *, parent: str, instead_of: str) -> str | None:
+        """The run of an earlier spool, under `parent`, if it is known."""
+
+    def end(self, run: str, status: str, time_ms: int) -> None:
+        """End it."""
+
+    def end_pipeline(self, parent: str, time_ms: int) -> None:
+        """End the pipeline run."""
 
 
 class ArtifactGoneError(Exception):
@@ -19,13 +56,13 @@ class StageRun:
     """One stage's run in a store."""
 
     def __init__(
-        self, store: "Store", name: str, *, parent: str, child: str, ends_itself: bool
+        self, store: Runs, name: str, *, parent: str, child: str, ends_itself: bool
     ) -> None:
         self.name = name  # under which it is found again
         self._store, self._parent, self._child = store, parent, child
         self._ends_itself = ends_itself  # the parent, in a record of its own
         self._known_until = 0  # epochs that the run had before this stage went on with it
-        self._monitor: MachineMonitor | None = None
+        self._monitor: Monitor | None = None
 
     def watch_machine(self) -> None:
         """Log, while the stage runs, what the machine does: cores, memory, disk, network, GPUs."""

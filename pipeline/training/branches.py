@@ -9,20 +9,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.snapshots import Snapshots
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
+from pipeline.base.shards import Shards
+from pipeline.networks.augment import augmentation, to_unit
 from pipeline.networks.branch import Branch, BranchSpec, Pooling, build_branch
 from pipeline.networks.device import settle
 from pipeline.networks.mirror import Mirrored
 from pipeline.networks.pretrained import read_weights
+from pipeline.networks.rows import image_batches
 from pipeline.params.sections import BranchParams, TrainParams
-from pipeline.training.augment import augmentation, to_unit
-from pipeline.training.examples import Examples, load_examples
+from pipeline.training.data.examples import Examples, load_examples
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
-from pipeline.training.recipe import build_recipe
-from pipeline.training.rows import image_batches
+from pipeline.training.plan import build_plan
+from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import Epoch
 from pipeline.training.watch import Watch, unwatched
 
@@ -88,12 +88,12 @@ def fit_branch(
 ) -> Iterator[Epoch]:
     """Train a branch on its images; see `fit`."""
     fitted = build_loss(train.loss, examples["train"].targets, train.losses)
-    recipe = build_recipe(
+    plan = build_plan(
         train, params, precision=train.precision, seed=seed, head_epochs=params.head_epochs
     )
     augment = augmentation(train.augment, alpha=train.standardise)
     task = Task(examples["train"], examples["val"], fitted.loss, augment)
-    return fit(branch, task, recipe, snapshots=snapshots, watch=watch)
+    return fit(branch, task, plan, snapshots=snapshots, watch=watch)
 
 
 def prior_logits(train: Examples, params: TrainParams) -> Float[Tensor, " f"]:

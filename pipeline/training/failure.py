@@ -29,7 +29,7 @@ def expect_finite(losses: Float[Tensor, " steps"], epoch: int, training: Trainin
 def cause_of_what_is_not_finite(before: list[float], training: Training) -> str:
     """What the losses `before` it, and those of earlier epochs, tell; and what usually helps."""
     losses = [*(epoch.train_loss for epoch in training.epochs), *before]
-    precision, rate = training.precision, training.recipe.learning_rate
+    precision, rate = training.precision, training.plan.learning_rate
     if not losses:
         return (
             "already the first one, so an input or a weight to start with is not finite, or is "

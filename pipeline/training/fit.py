@@ -11,20 +11,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.artifacts.snapshots import Snapshots
-from pipeline.seeds import derive_seed
-from pipeline.training.augment import DRAWN, Augment, prepare
-from pipeline.training.batches import cached, gathered
-from pipeline.training.digests import digest_of_network, digest_of_rows
-from pipeline.training.distributed import World, join, parallel
-from pipeline.training.division import batch_sizes
-from pipeline.training.examples import Examples
+from pipeline.base.seeds import derive_seed
+from pipeline.networks.augment import DRAWN, Augment, prepare
+from pipeline.training.data.batches import cached, gathered
+from pipeline.training.data.division import batch_sizes
+from pipeline.training.data.examples import Examples
+from pipeline.training.data.memory import largest_fit
 from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
+from pipeline.training.judging import expect_judgeable, mean_auroc
 from pipeline.training.losses import Loss
-from pipeline.training.memory import largest_fit
+from pipeline.training.plan import Plan
 from pipeline.training.possible import expect_possible
 from pipeline.training.predict import predict_logits
-from pipeline.training.recipe import Recipe
+from pipeline.training.processes.distributed import World, join, parallel
+from pipeline.training.records.digests import digest_of_network, digest_of_rows
+from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.reproducible import computing_with, determinism, seeded
 from pipeline.training.said import say_how, say_what_is_kept
 from pipeline.training.schedule import (
@@ -34,7 +35,6 @@ from pipeline.training.schedule import (
     released_blocks,
     slow_down,
 )
-from pipeline.training.score import expect_judgeable, mean_auroc
 from pipeline.training.state import Epoch, Training, begin
 from pipeline.training.step import Share, Step, parts_of
 from pipeline.training.watch import Watch, unwatched
@@ -59,21 +59,21 @@ class Task:
 def fit(
     network: nn.Module,
     task: Task,
-    recipe: Recipe,
+    plan: Plan,
     *,
     snapshots: Snapshots | None = None,
     watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
     """Train `network` in place, an epoch per record.
 
-    When the records are exhausted the network holds the weights of the epoch that `recipe.keep`
+    When the records are exhausted the network holds the weights of the epoch that `plan.keep`
     asks for, and is in eval mode on the CPU. Started by torchrun, all ranks train it
     together and hold the same in the end.
 
     Args:
         network: what is trained.
         task: on what.
-        recipe: how.
+        plan: how.
         snapshots: where it stands after each epoch. A training that was stopped goes on from
             there: it yields the epochs that it had once more, and ends with the same weights.
         watch: sees every batch of an epoch go by.
@@ -83,11 +83,11 @@ def fit(
         CohortError: no finding has both classes among the validation images.
     """
     expect_judgeable(task.val.targets, split=task.val.split)
-    with determinism(recipe.deterministic):
+    with determinism(plan.deterministic):
         world = join()
-        sizes = batch_sizes(len(task.train), recipe.batch_size)
-        expect_possible(network, recipe, world, smallest_batch=min(sizes))
-        training = begin(network, recipe, steps=len(sizes))
+        sizes = batch_sizes(len(task.train), plan.batch_size)
+        expect_possible(network, plan, world, smallest_batch=min(sizes))
+        training = begin(network, plan, steps=len(sizes))
         training.threads = world.agree(training.threads)
         _restore(training, task, world, snapshots)
         yield from list(training.epochs)
@@ -101,7 +101,7 @@ def _go_on(
     training: Training, task: Task, world: World, watch: Watch, snapshots: Snapshots | None
 ) -> Iterator[Epoch]:
     """The epochs that are still to come."""
-    mode = training.recipe.device_cache
+    mode = training.plan.device_cache
     train, val = cached([task.train, task.val], training.device, mode=mode)
     task = replace(task, train=train, val=val)
     say_how(training)
@@ -121,8 +121,8 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
             for one in (task.train, task.val)
             for rows in (*one.inputs, one.targets)
         ]
-        recipe = repr(replace(training.recipe, device_cache="any"))
-        state = snapshots.load(recipe, *where, digest_of_network(training.network), *data)
+        plan = repr(replace(training.plan, device_cache="any"))
+        state = snapshots.load(plan, *where, digest_of_network(training.network), *data)
     state = world.agree(state)
     if state is not None:
         own = training.threads
@@ -132,7 +132,7 @@ def _restore(training: Training, task: Task, world: World, snapshots: Snapshots 
                 "computes with %d thread(s) as the run that it goes on with, not with %d, which "
                 "would change the last digits", training.threads, own,
             )  # fmt: skip
-    elif training.recipe.micro_batch is None:
+    elif training.plan.micro_batch is None:
         training.micro_batch = world.agree(_largest_fit(training, task, world))
 
 
@@ -152,7 +152,7 @@ def _largest_fit(training: Training, task: Task, world: World) -> int:
     release(training.network, len(blocks_of(training.network)))  # it will come to that
     four = torch.arange(4) % len(task.train)
     inputs = prepare(tuple(rows[four].to(training.device) for rows in task.train.inputs))
-    largest = max(batch_sizes(len(task.train), training.recipe.batch_size))
+    largest = max(batch_sizes(len(task.train), training.plan.batch_size))
     share = -(-largest // world.size)
     return largest_fit(training.network, inputs, precision=training.precision, at_most=share)
 
@@ -165,7 +165,7 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Ep
     learning_rate = training.optimizer.param_groups[0]["lr"]
     losses = _train(training, task, world, watch, epoch=number)
     seconds = time.monotonic() - started
-    sizes = torch.tensor(batch_sizes(len(task.train), training.recipe.batch_size))
+    sizes = torch.tensor(batch_sizes(len(task.train), training.plan.batch_size))
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
     epoch = Epoch(
         epoch=number,
@@ -181,7 +181,7 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Ep
 
 
 def _release(training: Training, epoch: int) -> int:
-    network, head_epochs = training.network, training.recipe.head_epochs
+    network, head_epochs = training.network, training.plan.head_epochs
     blocks = len(blocks_of(network))
     count = released_blocks(epoch, head_epochs=head_epochs, blocks=blocks)
     release(network, count)
@@ -199,11 +199,11 @@ def _train(
     image, its augmentation, on whatever device, in whatever parts and by however many ranks it is
     computed; and dropout and stochastic depth, which draw from PyTorch's own generator.
     """
-    device, seed = training.device, derive_seed(training.recipe.seed, f"epoch {epoch}")
+    device, seed = training.device, derive_seed(training.plan.seed, f"epoch {epoch}")
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(task.train), generator=generator)
     drawn = torch.rand(DRAWN, len(order), generator=generator)
-    sizes = batch_sizes(len(order), training.recipe.batch_size)
+    sizes = batch_sizes(len(order), training.plan.batch_size)
     mine = [
         torch.cat(parts_of(places, world, micro_batch=training.micro_batch))
         for places in torch.arange(len(order)).split(sizes)
@@ -232,7 +232,7 @@ def _together(losses: list[Tensor], world: World) -> Float[Tensor, " steps"]:
 def _forward(training: Training, world: World) -> nn.Module:
     """The network as its training step calls it; compiled once all blocks are released."""
     network: Any = training.network
-    if training.recipe.compile and all(block.training for block in blocks_of(network)):
+    if training.plan.compile and all(block.training for block in blocks_of(network)):
         network = torch.compile(network)
     return parallel(network, world)
 

@@ -13,8 +13,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline.base.findings import FINDINGS
 from pipeline.errors import CohortError, ParamsError
-from pipeline.findings import FINDINGS
 from pipeline.params.sections import LossParams
 
 Loss = Callable[[Float[Tensor, "b f"], Float[Tensor, "b f"]], Float[Tensor, ""]]

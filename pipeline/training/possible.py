@@ -3,19 +3,17 @@
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from pipeline.training.distributed import World
 from pipeline.training.failure import TrainingError
-from pipeline.training.recipe import Recipe
+from pipeline.training.plan import Plan
+from pipeline.training.processes.distributed import World
 
 
-def expect_possible(
-    network: nn.Module, recipe: Recipe, world: World, *, smallest_batch: int
-) -> None:
+def expect_possible(network: nn.Module, plan: Plan, world: World, *, smallest_batch: int) -> None:
     """Make sure that `network` can be trained so, by so many processes.
 
     Args:
         network: what is to be trained.
-        recipe: how.
+        plan: how.
         world: who shares it.
         smallest_batch: images of the smallest batch of an epoch.
 
@@ -32,7 +30,7 @@ def expect_possible(
             "a batch of one image has no statistics for batch normalisation; it needs at least "
             "two: more training images, or train.batch_size of 2 and more"
         )
-    if recipe.compile and world.size > 1:
+    if plan.compile and world.size > 1:
         raise TrainingError(
             f"train.compile: a compiled network does not take its batch statistics over "
             f"{world.size} processes; say false, or train.devices: 1"

@@ -7,10 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from pipeline.networks.augment import prepare
 from pipeline.networks.device import autocast, settle
-from pipeline.training.augment import prepare
-from pipeline.training.batches import gathered
-from pipeline.training.rows import Rows
+from pipeline.networks.rows import Rows
+from pipeline.training.data.batches import gathered
 
 log = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from pipeline.kept import RANKING, best_by
+from pipeline.training.records.kept import RANKING, best_by
 from pipeline.training.schedule import blocks_of
 from pipeline.training.state import Epoch, Training
 
@@ -11,19 +11,19 @@ log = logging.getLogger(__name__)
 
 def say_how(training: Training) -> None:
     """In which precision, where, by how many threads; and what `keep: last` leaves without use."""
-    recipe, count = training.recipe, training.threads
+    plan, count = training.plan, training.threads
     log.info(
         "trains in %s on %s, with %d thread%s", training.precision, training.device.type, count,
         "s" if count > 1 else "",
     )  # fmt: skip
-    if recipe.keep == "last" and recipe.patience < recipe.epochs:
-        falls = "; the plateau follows the validation loss" if recipe.schedule == "plateau" else ""
-        log.info("train.keep: last: train.patience (%d) stops nothing%s", recipe.patience, falls)
+    if plan.keep == "last" and plan.patience < plan.epochs:
+        falls = "; the plateau follows the validation loss" if plan.schedule == "plateau" else ""
+        log.info("train.keep: last: train.patience (%d) stops nothing%s", plan.patience, falls)
 
 
 def say_what_is_kept(training: Training) -> None:
     """Which epoch, by which rule, what the other rules would keep; and what is doubtful of it."""
-    kept, keep = training.kept_epoch(), training.recipe.keep
+    kept, keep = training.kept_epoch(), training.plan.keep
     if kept is None:
         return
     found = best_by(training.epochs)
@@ -55,5 +55,5 @@ def _warn_of_warmup(training: Training, kept: Epoch) -> None:
         "warning: the kept epoch %d (steps %d to %d of %d) is of the warm-up, in which the "
         "learning rate rose until step %d (train.warmup %g); compare the rules of train.keep",
         kept.epoch, (kept.epoch - 1) * steps + 1, kept.epoch * steps,
-        steps * training.recipe.epochs, rising, training.recipe.warmup,
+        steps * training.plan.epochs, rising, training.plan.warmup,
     )  # fmt: skip

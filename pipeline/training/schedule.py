@@ -21,7 +21,7 @@ class Schedule:
 
     after_step: Callable[[], None]
     after_epoch: Callable[[float], None]
-    """Takes a number that falls as epochs get better: that of `pipeline.kept.PLATEAU`."""
+    """Takes a number that falls as epochs get better: `pipeline.training.records.kept.PLATEAU`."""
     scheduler: LRScheduler | None
     """Whose state is kept."""
     rising: int = 0

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline.kept import PLATEAU, cost, kept_epoch
 from pipeline.networks.device import resolve_precision, settle
 from pipeline.training.average import Average
-from pipeline.training.recipe import Recipe
+from pipeline.training.plan import Plan
+from pipeline.training.records.kept import PLATEAU, cost, kept_epoch
 from pipeline.training.schedule import Schedule, build_schedule
 
 
@@ -33,7 +33,7 @@ class Training:
     """A network that is being trained, and where that stands."""
 
     network: nn.Module
-    recipe: Recipe
+    plan: Plan
     device: torch.device
     precision: str
     optimizer: torch.optim.Optimizer
@@ -56,19 +56,19 @@ class Training:
         return self.average.network if self.average else self.network
 
     def kept_epoch(self) -> Epoch | None:
-        """Whose weights are kept of the epochs so far, by the recipe's rule."""
-        return kept_epoch(self.epochs, self.recipe.keep)
+        """Whose weights are kept of the epochs so far, by the plan's rule."""
+        return kept_epoch(self.epochs, self.plan.keep)
 
     def is_over(self) -> bool:
         """Whether all epochs were run, or patience has ended."""
         done, kept = len(self.epochs), self.kept_epoch()
         waited = done - kept.epoch if kept else 0
-        return done >= self.recipe.epochs or waited >= self.recipe.patience
+        return done >= self.plan.epochs or waited >= self.plan.patience
 
     def add(self, epoch: Epoch) -> None:
         """Note an epoch, and the weights if they are to be kept; the schedule hears of it."""
         self.epochs.append(epoch)
-        self.schedule.after_epoch(cost(epoch, self.recipe.keep, PLATEAU))
+        self.schedule.after_epoch(cost(epoch, self.plan.keep, PLATEAU))
         if self.kept_epoch() is epoch:
             self.best = copy.deepcopy(self.judged.state_dict())
 
@@ -109,32 +109,32 @@ class Training:
             self.average.load_state_dict(state["average"])
 
 
-def begin(network: nn.Module, recipe: Recipe, *, steps: int) -> Training:
+def begin(network: nn.Module, plan: Plan, *, steps: int) -> Training:
     """A training of which nothing is done yet; the network moves to its device.
 
     Args:
         network: to be trained in place.
-        recipe: its numbers.
+        plan: its numbers.
         steps: of the optimiser, in an epoch.
     """
     device = settle(network)
-    precision = resolve_precision(device, recipe.precision)
+    precision = resolve_precision(device, plan.precision)
     optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        network.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay, fused=True
     )
     schedule = build_schedule(
-        recipe.schedule, optimizer, steps=steps * recipe.epochs, warmup=recipe.warmup
+        plan.schedule, optimizer, steps=steps * plan.epochs, warmup=plan.warmup
     )
     return Training(
         network=network,
-        recipe=recipe,
+        plan=plan,
         device=device,
         precision=precision,
         optimizer=optimizer,
         schedule=schedule,
         scaler=torch.amp.GradScaler(device.type, enabled=precision == "fp16"),
-        average=Average(network, recipe.ema) if recipe.ema else None,
-        micro_batch=recipe.micro_batch or recipe.batch_size,
-        threads=recipe.threads or torch.get_num_threads(),
+        average=Average(network, plan.ema) if plan.ema else None,
+        micro_batch=plan.micro_batch or plan.batch_size,
+        threads=plan.threads or torch.get_num_threads(),
         steps=steps,
     )

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pipeline.networks.augment import Augment, prepare
 from pipeline.networks.device import autocast
-from pipeline.training.augment import Augment, prepare
-from pipeline.training.batch_norm import statistics_of
-from pipeline.training.batches import Batch
-from pipeline.training.distributed import World, unsent
+from pipeline.training.data.batches import Batch
 from pipeline.training.failure import TrainingError
 from pipeline.training.losses import Loss
+from pipeline.training.processes.batch_norm import statistics_of
+from pipeline.training.processes.distributed import World, unsent
 from pipeline.training.state import Training
 
 log = logging.getLogger(__name__)

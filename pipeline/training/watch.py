@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
-from pipeline.training.batches import Batch
+from pipeline.training.data.batches import Batch
 
 
 @runtime_checkable

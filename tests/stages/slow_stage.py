@@ -21,7 +21,7 @@ stages:
     deps:
     - data/source
     - data/table.csv
-    - pipeline/seeds.py
+    - pipeline/base/seeds.py
     - stages/wait.py
     outs:
     - data/out
@@ -31,7 +31,7 @@ STAGE = '''
 """Stage `wait`: copy a file once there is one named `go`."""
 import time
 from pathlib import Path
-from pipeline.seeds import derive_seed
+from pipeline.base.seeds import derive_seed
 from stages.options import Dep, Out, ParamsFile, run
 
 def main(source: Dep, table: Dep, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
@@ -60,7 +60,7 @@ import time
 from functools import partial
 from pathlib import Path
 from made_tasks import linear, task, vectors
-from training_numbers import RECIPE
+from training_numbers import PLAN
 from pipeline.training.fit import fit
 from stages.options import Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
@@ -68,7 +68,7 @@ from stages.training import follow_training, run_training, snapshots_of
 def main(source: Dep, model: Out, params: ParamsFile = Path("params.yaml")) -> None:
     network = linear()
     snapshots = snapshots_of("brief", "model")
-    follow_training(partial(fit, network, task(vectors), RECIPE), snapshots, label="x", epochs=3)
+    follow_training(partial(fit, network, task(vectors), PLAN), snapshots, label="x", epochs=3)
     Path("started").touch()
     while not Path("go").exists():
         time.sleep(0.02)

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from pipeline.reruns import find_reruns
+from pipeline.graph.reruns import find_reruns
 from pipeline.tracking.origin import flatten
 from pipeline.tracking.spool import wait_until_written
 from tests.stages.conftest import commit, run, stages_run

@@ -6,9 +6,9 @@ import shutil
 import pytest
 import yaml
 
-from pipeline.artifacts.extra_votes import collect_votes, read_extra
-from pipeline.artifacts.tables import read_predictions
+from pipeline.base.tables import read_predictions
 from pipeline.errors import ArtifactError
+from pipeline.results.evaluation.files.extra_votes import collect_votes, read_extra
 from tests.stages.conftest import commit, merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # the pipeline is run once, on one worker

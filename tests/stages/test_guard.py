@@ -56,7 +56,10 @@ CHANGES = {
         lambda folder: write(folder / "params.yaml", "seed: [1"),
         "params.yaml: seed",
     ),
-    "code": (lambda folder: write(folder / "pipeline/seeds.py", "#"), "pipeline/seeds.py"),
+    "code": (
+        lambda folder: write(folder / "pipeline/base/seeds.py", "#"),
+        "pipeline/base/seeds.py",
+    ),
     "code is gone": (lambda folder: (folder / "stages/wait.py").unlink(), "stages/wait.py (gone)"),
     "a file": (lambda folder: replace(folder / "data/table.csv", "other"), "data/table.csv"),
     "a folder's file": (
@@ -92,9 +95,9 @@ NO_CHANGES = {
     "a comment": lambda folder: write(
         folder / "params.yaml", "# why\n" + (folder / "params.yaml").read_text()
     ),
-    "other code": lambda folder: write(folder / "pipeline/findings.py", "#"),
+    "other code": lambda folder: write(folder / "pipeline/base/findings.py", "#"),
     "code to and fro": lambda folder: write(
-        folder / "pipeline/seeds.py", (folder / "pipeline/seeds.py").read_text()
+        folder / "pipeline/base/seeds.py", (folder / "pipeline/base/seeds.py").read_text()
     ),
     "what another process is writing": lambda folder: write(
         folder / "data/source/.b.npy.1.partial", "b"
@@ -119,11 +122,14 @@ def test_nor_where_there_is_no_graph(checkout):
 def test_code_that_was_edited_while_python_read_it_is_refused_at_once(checkout):
     """The stage's own first line does what an editor may do at that moment."""
     stage = checkout / "stages/wait.py"
-    edit = "import pathlib; pathlib.Path('pipeline/seeds.py').touch()\n"
+    edit = "import pathlib; pathlib.Path('pipeline/base/seeds.py').touch()\n"
     stage.write_text(edit + stage.read_text())
     done = attempt(*COMMAND, cwd=checkout)
     assert done.returncode == 1
-    assert done.stderr == "error: wait: edited while it started: pipeline/seeds.py; run it again\n"
+    assert (
+        done.stderr
+        == "error: wait: edited while it started: pipeline/base/seeds.py; run it again\n"
+    )
 
 
 def test_what_dvc_would_have_recorded_for_the_old_params_is_run_again(checkout):

@@ -13,16 +13,16 @@ import pytest
 import torch
 import yaml
 
-from pipeline.artifacts.checkpoints import read_checkpoint
-from pipeline.artifacts.reconstructions import read_reconstructions
-from pipeline.artifacts.shards import Shards
-from pipeline.artifacts.tables import read_crop_boxes, read_index, read_predictions, read_splits
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_crop_boxes, read_index, read_predictions, read_splits
+from pipeline.capsnet.reconstructions import read_reconstructions
+from pipeline.fusion.head import JointFusion, restore_fusion
+from pipeline.graph.reruns import find_reruns
+from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import restore_branch
-from pipeline.networks.fusion import JointFusion, restore_fusion
-from pipeline.reruns import find_reruns
-from pipeline.training.augment import to_unit
-from pipeline.training.rows import load_images
+from pipeline.networks.checkpoints import read_checkpoint
+from pipeline.networks.rows import load_images
 from tests.stages.conftest import REPO, attempt, merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from pipeline.reruns import find_reruns
+from pipeline.graph.reruns import find_reruns
 from tests.stages.conftest import commit, run
 from tests.stages.queues import tracked, work_off, workers_stopped
 from tests.stages.toy import PYTHON, make_toy, toy

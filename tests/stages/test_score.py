@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
 from tests.unit.made_results import made_index, made_predictions, made_splits
 
 REPO = Path(__file__).parents[2]

@@ -2,9 +2,11 @@
 
 import torch
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
+from pipeline.networks.backbones.centring import centre_grid
+from pipeline.networks.backbones.receptive_field import measure_grid
+from pipeline.networks.backbones.zoo import BACKBONES, build_backbone
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.networks.zoo import BACKBONES
 
 CASCADES = ("densenet121_capsnet", "resnet50_capsnet", "mobilenet_v2_capsnet")
 OF_TIMM = ("timm:resnet18", "timm:convnext_atto", "timm:vit_tiny_patch16_224")
@@ -30,3 +32,13 @@ def make_branch(
 
 def some_images(rows=2, *, size=64, seed=0):
     return torch.rand(rows, 1, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def grid_of(name, stride, size, *, centred=True):
+    """Cells of a side, and the grid."""
+    backbone = build_backbone(name, output_stride=stride, input_size=size)
+    image = torch.zeros(1, len(backbone.mean), size, size)
+    if centred:
+        centre_grid(backbone.features, image)
+    maps, grid = measure_grid(backbone.features, image)
+    return maps.shape[-1], grid

@@ -3,15 +3,15 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.artifacts.heatmaps import read_heatmaps, write_heatmaps
-from pipeline.artifacts.inspections import Inspected
-from pipeline.artifacts.shards import Shards, write_shards
+from pipeline.attention.boxed_maps import Inspected
 from pipeline.attention.boxes import WHOLE_IMAGE
-from pipeline.findings import BOXED_FINDINGS, FINDINGS
-from pipeline.grid import tiles
+from pipeline.attention.heatmaps import read_heatmaps, write_heatmaps
+from pipeline.base.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.base.grid import tiles
+from pipeline.base.shards import Shards, write_shards
 from pipeline.params.sections import IouParams
-from pipeline.results.box_measures import case_weights, score
-from pipeline.results.localisation import Located
+from pipeline.results.localisation.box_measures import case_weights, score
+from pipeline.results.localisation.localisation import Located
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 

@@ -6,11 +6,11 @@ import torch
 from loss_numbers import NUMBERS
 from torch import nn
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
+from pipeline.fusion.head import FusionSpec, build_fusion, join_branches
+from pipeline.networks.augment import as_they_are
 from pipeline.networks.branch import BranchSpec, build_branch
-from pipeline.networks.fusion import FusionSpec, build_fusion, join_branches
-from pipeline.training.augment import as_they_are
-from pipeline.training.examples import Examples
+from pipeline.training.data.examples import Examples
 from pipeline.training.fit import Task
 from pipeline.training.losses import build_loss
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torchvision.models import DenseNet
 
-from pipeline.networks.backbone import Backbone
+from pipeline.networks.backbones.backbone import Backbone
 
 
 def small_densenet():

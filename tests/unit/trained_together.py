@@ -11,14 +11,14 @@ from branches import make_branch
 from loss_numbers import NUMBERS
 from made_tasks import images, joint, joint_task
 from torch import nn
-from training_numbers import NO_CHANGE, RECIPE
+from training_numbers import NO_CHANGE, PLAN
 
-from pipeline.artifacts.snapshots import Snapshots
-from pipeline.training.augment import augmentation
-from pipeline.training.distributed import join, leave
+from pipeline.networks.augment import augmentation
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
-from pipeline.training.recipe import Recipe
+from pipeline.training.plan import Plan
+from pipeline.training.processes.distributed import join, leave
+from pipeline.training.records.snapshots import Snapshots
 
 KINDS = {
     "whole": ("resnet18", {"schedule": "cosine"}),
@@ -45,16 +45,16 @@ def main(folder: Path) -> None:
         values = {"batch_size": 11, "learning_rate": 1e-5, "epochs": 3} | special
         if "micro_batch" in special:
             values["micro_batch"] = special["micro_batch"] // world.size
-        recipe, task = dataclasses.replace(RECIPE, **values), tasks.get(backbone, plain)
-        epochs = fit(make(backbone), task, recipe, snapshots=Snapshots(kind))
+        plan, task = dataclasses.replace(PLAN, **values), tasks.get(backbone, plain)
+        epochs = fit(make(backbone), task, plan, snapshots=Snapshots(kind))
         next(epochs), next(epochs)  # and there it is stopped, with a snapshot of the first
         epochs.close()
         network = make(backbone)
-        records = list(fit(network, task, recipe, snapshots=Snapshots(kind)))
+        records = list(fit(network, task, plan, snapshots=Snapshots(kind)))
         epochs = [dataclasses.asdict(record) for record in records]
         found = {"epochs": epochs, "weights": network.state_dict()}
         found["start"] = make(backbone).state_dict()
-        found["gradient"] = gradient(make(backbone), task, recipe)
+        found["gradient"] = gradient(make(backbone), task, plan)
         torch.save(found, folder / f"{kind}-{world.rank}.pt")
     leave()
     (folder / "left.json").write_text(json.dumps(world.rank))  # only one is still here
@@ -64,16 +64,16 @@ def make(backbone: str) -> nn.Module:
     return joint("linear") if backbone == "joint" else make_branch(backbone, size=SIZE)
 
 
-def gradient(network: nn.Module, task: Task, recipe: Recipe) -> torch.Tensor:
+def gradient(network: nn.Module, task: Task, plan: Plan) -> torch.Tensor:
     """Of the first step, of all that learns in it, as AdamW has been given it."""
-    rows = torch.arange(recipe.batch_size)
+    rows = torch.arange(plan.batch_size)
     train = dataclasses.replace(
         task.train,
         image_index=task.train.image_index[: len(rows)],
         inputs=tuple(one[rows] for one in task.train.inputs),
         targets=task.train.targets[rows],
     )
-    one_step = dataclasses.replace(recipe, epochs=1)
+    one_step = dataclasses.replace(plan, epochs=1)
     list(fit(network, dataclasses.replace(task, train=train), one_step))
     grads = [value.grad for value in network.parameters() if value.grad is not None]
     return torch.cat([grad.flatten() for grad in grads])

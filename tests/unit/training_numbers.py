@@ -1,9 +1,9 @@
 """Numbers of a training, small and plain: what a test is about, it changes."""
 
 from pipeline.params.sections import AugmentParams
-from pipeline.training.recipe import Recipe
+from pipeline.training.plan import Plan
 
-RECIPE = Recipe(
+PLAN = Plan(
     epochs=3,
     batch_size=8,
     micro_batch=None,

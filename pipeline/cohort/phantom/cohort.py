@@ -10,13 +10,13 @@ import pandas as pd
 from jaxtyping import Bool
 from numpy.random import default_rng
 
-from pipeline.artifacts.cohort_layout import CohortImage
+from pipeline.base.findings import BOXED_FINDINGS
+from pipeline.base.pool import map_ordered
 from pipeline.cohort.phantom.exam import Exam
 from pipeline.cohort.phantom.labels import ceiling, mine_labels
+from pipeline.cohort.phantom.layout import CohortImage
 from pipeline.cohort.phantom.picture import take_picture
-from pipeline.cohort.phantom.pool import map_ordered
 from pipeline.cohort.phantom.population import Population, draw_population
-from pipeline.findings import BOXED_FINDINGS
 from pipeline.params.sections import PhantomParams
 
 BOXED_SHARE = 0.5
@@ -25,7 +25,7 @@ BOXED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class Cohort:
-    """What `pipeline.artifacts.cohort_layout.write_cohort` writes, and the known answer."""
+    """What `pipeline.cohort.phantom.layout.write_cohort` writes, and the known answer."""
 
     images: Iterable[CohortImage]
     """Drawn while they are read, once, in the order of `severities`."""

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from numpy.random import Generator, default_rng
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
 
 
 def mine_labels(

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from pipeline.artifacts.cohort_layout import CohortImage, PixelBox
 from pipeline.cohort.phantom.exam import COLOUR, Exam, part_rng
+from pipeline.cohort.phantom.layout import CohortImage, PixelBox
 from pipeline.cohort.phantom.render import develop, expose
 
 RGBA_SHARE = 0.01

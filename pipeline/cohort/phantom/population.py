@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float
 from numpy.random import Generator, default_rng
 
-from pipeline.findings import FINDINGS
+from pipeline.base.findings import FINDINGS
 
 TEST_PATIENTS = 0.2
 """Share of the patients on the official test list."""

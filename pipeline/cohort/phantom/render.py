@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy.random import Generator
 
+from pipeline.base.findings import FINDINGS
 from pipeline.cohort.phantom import devices, focal, tissue
 from pipeline.cohort.phantom.anatomy import build_chest, draw_person
 from pipeline.cohort.phantom.canvas import Canvas, Layer, canvas
 from pipeline.cohort.phantom.exam import CHEST, DARKROOM, MARK, PERSON, SIDES, Exam, part_rng
 from pipeline.cohort.phantom.mark import Mark
 from pipeline.cohort.phantom.signatures import SIGNATURES
-from pipeline.findings import FINDINGS
 
 
 @dataclass(frozen=True)

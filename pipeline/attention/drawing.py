@@ -1,0 +1,35 @@
+"""Heatmaps in the frame of the image."""
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, Int
+
+from pipeline.base.grid import Grid
+
+
+def cell_centre(cell: Int[np.ndarray, "2"], grid: Grid) -> Float[np.ndarray, "2"]:
+    """Where cell (row, column) of a grid looks: (x, y) as fractions of the image."""
+    return np.asarray(grid.first + grid.step * cell[::-1], float)
+
+
+def draw_on_image(
+    heatmap: Float[np.ndarray, "h w"], grid: Grid, *, height: int, width: int
+) -> Float32[np.ndarray, "{height} {width}"]:
+    """The heatmap at every pixel of an image: bilinear between the cells' centres.
+
+    Beyond the outer centres it stays as it is there.
+    """
+    fine = cv2.remap(
+        heatmap.astype(np.float32),
+        np.broadcast_to(_cells(width, grid)[None], (height, width)).copy(),
+        np.broadcast_to(_cells(height, grid)[:, None], (height, width)).copy(),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(fine, np.float32)
+
+
+def _cells(length: int, grid: Grid) -> Float32[np.ndarray, " {length}"]:
+    """Which cell each pixel's centre lies in, as a fraction between the cells' centres."""
+    centres = (np.arange(length) + 0.5) / length
+    return np.asarray((centres - grid.first) / grid.step, np.float32)

@@ -1,0 +1,1 @@
+"""What all rooms share: findings, seeds, grids, files, shards and tables."""

@@ -1,0 +1,70 @@
+"""Files of several members: what lies in a folder under the names of those that vote.
+
+Only the named are read: a member that votes no more leaves its files behind.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pipeline.errors import ArtifactError
+
+BRANCHES = ("global", "local", "fusion")
+
+T = TypeVar("T")
+
+
+def read_members(
+    folder: Path,
+    members: Sequence[str],
+    read: Callable[[Path], T],
+    *,
+    stage: str,
+    suffix: str = "",
+) -> dict[str, T]:
+    """What each of the members has in `folder`, as `<member><suffix>`.
+
+    Args:
+        folder: of all members.
+        members: the named ones.
+        read: one member's file or folder.
+        stage: that writes it.
+        suffix: of the file's name.
+
+    Raises:
+        ArtifactError: a named member has no such file.
+    """
+    return {member: read(_of(member, folder / f"{member}{suffix}", stage)) for member in members}
+
+
+def read_systems(
+    folder: Path,
+    members: Sequence[str],
+    read: Callable[[Path], T],
+    *,
+    stage: str,
+    suffix: str,
+    branches: Sequence[str] = BRANCHES,
+) -> dict[str, T]:
+    """What the branches of each have, by system: `<member>.<branch>`.
+
+    Read are the files `<member>/<branch><suffix>`.
+
+    Raises:
+        ArtifactError: as in `read_members`.
+    """
+    return {
+        f"{member}.{branch}": read(_of(member, folder / member / f"{branch}{suffix}", stage))
+        for member in members
+        for branch in branches
+    }
+
+
+def _of(member: str, path: Path, stage: str) -> Path:
+    """`path`, which `stage` writes, once it is sure that it is there."""
+    if not path.exists():
+        raise ArtifactError(
+            f"{path}: not there, though ensemble.members names {member}; `dvc repro` makes it, "
+            f"`dvc pull {stage}` fetches it where it was pushed"
+        )
+    return path

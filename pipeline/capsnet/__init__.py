@@ -1,0 +1,1 @@
+"""A CapsNet and its autoencoder, from which a cascade starts."""

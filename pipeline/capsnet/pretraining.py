@@ -1,0 +1,135 @@
+"""Pretraining the CapsNet of a cascade, with reconstruction, on radiographs of 28 x 28 pixels."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from pipeline.base.findings import FINDINGS
+from pipeline.base.shards import Shards
+from pipeline.capsnet.autoencoder import CapsuleAutoencoder
+from pipeline.capsnet.reconstructions import Pretraining, Reconstruction
+from pipeline.networks.augment import as_they_are, prepare
+from pipeline.networks.capsule import SIDE
+from pipeline.networks.device import settle
+from pipeline.params.sections import CapsnetParams, TrainParams
+from pipeline.training.data.examples import Examples, load_examples
+from pipeline.training.fit import Task, fit
+from pipeline.training.losses import Loss, build_loss
+from pipeline.training.plan import build_plan
+from pipeline.training.records.kept import kept_epoch
+from pipeline.training.records.snapshots import Snapshots
+from pipeline.training.state import Epoch
+from pipeline.training.watch import Watch, unwatched
+
+log = logging.getLogger(__name__)
+
+
+def thumbnails(
+    shards: Shards, index: pd.DataFrame, splits: pd.DataFrame, *, needed: bool
+) -> dict[str, Examples]:
+    """Images at 28 x 28 pixels with their labels beside them, by split; none if not needed."""
+    if not needed:
+        return {}
+    loaded = load_examples(shards, index, splits, size=SIDE)
+    return {split: with_labels(one) for split, one in loaded.items()}
+
+
+def with_labels(examples: Examples) -> Examples:
+    """The same, their targets being inputs too: the decoder is shown the true labels."""
+    inputs = (*examples.inputs, examples.targets)
+    return Examples(examples.image_index, examples.split, inputs, examples.targets)
+
+
+def fit_capsnet(
+    network: CapsuleAutoencoder,
+    examples: dict[str, Examples],
+    train: TrainParams,
+    params: CapsnetParams,
+    *,
+    seed: int,
+    snapshots: Snapshots | None = None,
+    watch: Watch = unwatched,
+) -> Iterator[Epoch]:
+    """Margin loss and reconstruction; see `fit`. Nothing is done without examples.
+
+    The epoch is kept by `train.keep` as everywhere. By loss, the reconstruction counts with the
+    margin loss; by AUROC, the capsules' lengths alone rank epochs, as scores of the findings.
+    """
+    if not examples:
+        log.info("no branch of this member is a cascade: nothing to pretrain")
+        return
+    plan = build_plan(train, params, precision="fp32", seed=seed)
+    margin = build_loss("margin", examples["train"].targets, train.losses).loss
+    loss = with_reconstruction(margin, weight=params.reconstruction)
+    task = Task(examples["train"], examples["val"], loss, as_they_are)
+    yield from fit(network, task, plan, snapshots=snapshots, watch=watch)
+
+
+def with_reconstruction(loss: Loss, *, weight: float) -> Loss:
+    """`loss` of the logits, a sum over findings, and `weight` times the reconstruction's error.
+
+    Sabour et al. (arXiv:1710.09829, Sec. 4.1) add 0.0005 times the squared error summed over the
+    pixels to a margin loss summed over the capsules.
+    """
+
+    def total(outputs: Float[Tensor, "b d"], targets: Float[Tensor, "b f"]) -> Float[Tensor, ""]:
+        logits, error = outputs[:, :-1], outputs[:, -1]
+        return loss(logits, targets) * targets.shape[1] + weight * error.mean()
+
+    return total
+
+
+def describe_pretraining(
+    network: CapsuleAutoencoder, examples: dict[str, Examples], epochs: list[Epoch], *, keep: str
+) -> Pretraining | None:
+    """For the report: a test image of each finding, drawn again from its true labels' capsules."""
+    kept = kept_epoch(epochs, keep)
+    if kept is None:
+        return None
+    drawn = _reconstruct(network, examples["test"])
+    return Pretraining(len(epochs), kept.epoch, keep, kept.val_auroc, drawn)
+
+
+def _reconstruct(network: CapsuleAutoencoder, test: Examples) -> list[Reconstruction]:
+    chosen = _one_of_each(test.targets)
+    rows = torch.tensor(list(chosen.values()))
+    device = settle(network)
+    images, targets = prepare(tuple(one[rows].to(device) for one in test.inputs))
+    with torch.inference_mode():
+        decoded = network.eval().reconstruct(images, targets)
+    pairs = zip(chosen.items(), _bytes(images), _bytes(decoded), strict=True)
+    return [
+        Reconstruction(test.image_index[row], finding, image, copy)
+        for (finding, row), image, copy in pairs
+    ]
+
+
+def _one_of_each(targets: Float[Tensor, "n f"]) -> dict[str, int]:
+    """The first image of each finding that stands for no finding yet, if there is one."""
+    chosen: dict[str, int] = {}
+    for finding, column in zip(FINDINGS, targets.unbind(1), strict=True):
+        rows = column.nonzero().flatten().tolist()
+        fresh = [row for row in rows if row not in chosen.values()]
+        if rows:
+            chosen[finding] = (fresh or rows)[0]
+    return chosen
+
+
+def capsnet_state(
+    network: CapsuleAutoencoder, *, needed: bool
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """What a branch starts with, as a checkpoint: the CapsNet without its decoder, or nothing."""
+    if not needed:
+        return {}, {"network": "none"}
+    about = {"network": "capsnet", "findings": list(FINDINGS)}
+    return dict(network.capsnet.state_dict()), about
+
+
+def _bytes(images: Float[Tensor, "b 1 h w"]) -> np.ndarray:
+    return np.asarray((images[:, 0] * 255).round().to(torch.uint8).cpu())

@@ -1,0 +1,1 @@
+"""A cohort as people have it: tables, lists, boxes, images and archives to the cache."""

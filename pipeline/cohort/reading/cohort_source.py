@@ -1,0 +1,214 @@
+"""What lies in a cohort's folder, in any of the layouts in which people have ChestX-ray14."""
+
+import gzip
+import json
+import logging
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.cohort.reading.broken_files import impostor
+from pipeline.cohort.reading.cohort_names import (
+    BOXES,
+    DEEPEST,
+    ENTRIES_FIRST,
+    ENTRIES_V2020,
+    KINDS,
+    TEST_LIST,
+    TRAIN_VAL_LIST,
+    kind_of,
+    meant_for,
+)
+from pipeline.errors import CohortError
+
+log = logging.getLogger(__name__)
+
+CEILING = "ceiling.json"
+ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
+
+
+@dataclass(frozen=True)
+class TextFile:
+    """A file of text and the name that messages about it use."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class CohortFiles:
+    """The files of a cohort: small ones read, radiographs only found."""
+
+    folder: Path
+    entries: TextFile
+    boxes: TextFile | None
+    train_val: TextFile | None
+    test: TextFile | None
+    not_read: list[str]
+    """Text files that by their names may be meant for a list or table that was not found."""
+    ceiling: dict[str, Any]
+    images: dict[str, Path]
+    """PNG files that lie loose, by file name, wherever in the folder."""
+    archives: list[Path]
+    """Tar archives, plain or gzipped, of which nothing is unpacked."""
+
+
+def find_cohort(folder: Path) -> CohortFiles:
+    """Find a cohort's files and say which; PNGs and tar archives lie anywhere below `folder`.
+
+    Flat `images/*.png` (or no subfolder), Kaggle's `images_001/images/*.png` and NIH's
+    `images_001.tar.gz` are all found. Text files have their usual names (see `kind_of`), may be
+    gzipped, and lie in `folder` or up to `DEEPEST` folders below. v2020's table is preferred:
+    it mends 181 rows of the first release.
+
+    Raises:
+        CohortError: no such folder, no table, two different files that may be the same table or
+            list, or one image name at two places.
+    """
+    if not folder.is_dir():
+        raise CohortError(f"{folder}: no such folder; expected one in NIH ChestX-ray14's layout")
+    files = list(_walk(folder))
+    images = [path for path in files if path.name.lower().endswith(".png")]
+    others = [path for path in files if not path.name.lower().endswith(".png")]
+    texts = _texts(folder, others)
+    not_read = _not_read(folder, others, texts)
+    cohort = CohortFiles(
+        folder=folder,
+        entries=_table(folder, texts, not_read),
+        boxes=texts.get(BOXES),
+        train_val=texts.get(TRAIN_VAL_LIST),
+        test=texts.get(TEST_LIST),
+        not_read=not_read,
+        ceiling=_read_ceiling(folder / CEILING),
+        images=_by_name(images),
+        archives=sorted(path for path in others if path.name.lower().endswith(ARCHIVE_ENDINGS)),
+    )
+    _say_what_is_there(cohort)
+    return cohort
+
+
+def _table(folder: Path, texts: dict[str, TextFile], not_read: Sequence[str]) -> TextFile:
+    entries = texts.get(ENTRIES_V2020) or texts.get(ENTRIES_FIRST)
+    if entries is None:
+        hint = f"; by their names these may be meant: {', '.join(not_read)}" if not_read else ""
+        raise CohortError(
+            f"{folder}: holds no {ENTRIES_V2020} nor {ENTRIES_FIRST} (nor either with .gz){hint}"
+        )
+    return entries
+
+
+def _say_what_is_there(cohort: CohortFiles) -> None:
+    found = {BOXES: cohort.boxes, TRAIN_VAL_LIST: cohort.train_val, TEST_LIST: cohort.test}
+    used = [cohort.entries.name, *(file.name for file in found.values() if file)]
+    log.info("%s: read %s", cohort.folder, ", ".join(used))
+    absent = [f"{KINDS[name].meaning} ({name})" for name, file in found.items() if file is None]
+    if absent:
+        log.warning("%s: there is no %s", cohort.folder, ", no ".join(absent))
+    if cohort.not_read:
+        log.warning(
+            "%s: not read, though their names are similar: %s", cohort.folder,
+            ", ".join(cohort.not_read),
+        )  # fmt: skip
+
+
+def _texts(folder: Path, files: Sequence[Path]) -> dict[str, TextFile]:
+    """Every text file that is there, by NIH's name."""
+    candidates: dict[str, list[Path]] = {}
+    for path in files:
+        kind = kind_of(path)
+        if kind is not None and _depth(folder, path) <= DEEPEST:
+            candidates.setdefault(kind, []).append(path)
+    return {kind: _one_of(paths, kind, folder) for kind, paths in candidates.items()}
+
+
+def _one_of(paths: Sequence[Path], kind: str, folder: Path) -> TextFile:
+    """The first of files that say the same."""
+    first, *others = sorted(paths, key=lambda path: (_depth(folder, path), path))
+    text = _read_text(first)
+    for other in others:
+        if _read_text(other).split() != text.split():
+            raise CohortError(
+                f"{first} and {other} may both be the {KINDS[kind].meaning} and differ; remove "
+                "the one not meant"
+            )
+    return TextFile(first.relative_to(folder).as_posix(), text)
+
+
+def _not_read(folder: Path, files: Sequence[Path], found: dict[str, TextFile]) -> list[str]:
+    """Files whose names are like one that was not found, or that lie too deep to be looked at."""
+    absent = KINDS.keys() - found.keys()
+    if absent & {ENTRIES_V2020, ENTRIES_FIRST} != {ENTRIES_V2020, ENTRIES_FIRST}:
+        absent -= {ENTRIES_V2020, ENTRIES_FIRST}
+    return [
+        path.relative_to(folder).as_posix()
+        for path in files
+        if absent & {kind_of(path), *meant_for(path)}
+    ]
+
+
+def _depth(folder: Path, path: Path) -> int:
+    return len(path.relative_to(folder).parts) - 1
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root, name) for name in sorted(names))
+
+
+def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in paths:
+        first = found.setdefault(path.name, path)
+        if first is not path:
+            raise CohortError(
+                f"{path.name} lies at two places, {first} and {path}; remove the one not meant"
+            )
+    return found
+
+
+def read_text_file(path: Path) -> TextFile:
+    """A file of text, gzipped if its name ends in .gz.
+
+    Raises:
+        CohortError: no such file, or something else than text is in it.
+    """
+    if not path.is_file():
+        raise CohortError(f"{path}: no such file")
+    return TextFile(path.name, _read_text(path))
+
+
+def _read_text(path: Path) -> str:
+    content = path.read_bytes()
+    reason = impostor(content)
+    if reason is not None:
+        raise CohortError(f"{path}: {reason}")
+    try:
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        return content.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as error:
+        raise CohortError(f"{path}: not a whole gzip file ({error})") from None
+    except UnicodeDecodeError as error:
+        raise CohortError(f"{path}: not UTF-8 text ({error})") from None
+
+
+def _read_ceiling(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        ceiling = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise CohortError(f"{path}: not JSON ({error})") from None
+    aurocs = ceiling.get("auroc") if isinstance(ceiling, dict) else None
+    if not isinstance(aurocs, dict) or not all(_is_auroc(value) for value in aurocs.values()):
+        raise CohortError(
+            f'{path}: expected {{"auroc": {{finding: the best AUROC that the labels allow}}}}'
+        )
+    return dict(ceiling)
+
+
+def _is_auroc(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1

@@ -1,0 +1,1 @@
+"""The head that joins both branches with age, gender and view."""

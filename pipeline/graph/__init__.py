@@ -1,0 +1,1 @@
+"""dvc.yaml held to the code, and what a change runs again."""

@@ -1,0 +1,1 @@
+"""The networks under a branch, and the grid of their feature maps."""

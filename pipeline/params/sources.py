@@ -1,0 +1,74 @@
+"""What params.yaml names outside the graph, sought before any stage wants it.
+
+What a stage has used before need not be there: who goes on from what others have made has neither
+radiographs nor weights.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.base.files import read_yaml
+from pipeline.base.lock_file import read_locked
+from pipeline.errors import ParamsError
+from pipeline.params.sections import Member
+
+_NO_FILES = ("none", "imagenet")
+_DIGEST = "@sha256:"  # may follow the path of a file of weights
+
+
+def expect_source(source: str, root: Path) -> None:
+    """Make sure that `ingest.source`, below `root`, is a folder, made by the graph or read before.
+
+    Raises:
+        ParamsError: `ingest` would find nothing.
+    """
+    path = str(PurePosixPath(source))  # of data/phantom/, too
+    if (root / source).is_dir() or {path, source} & (_made(root) | _read_before(root)):
+        return
+    raise ParamsError(
+        f"ingest.source: {source} is not there, and no stage makes it; put the radiographs there, "
+        "in any layout that ChestX-ray14 comes in, or name the folder in which they are (from an "
+        "experiment in a folder of its own, by an absolute path)"
+    )
+
+
+def expect_weights(members: Mapping[str, Member], voting: Iterable[str], root: Path) -> None:
+    """Make sure that files of weights, below `root`, are there or were used before.
+
+    Args:
+        members: by their names.
+        voting: those that are trained.
+        root: of the repository.
+
+    Raises:
+        ParamsError: branches could not start; all of them are named.
+    """
+    faults = []
+    for name in voting:
+        weights = members[name].weights
+        for branch, source in (("global", weights.global_), ("local", weights.local)):
+            key, path = f"{name}.weights.{branch}", source.partition(_DIGEST)[0]
+            there = source in _NO_FILES or (root / Path(path).expanduser()).is_file()
+            if not there and source != _started_from(key, f"train_{branch}@{name}", root):
+                faults.append(f"{key}: {path} is not there; expected none, imagenet or a file")
+    if faults:
+        raise ParamsError("\n".join(faults))
+
+
+def _made(root: Path) -> set[str]:
+    stages = read_yaml(root / "dvc.yaml")["stages"]
+    return {str(out) for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def _read_before(root: Path) -> set[str]:
+    return {dep["path"] for dep in _locked("ingest", root).get("deps", [])}
+
+
+def _started_from(key: str, stage: str, root: Path) -> Any:
+    return _locked(stage, root).get("params", {}).get("params.yaml", {}).get(key)
+
+
+def _locked(stage: str, root: Path) -> dict[str, Any]:
+    """What dvc.lock has of the last run of a stage."""
+    return dict(read_locked(root / "dvc.lock").get(stage, {}))

@@ -1,0 +1,1 @@
+"""Files of predictions and of what evaluation makes of them."""

@@ -1,0 +1,180 @@
+"""Anybody's predictions: csv or parquet with a column for each finding, however it is named."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from pipeline.base.findings import FINDINGS
+from pipeline.errors import ArtifactError
+from pipeline.results.evaluation.files.prediction_columns import Columns, find_columns
+from pipeline.results.evaluation.files.prediction_splits import splits_of, take_rows
+
+log = logging.getLogger(__name__)
+
+
+class Given(NamedTuple):
+    """Predictions to evaluate, and what was taken for them."""
+
+    systems: dict[str, pd.DataFrame]
+    """By the file's name, with a column `split`: val or test."""
+    read: list[str]
+    """A line for each file, in their order: rows, the rule that took them, and columns."""
+
+
+def read_prediction_files(
+    paths: Sequence[Path], validation: Path | None, *, affix: str | None = None
+) -> Given:
+    """Predictions of several systems, and the first one's of validation images.
+
+    Args:
+        paths: of `read_prediction_file`; without a split of their own, all their images are test.
+        validation: the validation images of the first file; with a split of its own, those.
+        affix: as there, for every file.
+
+    Raises:
+        ArtifactError: as there; or a file has no test image, the validation file other findings,
+            or validation images are in both.
+    """
+    given = Given({}, [])
+    for number, path in enumerate(paths):
+        frame, line = _rows_of(path, ("test",) if number else ("test", "val"), affix)
+        name = path.name if path.name not in given.systems else str(path)
+        given.systems[name] = frame
+        given.read.append(f"{name}: {line}")
+    if validation is not None:
+        first = next(iter(given.systems))
+        val, line = _rows_of(validation, ("val",), affix)
+        given.systems[first] = _with_validation(given.systems[first], val, validation)
+        given.read.append(f"{validation.name}: {line}")
+    return given
+
+
+def _rows_of(path: Path, kept: tuple[str, ...], affix: str | None) -> tuple[pd.DataFrame, str]:
+    """The rows of some splits, and what was read, in words."""
+    table = _table(path, affix)
+    rows = take_rows(table.frame, kept, table.columns, path)
+    return rows.frame, f"{rows.rule}; {_described(table)}"
+
+
+def _with_validation(frame: pd.DataFrame, val: pd.DataFrame, path: Path) -> pd.DataFrame:
+    both = frame["image_index"].isin(val["image_index"])
+    if both.any():
+        raise ArtifactError(
+            f"{path}: {both.sum():,} of its images are among those to be evaluated; first: "
+            f"{frame.loc[both, 'image_index'].iloc[0]}. Validation images must be others"
+        )
+    differing = [name for name in FINDINGS if (name in val) != (name in frame)]
+    if differing:
+        raise ArtifactError(f"{path}: has other findings; different: {', '.join(differing)}")
+    return pd.concat([frame, val[list(frame)]], ignore_index=True)
+
+
+def read_prediction_file(path: Path, *, affix: str | None = None) -> pd.DataFrame:
+    """Probabilities by image, whoever made them.
+
+    A column is a finding's if its name is that of the finding (NIH's, or an alias; in any case,
+    with any blanks) with what all of them have before or behind it: `prob_`, say.
+
+    Args:
+        path: csv (also gzipped) or parquet.
+        affix: which columns are meant: `prob_*`, with the finding in the place of the star. None
+            where only one kind of columns is named by findings.
+
+    Returns:
+        image_index (the file name alone, without folders), float columns of the findings that
+        the file has, in the order of `FINDINGS`, and `split` if it has that.
+
+    Raises:
+        ArtifactError: no such file, no image or finding in it, several candidates for one
+            finding, an image named twice, a value that is no probability, splits under another
+            name, or columns asked for that are not there.
+    """
+    table = _table(path, affix)
+    log.info("%s: %s rows; %s", path, f"{len(table.frame):,}", _described(table))
+    return table.frame
+
+
+class _Table(NamedTuple):
+    frame: pd.DataFrame
+    columns: Columns
+    not_read: list[str]
+
+
+def _table(path: Path, affix: str | None) -> _Table:
+    frame = _read(path)
+    columns = find_columns(list(map(str, frame.columns)), affix, path)
+    names = frame[columns.image].astype(str)
+    found = pd.DataFrame({"image_index": names.str.replace(r"^.*[/\\]", "", regex=True)})
+    _expect_each_once(found["image_index"], path)
+    for finding in FINDINGS:
+        if finding in columns.findings:
+            found[finding] = _probabilities(frame[columns.findings[finding]], path)
+    splits = splits_of(frame, columns, path)
+    if splits is not None:
+        found["split"] = splits
+    _warn_of_calls(found, path)
+    read = {columns.image, columns.split, *columns.findings.values()}
+    return _Table(found, columns, [name for name in frame.columns if name not in read])
+
+
+def _described(table: _Table) -> str:
+    """The columns that were read, in words."""
+    columns = table.columns
+    not_read = f"; not read: {', '.join(map(repr, table.not_read))}" if table.not_read else ""
+    return (
+        f"columns {columns.pattern} of {len(columns.findings)} findings; images by "
+        f"{columns.image!r}{not_read}"
+    )
+
+
+def _warn_of_calls(frame: pd.DataFrame, path: Path) -> None:
+    scored = [name for name in FINDINGS if name in frame]
+    called = [name for name in scored if frame[name].isin([0, 1]).all()]
+    if called:
+        log.warning(
+            "%s: all scores of %s are 0 or 1: labels or thresholded calls rather than "
+            "probabilities, so AUROC is that of one threshold and calibration means nothing",
+            path,
+            "all findings" if called == scored else ", ".join(called),
+        )
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+    except FileNotFoundError:
+        raise ArtifactError(f"{path}: no such file") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ArtifactError(f"{path}: neither csv nor parquet ({error})") from None
+    repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    if repeated:
+        raise ArtifactError(f"{path}: has several columns called {', '.join(repeated)}")
+    frame: pd.DataFrame = table.to_pandas()
+    if frame.empty:
+        raise ArtifactError(f"{path}: holds no prediction")
+    return frame
+
+
+def _probabilities(values: pd.Series, path: Path) -> pd.Series:
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
+    wrong = ~numbers.between(0, 1)
+    if wrong.any():
+        raise ArtifactError(
+            f"{path}: {values.name}: {wrong.sum():,} of {len(values):,} values are no probability "
+            f"in [0, 1]; first: {values[wrong].iloc[0]}. Of logits take the sigmoid first"
+        )
+    return numbers
+
+
+def _expect_each_once(names: pd.Series, path: Path) -> None:
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        raise ArtifactError(
+            f"{path}: names {len(repeated):,} images more than once; first: {repeated.iloc[0]}"
+        )

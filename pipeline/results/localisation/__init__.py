@@ -1,0 +1,1 @@
+"""Heatmaps and crops against radiologists' boxes."""

@@ -1,0 +1,118 @@
+"""What heatmaps and crops say of each case: a box, a point, and how much of the map is inside."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from pipeline.attention.boxes import fills_image
+from pipeline.attention.crop import BoxRule, fine_map, region_box
+from pipeline.attention.drawing import cell_centre
+from pipeline.attention.heatmaps import Maps
+from pipeline.base.findings import FINDINGS
+from pipeline.base.grid import Grid
+from pipeline.params.names import RegionRule
+from pipeline.results.localisation.boxed_findings import CORNERS, Case, patient_halves
+from pipeline.results.localisation.overlap import Detection, box_iou, share_inside
+
+_ANY = "any finding"
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""Among which one is fitted."""
+
+
+def detect_in_maps(maps: Maps, cases: Sequence[Case], rule: BoxRule) -> list[Detection]:
+    """What each case's heatmap says."""
+    return [
+        detect(finding_map(maps, case.row, case.finding), maps.grid, case, rule) for case in cases
+    ]
+
+
+def finding_map(maps: Maps, row: int, finding: str) -> Float[np.ndarray, "h w"]:
+    """One image's float32 map of one finding; the only map where the method is class-agnostic."""
+    stack = maps[row]
+    return np.asarray(stack[0 if len(stack) == 1 else FINDINGS.index(finding)])
+
+
+def detect(heatmap: Float[np.ndarray, "h w"], grid: Grid, case: Case, rule: BoxRule) -> Detection:
+    """The box of a map's evidence, its maximum, and how much of it lies in true boxes."""
+    fine = fine_map(heatmap, grid)
+    box = region_box(fine, rule)
+    if box is None:
+        return Detection(None, None, empty=True, energy=0.0)
+    peak = np.array(np.unravel_index(int(np.argmax(heatmap)), heatmap.shape))  # first of equals
+    inside = share_inside(fine, case.truths)
+    return Detection(box, cell_centre(peak, grid), empty=fills_image(box), energy=inside)
+
+
+def detect_with_fitted_thresholds(
+    maps: Maps, cases: Sequence[Case], region: RegionRule
+) -> list[Detection]:
+    """As `detect_in_maps`, with the threshold that is best on the other half of the patients.
+
+    One for each finding, as the best constant box is; for a finding that the other half lacks,
+    the one that is best there for the mean over findings.
+    """
+    halves = np.array(patient_halves(cases))
+    ious = np.stack([_ious(maps, case, region) for case in cases])
+    findings = np.array([case.finding for case in cases])
+    fitted = {half: _fitted(ious[halves != half], findings[halves != half]) for half in (0, 1)}
+    chosen = [
+        fitted[half].get(case.finding, fitted[half][_ANY])
+        for half, case in zip(halves, cases, strict=True)
+    ]
+    return [
+        detect(
+            finding_map(maps, case.row, case.finding), maps.grid, case, BoxRule(threshold, region)
+        )
+        for case, threshold in zip(cases, chosen, strict=True)
+    ]
+
+
+def _fitted(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> dict[str, float]:
+    """The best threshold of each finding and, as `_ANY`, of all; of no case the middle one."""
+    if not len(ious):
+        return {_ANY: THRESHOLDS[len(THRESHOLDS) // 2]}
+    means = {str(name): ious[findings == name].mean(axis=0) for name in np.unique(findings)}
+    means[_ANY] = np.mean(list(means.values()), axis=0)
+    return {name: THRESHOLDS[int(np.argmax(values))] for name, values in means.items()}
+
+
+def _ious(maps: Maps, case: Case, region: RegionRule) -> Float[np.ndarray, " t"]:
+    """Of the box at every threshold."""
+    fine = fine_map(finding_map(maps, case.row, case.finding), maps.grid)
+    boxes = [region_box(fine, BoxRule(threshold, region)) for threshold in THRESHOLDS]
+    return np.array(
+        [0.0 if box is None else box_iou(box[None], case.truths).max() for box in boxes]
+    )
+
+
+def detect_in_noise(
+    cases: Sequence[Case], rule: BoxRule, *, shape: tuple[int, int], grid: Grid, seed: int
+) -> list[Detection]:
+    """What maps of random numbers say, on a grid like the heatmaps'."""
+    rng = np.random.default_rng(seed)
+    return [detect(rng.random(shape), grid, case, rule) for case in cases]
+
+
+def detect_crops(
+    crops: pd.DataFrame, cases: Sequence[Case], *, methods: set[str]
+) -> list[Detection]:
+    """The crop of each case's image, whatever the finding.
+
+    A crop that none of `methods` drew is a fallback: scored as it is, and counted as empty, as
+    is one that is the whole image.
+    """
+    rows = crops.set_index("image_index")
+    boxes = rows[CORNERS].to_numpy(np.float64)
+    fallback = ~rows["source"].isin(methods).to_numpy()
+    place = {name: row for row, name in enumerate(rows.index)}
+    return [
+        Detection(
+            boxes[row],
+            (boxes[row, :2] + boxes[row, 2:]) / 2,
+            empty=bool(fallback[row]) or fills_image(boxes[row]),
+        )
+        for row in (place[case.image_index] for case in cases)
+    ]

@@ -1,0 +1,107 @@
+"""Localisation as the page shows it: a row for each system, an estimate in each cell."""
+
+import math
+from typing import NamedTuple
+
+import pandas as pd
+
+from pipeline.base.findings import FINDINGS
+from pipeline.results.localisation.box_measures import MEAN
+from pipeline.results.localisation.methods import BASELINE, is_control, is_fitted, spoken
+
+SHOWN = {
+    "iou": "mean IoU",
+    "lead": "lead over the best without an image",
+    "t_iou.0.1": "T(IoU > 0.1)",
+    "t_iou.0.3": "T(IoU > 0.3)",
+    "t_iou.0.5": "T(IoU > 0.5)",
+    "iobb": "IoBB",
+    "pointing": "pointing",
+    "energy": "energy",
+    "empty_rate": "empty",
+}
+"""Measures with a column, and its heading."""
+
+
+class Estimate(NamedTuple):
+    """A value, and its 95 % interval where there is one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class BoxRow(NamedTuple):
+    """One system."""
+
+    member: str
+    name: str
+    is_baseline: bool
+    is_control: bool
+    """It is no way to localise: a network of random weights, or what the grid allows."""
+    is_fitted: bool
+    """Its threshold is fitted on the other half of the patients."""
+    n: int
+    measures: dict[str, Estimate]
+    """Means over findings, by measure."""
+    iou: dict[str, Estimate]
+    """By finding."""
+
+
+class BoxTable(NamedTuple):
+    """What the page says of localisation."""
+
+    rows: list[BoxRow]
+    """Of the member under study and of what sees no image."""
+    others: list[BoxRow]
+    """Of the other members."""
+    columns: dict[str, str]
+    cases: dict[str, int]
+    """By finding."""
+    bar: float
+    """Mean IoU that a method must exceed to have localised anything."""
+
+
+def box_table(table: pd.DataFrame, member: str) -> BoxTable | None:
+    """Rows in reading order: `member`, then the baselines; other members apart.
+
+    Args:
+        table: schema LOCALISATION.
+        member: the one under study.
+    """
+    if table.empty:
+        return None
+    systems = table.groupby(["member", "method"], sort=False)
+    rows = [_row(str(owner), str(method), part) for (owner, method), part in systems]
+    shown = [row for row in rows if row.member == member] + [r for r in rows if r.is_baseline]
+    cases = table[table["finding"] != MEAN].drop_duplicates("finding")
+    return BoxTable(
+        shown,
+        [row for row in rows if row not in shown],
+        SHOWN,
+        {name: int(n) for name, n in zip(cases["finding"], cases["n"], strict=True)},
+        max(row.measures["iou"].value or 0.0 for row in rows if row.is_baseline),
+    )
+
+
+def _row(member: str, method: str, part: pd.DataFrame) -> BoxRow:
+    found = {
+        (str(finding), str(measure)): Estimate(_known(value), _known(low), _known(high))
+        for finding, measure, value, low, high in zip(
+            part["finding"], part["measure"], part["value"], part["low"], part["high"], strict=True
+        )
+    }
+    return BoxRow(
+        member,
+        f"{member} {spoken(method)}",
+        member == BASELINE,
+        is_control(method),
+        is_fitted(method),
+        int(part.loc[part["finding"] == MEAN, "n"].iloc[0]),
+        {measure: found[MEAN, measure] for measure in SHOWN},
+        {finding: found[finding, "iou"] for finding in FINDINGS if (finding, "iou") in found},
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

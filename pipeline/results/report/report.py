@@ -1,0 +1,256 @@
+"""The page: what was reached, how sure that is, and pictures; one self-contained HTML file."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.attention.crop import BoxRule
+from pipeline.base.findings import FINDINGS
+from pipeline.capsnet.reconstructions import Pretraining
+from pipeline.results.evaluation.systems import FLOORS
+from pipeline.results.report import numerals
+from pipeline.results.report.box_table import box_table
+from pipeline.results.report.charts import (
+    curves_chart,
+    differences_chart,
+    findings_chart,
+    label,
+    reconstructions_chart,
+)
+from pipeline.results.report.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
+from pipeline.results.report.gallery import Gallery, Panel, Picture
+from pipeline.results.report.kept_epochs import kept_rows
+from pipeline.results.report.origins import box_origin, split_origin
+from pipeline.results.report.pictures import COLOUR_MAP, OPACITY
+from pipeline.results.report.published_scores import PUBLISHED
+from pipeline.training.records.kept import RANKING
+
+TEMPLATE = "report.html.jinja"
+
+BASELINES = (*FLOORS, "ceiling")
+
+Metrics = dict[str, Any]
+
+
+class Figures(NamedTuple):
+    """The numbers that the page shows."""
+
+    systems: Metrics
+    """metrics/systems.json"""
+    evaluation: Mapping[str, pd.DataFrame]
+    """By the names of `pipeline.results.evaluation.files.evaluations.SCHEMAS`."""
+    localisation: pd.DataFrame
+    """Schema LOCALISATION; no rows if the cohort has no boxes"""
+    split_counts: Metrics
+    """metrics/split.json: split to counts"""
+    curves: Mapping[str, pd.DataFrame]
+    """Of systems `<member>.<branch>`."""
+    pretraining: Mapping[str, Pretraining | None]
+    """Of members; None without a cascade."""
+    ingest: Metrics
+    """data/cache/report.json"""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What the page says of images one by one."""
+
+    index: pd.DataFrame
+    splits: pd.DataFrame
+    predictions: pd.DataFrame
+    """Of the ensemble (schema PREDICTIONS)."""
+    crops: pd.DataFrame
+    """Of the member under study."""
+
+
+def render_report(
+    figures: Figures,
+    gallery: Gallery,
+    cohort: Cohort,
+    *,
+    member: str,
+    rule: BoxRule,
+    sensitivity: float,
+) -> str:
+    """The whole page as HTML.
+
+    Args:
+        figures: numbers of all systems.
+        gallery: test images under heatmaps of `member`.
+        cohort: what is known of every image.
+        member: the one under study.
+        rule: by which heatmaps become the predicted boxes.
+        sensitivity: that one rule of thresholds asks for.
+    """
+    names = system_order(figures.systems, member)
+    best = best_system(figures.systems, names)
+    part = evaluation_part(
+        figures.evaluation,
+        figures.systems,
+        predictions=cohort.predictions,
+        index=cohort.index,
+        member=member,
+        best=best,
+    )
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            member=member,
+            systems=figures.systems,
+            part=part,
+            sensitivity=sensitivity,
+            names=names,
+            best=best,
+            cohort=_counted(cohort),
+            split_names=split_order(figures.split_counts),
+            counts=split_rows(figures.split_counts),
+            split_origin=split_origin(figures.ingest),
+            box_origin=box_origin(figures.ingest),
+            charts=_charts(figures, part, member),
+            kept=kept_rows(figures.curves),
+            ranking=RANKING,
+            pretraining=_pretrained(figures),
+            boxed=box_table(figures.localisation, member),
+            published=PUBLISHED,
+            crops=crop_sources(cohort.crops),
+            pictures=gallery.examples,
+            compared=gallery.compared,
+            method=gallery.method,
+            rule=rule,
+            gradient=_gradient(),
+            findings=FINDINGS,
+            baselines=BASELINES,
+            box_lines=box_lines,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pipeline", "results"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "label": label,
+        "number": numerals.number,
+        "percent": numerals.percent,
+        "signed": numerals.signed,
+        "threshold": numerals.threshold,
+        "p": numerals.p_value,
+    }
+    return environment
+
+
+def system_order(systems: Metrics, member: str) -> list[str]:
+    """Systems as one reads them: the ensemble, `member`, other members, what sees no image."""
+    shown = [name for name in systems if "mean_auroc" in systems[name]]
+    branches = ["fusion", "local", "global"]
+
+    def place(name: str) -> tuple[Any, ...]:
+        owner, _, branch = name.partition(".")
+        if name in BASELINES:
+            return (3, BASELINES.index(name))
+        if branch not in branches:
+            return (0, name)
+        return (1 if owner == member else 2, owner, branches.index(branch))
+
+    return sorted(shown, key=place)
+
+
+def best_system(systems: Metrics, names: Sequence[str]) -> str:
+    """The system that validation prefers; choosing on test would flatter it."""
+    trained = [name for name in names if name not in BASELINES]
+    return max(trained, key=lambda name: systems[name].get("val_mean_auroc", 0.0))
+
+
+def split_rows(counts: Metrics) -> list[tuple[str, list[Any]]]:
+    """Name and counts of each row; nested counts are opened, so that a row is one quantity."""
+    columns = [_flat(counts[name]) for name in split_order(counts)]
+    names = dict.fromkeys(name for column in columns for name in column)
+    ordered = sorted(names, key=lambda name: FINDINGS.index(name) if name in FINDINGS else -1)
+    return [(name, [column.get(name) for column in columns]) for name in ordered]
+
+
+def split_order(counts: Metrics) -> list[str]:
+    """Splits in the order of their use."""
+    return [name for name in ("train", "val", "test") if name in counts]
+
+
+def _flat(column: Metrics) -> Metrics:
+    flat: Metrics = {}
+    for name, value in column.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def _counted(cohort: Cohort) -> dict[str, int]:
+    index, splits = cohort.index, cohort.splits
+    test = index[index["image_index"].isin(splits.loc[splits["split"] == "test", "image_index"])]
+    return {
+        "images": len(index),
+        "patients": int(index["patient_id"].nunique()),
+        "test_images": len(test),
+        "test_patients": int(test["patient_id"].nunique()),
+    }
+
+
+def _charts(figures: Figures, part: EvaluationPart, member: str) -> dict[str, str]:
+    """Figures as data URIs; those without data are left out."""
+    roles = {f"{member}.{branch}": branch for branch in ("global", "local", "fusion")}
+    roles |= {SUBJECT: "ensemble", "metadata_only": "metadata_only", "ceiling": "ceiling"}
+    aurocs = {
+        role: figures.systems[name]["auroc"]
+        for name, role in roles.items()
+        if name in figures.systems
+    }
+    intervals = {row.finding: row.auroc for row in part.findings}
+    charts = {"findings": findings_chart(aurocs, intervals)} | part.charts
+    if figures.systems["delta"]:
+        charts["differences"] = differences_chart(figures.systems["delta"])
+    if figures.curves:
+        charts["curves"] = curves_chart(figures.curves)
+    for name, one in _pretrained(figures).items():
+        charts[f"reconstructions of {name}"] = reconstructions_chart(one.examples)
+    return {name: _data_uri(svg) for name, svg in charts.items()}
+
+
+def _pretrained(figures: Figures) -> dict[str, Pretraining]:
+    return {name: one for name, one in figures.pretraining.items() if one is not None}
+
+
+def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
+    """Boxes to draw: a kind (a class of the style sheet), and x, y, width, height in percent."""
+    boxes = [("truth", box) for box in picture.truths] + [("crop", picture.crop)]
+    if panel.predicted is not None:
+        boxes.append(("predicted", panel.predicted))
+    return [
+        (kind, [round(100 * float(v), 2) for v in (*box[:2], *(box[2:] - box[:2]))])
+        for kind, box in boxes
+    ]
+
+
+def crop_sources(crops: pd.DataFrame) -> list[tuple[str, int]]:
+    """What drew the crops, and of how many images, most frequent first."""
+    return [(str(source), int(count)) for source, count in crops["source"].value_counts().items()]
+
+
+def _gradient() -> str:
+    """The legend of the overlay as CSS colour stops, on the mid grey of a radiograph."""
+    steps = np.linspace(0, 1, 9)
+    alpha = OPACITY * steps[:, None]
+    colours = (1 - alpha) * 0.5 + alpha * mpl.colormaps[COLOUR_MAP](steps)[:, :3]
+    return ", ".join(mpl.colors.to_hex(colour) for colour in colours)
+
+
+def _data_uri(svg: str) -> str:
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()

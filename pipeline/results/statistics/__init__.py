@@ -1,0 +1,1 @@
+"""Measures, and how uncertain they are."""

@@ -1,0 +1,1 @@
+"""What is kept of a training: curves, snapshots, the epoch."""

@@ -1,0 +1,1 @@
+"""Every backbone, described and tried for one epoch."""

@@ -1,0 +1,630 @@
+"""The page: self-contained, complete, the same on every run, honest about what is missing."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from made_results import (
+    iou_params,
+    made_boxes,
+    made_crops,
+    made_heatmaps,
+    made_images,
+    made_index,
+    made_located,
+    made_splits,
+    made_systems,
+)
+
+from pipeline.attention.crop import BoxRule
+from pipeline.base.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.base.grid import tiles
+from pipeline.capsnet.reconstructions import Pretraining, Reconstruction
+from pipeline.errors import ArtifactError
+from pipeline.params.sections import EvaluateParams
+from pipeline.results.evaluation.evaluation import evaluate
+from pipeline.results.localisation.localisation import localise
+from pipeline.results.report import evaluation_part
+from pipeline.results.report.charts import GREEN, GREY, differences_chart, label, member_colours
+from pipeline.results.report.gallery import read_gallery, write_gallery
+from pipeline.results.report.literature import WORKS
+from pipeline.results.report.pictures import (
+    Radiographs,
+    compare_methods,
+    draw_examples,
+    draw_gallery,
+    heatmap_method,
+    overlay,
+)
+from pipeline.results.report.report import (
+    Cohort,
+    Figures,
+    best_system,
+    render_report,
+    split_rows,
+    system_order,
+)
+
+INGEST = {
+    "images": {"in_table": 1_200, "used": 1_190},
+    "files": {
+        "boxes": "BBox_List_2017.csv", "train_val_list": "train_val_list.txt",
+        "test_list": "Test_List.txt", "not_read": [],
+    },
+    "lists": {"train_val": 1_000, "test": 200, "not_in_table": 0},
+    "boxes": {
+        "in_file": 984, "used": 41, "clipped": 2, "dropped": {"image not used": 943},
+        "drawn_in": "pixels of 1024 x 1024 px",
+    },
+}  # fmt: skip
+CEILING = {"auroc": dict.fromkeys(FINDINGS, 0.9), "mean_auroc": 0.9}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cohort")
+    index = made_index()
+    splits = made_splits(index)
+    systems = made_systems(index, splits)
+    boxes = made_boxes(index, splits)
+    radiographs = Radiographs(
+        images=made_images(index, folder / "images"),
+        index=index,
+        predictions=systems["model.global"],
+        boxes=boxes,
+        crops=made_crops(index),
+        heatmaps=made_heatmaps(index, boxes, folder / "maps"),
+    )
+    return radiographs, splits, systems
+
+
+@pytest.fixture(scope="module")
+def evaluation(cohort):
+    return made_evaluation(cohort)
+
+
+def made_evaluation(cohort, *, ceiling=CEILING, replicates=20, min_cell=4):
+    radiographs, splits, systems = cohort
+    params = EvaluateParams(
+        bootstrap=replicates,
+        calibration="platt",
+        sensitivity=0.9,
+        min_cell=min_cell,
+        min_patients=2,
+    )
+    return evaluate(
+        systems,
+        radiographs.index,
+        splits,
+        ceiling,
+        params,
+        subject="ensemble",
+        voters=["model.fusion"],
+        seed=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def figures(cohort, evaluation):
+    return made_figures(cohort, evaluation)
+
+
+def made_figures(cohort, evaluation, *, replicates=20):
+    radiographs = cohort[0]
+    index = radiographs.index
+    members = {"model": made_located(index, radiographs.heatmaps)}
+    params = iou_params(fit_threshold=True, bootstrap=replicates)
+    found = localise(members, radiographs.boxes, index, params, seed=0)
+    curve = pd.DataFrame(
+        {
+            "epoch": [1, 2],
+            "train_loss": [0.5, 0.4],
+            "val_loss": [0.45, 0.5],
+            "val_auroc": [0.6, 0.7],
+            "learning_rate": 0.001,
+            "kept": ["loss", ""],
+            "best_by": ["loss", "auroc last"],
+        }
+    )
+    counts = {
+        name: {"images": 1000 + i, "positives": {"Mass": i}}
+        for i, name in enumerate(["test", "train", "val"])
+    }
+    curves = {"model.global": curve, "model.fusion": curve}
+    return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, {}, INGEST)
+
+
+def render(cohort, figures, *, examples=2):
+    radiographs, splits, systems = cohort
+    return render_report(
+        figures,
+        draw_gallery(radiographs, BoxRule(0.5, "peak"), examples=examples),
+        Cohort(radiographs.index, splits, systems["ensemble"], radiographs.crops),
+        member="model",
+        rule=BoxRule(0.5, "peak"),
+        sensitivity=0.9,
+    )
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts without content, of pages whose words are looked at: drawing takes seconds."""
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *args, **kwargs: None)
+
+
+@pytest.fixture(scope="module")
+def page(cohort, figures):
+    return render(cohort, figures)
+
+
+@pytest.fixture(scope="module")
+def bare_page(cohort):
+    """Of a cohort without ceiling and boxes, evaluated without bootstrap."""
+    radiographs, splits, systems = cohort
+    evaluation = made_evaluation(cohort, ceiling={}, replicates=0)
+    figures = made_figures(cohort, evaluation, replicates=0)
+    files = {"boxes": None, "train_val_list": None, "test_list": None, "not_read": ["bbox.csv"]}
+    bare = figures._replace(
+        localisation=figures.localisation.iloc[:0], curves={}, split_counts={},
+        ingest=INGEST | {"files": files},
+    )  # fmt: skip
+    unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
+    return render((unboxed, splits, systems), bare, examples=0)
+
+
+class Tags(HTMLParser):
+    """Checks that tags are closed in order, and keeps what refers elsewhere."""
+
+    VOID = ("meta", "img", "br", "rect", "image", "line")
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.sources, self.images_without_alt = [], [], 0
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.sources += [values[name] for name in ("src", "href") if name in values]
+        self.images_without_alt += tag == "img" and not values.get("alt")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+class Rows(HTMLParser):
+    """Cells of every table row of a section, intervals in brackets behind their numbers."""
+
+    def __init__(self, page, section):
+        super().__init__()
+        self.rows, self.in_cell = [], False
+        self.feed(re.search(rf'<section id="{section}">.*?</section>', page, re.DOTALL)[0])
+
+    def handle_starttag(self, tag, attrs):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in {"td", "th"}:
+            self.rows[-1].append("")
+            self.in_cell = True
+        elif dict(attrs).get("class") == "within":
+            self.rows[-1][-1] += " "
+
+    def handle_endtag(self, tag):
+        self.in_cell = self.in_cell and tag not in {"td", "th"}
+
+    def handle_data(self, data):
+        if self.in_cell and data.strip():
+            self.rows[-1][-1] += data
+
+
+def rows_of(page, section):
+    """Rows by their first cell; of equal ones the first."""
+    found = {}
+    for name, *cells in Rows(page, section).rows:
+        found.setdefault(name.strip(), cells)
+    return found
+
+
+def with_evaluation(figures, evaluation):
+    return figures._replace(systems=evaluation.metrics, evaluation=evaluation.tables)
+
+
+def with_interval(row, value="value"):
+    return f"{row[value]:.3f} {row['low']:.3f}–{row['high']:.3f}"
+
+
+def records(table, **chosen):
+    """Rows of a table in which the columns hold what is chosen."""
+    rows = table.to_dict("records")
+    return [row for row in rows if all(row[name] == value for name, value in chosen.items())]
+
+
+def test_the_page_is_whole_and_asks_nothing_of_the_network(page):
+    tags = Tags(page)
+    assert tags.open == []
+    assert tags.images_without_alt == 0
+    assert all(source.startswith(("data:", "#")) for source in tags.sources)
+    assert "<script" not in page
+
+
+def test_the_page_names_every_system_and_finding(page):
+    for name in ("ensemble", "model.fusion", "model.local", "model.global", "metadata only"):
+        assert f">{name}<" in page
+    assert all(f"<h3>{label(finding)}" in page for finding in FINDINGS)
+    assert "baseline centre box" in page
+
+
+def test_the_headline_is_the_system_chosen_on_validation(page, figures):
+    best = best_system(figures.systems, system_order(figures.systems, "model"))
+    assert best == "ensemble"
+    assert f"<b>{figures.systems[best]['mean_auroc']:.3f}</b>" in page
+
+
+def test_the_same_results_give_the_same_bytes(cohort, figures, page):
+    assert render(cohort, figures) == page
+
+
+def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
+    assert "not comparable with the literature" in page
+    assert "Made cohort" not in bare_page
+    assert "ceiling" not in re.sub(r"data:[^\"]*", "", bare_page)
+
+
+def test_the_page_says_which_epoch_was_kept_and_what_the_other_rule_would_keep(page):
+    section = page[page.index('<section id="training">') :].partition("</section>")[0]
+    (row,) = re.findall(r"<tr><th[^>]*>model.global</th>(.*?)</tr>", section)
+    cells = re.findall("<td>(.*?)</td>", row)
+    assert cells == ["2", "epoch 1 (loss)", "0.600", "epoch 1", "0.600", "epoch 2", "0.700"]
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_page_says_which_epoch_of_a_capsnet_s_pretraining_was_kept(cohort, figures):
+    drawn = Reconstruction("a.png", "Mass", *[np.zeros((28, 28), np.uint8)] * 2)
+    one = Pretraining(5, 2, "auroc", 0.7, [drawn])
+    page = render(cohort, figures._replace(pretraining={"model": one}), examples=0)
+    assert "5 epochs, of which the weights of epoch 2 are kept (train.keep: auroc)" in page
+
+
+def test_a_page_without_boxes_intervals_curves_or_pictures_is_still_whole(bare_page):
+    assert Tags(bare_page).open == []
+    assert "95 % interval [" not in bare_page
+    assert "No test image has a box drawn by a radiologist" in bare_page
+
+
+def test_the_page_says_where_split_and_boxes_come_from(page, bare_page):
+    assert "test images are those of Test_List.txt (200)" in page
+    assert (
+        "BBox_List_2017.csv has 984 boxes, drawn in pixels of 1024 x 1024 px: 41 are used, 2 cut "
+        "at the edge, 943 dropped (image not used)." in page
+    )
+    assert "without train_val and test lists, so test patients were drawn by chance" in bare_page
+    assert (
+        "a list of boxes (BBox_List_2017.csv). Not read, though of similar name: bbox.csv."
+        in bare_page
+    )
+    assert "No test image has a box" in bare_page
+    assert "No test image has a box" not in page
+
+
+def test_the_table_of_systems_holds_the_means_and_their_intervals(page, evaluation):
+    rows = rows_of(page, "systems")
+    for name in ("ensemble", "model.fusion", "metadata_only", "shuffled", "prevalence"):
+        for column, measure in enumerate(("auroc", "auprc")):
+            (mean,) = records(
+                evaluation.tables["scores"],
+                system=name, split="test", finding="mean", measure=measure,
+            )  # fmt: skip
+            assert rows[label(name)][column] == with_interval(mean)
+    ece = evaluation.metrics["ensemble"]["ece_calibrated"]
+    assert rows["ensemble"][2] == f"{ece:.3f}"
+    assert rows["shuffled"][2] == "–"
+
+
+def test_the_table_of_findings_holds_every_interval(page, evaluation):
+    rows = rows_of(page, "findings")
+    of_test = {"system": "ensemble", "split": "test"}
+    for one in records(evaluation.tables["scores"], **of_test, measure="auroc")[:-1]:
+        (auprc,) = records(
+            evaluation.tables["scores"], **of_test, finding=one["finding"], measure="auprc"
+        )
+        assert rows[label(one["finding"])] == [
+            str(one["positives"]),
+            f"{100 * one['positives'] / one['images']:.1f}\u00a0%",
+            with_interval(one),
+            f"{one['bca_low']:.3f}–{one['bca_high']:.3f}",
+            f"{one['delong_low']:.3f}–{one['delong_high']:.3f}",
+            with_interval(auprc),
+        ]
+
+
+def test_differences_by_finding_are_bold_where_clear_of_zero(page, evaluation):
+    rows = rows_of(page, "differences")
+    assert rows["finding"] == ["ensemble − model.fusion", "p", "model.fusion − model.global", "p"]
+    clear = 0
+    for column, pair in enumerate(
+        (("ensemble", "model.fusion"), ("model.fusion", "model.global"))
+    ):
+        names = dict(zip(("system", "against"), pair, strict=True))
+        for one in records(evaluation.tables["comparisons"], **names, measure="auroc"):
+            value, p = rows[label(one["finding"])][2 * column :][:2]
+            assert value.startswith(f"{one['value']:+.3f}".replace("-", "−"))
+            assert p == f"{one['p']:.3f}"
+            clear += one["low"] > 0 or one["high"] < 0
+    section = page[page.index('id="differences"') : page.index('id="curves"')]
+    assert 0 < section.count('<td class="above">') == clear
+
+
+def test_calibration_shows_the_errors_before_and_after(page, evaluation):
+    rows = rows_of(page, "calibration")
+    table = evaluation.tables["calibration"]
+    assert table["fitted"].any()
+    for one in records(table, system="ensemble"):
+        before, after = rows[label(one["finding"])][:2]
+        assert before == f"{one['ece']:.3f}"
+        assert after == (f"{one['ece_calibrated']:.3f}" if one["fitted"] else "–")
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.339, 0.357), (0.357, 0.339)])
+def test_a_calibration_that_makes_validation_worse_is_said_to(
+    cohort, figures, undrawn, before, after
+):
+    entry = figures.systems["ensemble"] | {"val_ece": before, "val_ece_calibrated": after}
+    changed = figures._replace(systems=figures.systems | {"ensemble": entry})
+    section = render(cohort, changed, examples=0)
+    said = "the mean error goes from\n0.339 to 0.357. Temperature"
+    assert (said in section) == (after > before)
+
+
+@pytest.mark.parametrize(("place", "rule"), [(0, "f1"), (1, "youden"), (2, "sensitivity")])
+def test_every_rule_has_a_table_of_thresholds(page, evaluation, place, rule):
+    rows = [row for row in Rows(page, "thresholds").rows if row[0] == "Mass"]
+    for column, measure in enumerate(("sensitivity", "specificity", "ppv", "npv"), start=2):
+        (one,) = records(
+            evaluation.tables["thresholds"],
+            system="ensemble", finding="Mass", rule=rule, measure=measure,
+        )  # fmt: skip
+        assert rows[place][1] == f"{one['threshold']:.3f}"
+        assert rows[place][column] == with_interval(one)
+
+
+def test_a_group_shows_its_mean_or_the_reason_why_not(page, evaluation):
+    rows = rows_of(page, "subgroups")
+    means = records(evaluation.tables["subgroups"], finding="mean")
+    kept_back = [one for one in means if pd.notna(one["reason"])]
+    assert 0 < len(kept_back) < len(means)
+    for one in means:
+        cells = rows[one["group"]]
+        assert cells[:2] == [str(one["images"]), str(one["patients"])]
+        if pd.notna(one["reason"]):
+            assert cells[2:] == ["–", f"kept back: {one['reason']}"]
+        else:
+            assert cells[2] == with_interval(one, "auroc")
+
+
+def test_a_gap_says_if_its_groups_were_chosen_afterwards(page, evaluation):
+    headings = {row.split()[0]: row for row in rows_of(page, "subgroups") if " findings" in row}
+    for one in records(evaluation.tables["gaps"], finding="mean"):
+        if one["grouping"] in headings and pd.isna(one["reason"]):
+            heading = headings[one["grouping"]]
+            assert f"{one['group']} less {one['other']}: " in heading
+            assert ("chosen afterwards" in heading) == one["chosen"]
+
+
+@pytest.mark.parametrize("min_cell", [4, 6])
+def test_cells_that_are_kept_back_show_what_they_lack(cohort, figures, min_cell, undrawn):
+    evaluation = made_evaluation(cohort, replicates=0, min_cell=min_cell)
+    table = evaluation.tables["subgroups"]
+    single = table[table["grouping"].isin(["sex", "age", "view"]) & table["finding"].ne("mean")]
+    shown = single.groupby("group")["auroc"].count()
+    in_open = single[single["group"].isin(shown.index[shown > 0])]
+    lacks = in_open["reason"].dropna().str.partition(",")[0]
+    assert len(lacks)
+    page = render(cohort, with_evaluation(figures, evaluation), examples=0)
+    cells = [cell for row in Rows(page, "subgroups").rows for cell in row]
+    assert sorted(cell for cell in cells if cell.startswith("– ")) == sorted("– " + lacks)
+
+
+def test_the_heatmap_is_of_the_calls_that_evaluate_counted(
+    cohort, figures, evaluation, monkeypatch, undrawn
+):
+    drawn = []
+    monkeypatch.setattr(
+        evaluation_part, "cooccurrence_chart", lambda t: drawn.append(t) or "<svg/>"
+    )
+    render(cohort, figures, examples=0)
+    pd.testing.assert_frame_equal(drawn[0], evaluation.plots["cooccurrence"])
+
+
+def test_without_replicates_no_number_has_an_interval(bare_page):
+    for section in ("systems", "thresholds", "calibration"):
+        rows = rows_of(bare_page, section)
+        assert not any(" " in cell for row in rows.values() for cell in row if cell[:1].isdigit())
+    assert "p = " not in bare_page
+    assert "bootstrap" not in bare_page
+
+
+@pytest.mark.parametrize(
+    ("gone", "missing", "said"),
+    [
+        (
+            "val",
+            ["Chosen for", "(chosen on validation)", 'id="cooccurrence"'],
+            ["No threshold could be chosen", "nothing was fitted", "not fitted"],
+        ),
+        (
+            "train",
+            ["Floor without any image", "metadata only", "one number for every image"],
+            [">shuffled<"],
+        ),
+    ],
+)
+def test_a_page_without_a_split_leaves_out_what_is_taken_from_it(
+    cohort, figures, gone, missing, said, undrawn
+):
+    radiographs, splits, systems = cohort
+    kept = {
+        "val": splits.assign(split=splits["split"].replace("val", "train")),
+        "train": splits[splits["split"] != "train"],
+    }
+    held = {name: frame[frame["split"] != gone] for name, frame in systems.items()}
+    without = (replace(radiographs, predictions=held["ensemble"]), kept[gone], held)
+    evaluation = made_evaluation(without, ceiling={})
+    page = render(without, with_evaluation(figures, evaluation), examples=0)
+    assert Tags(page).open == []
+    assert [words for words in missing if words in page] == []
+    assert [words for words in said if words not in page] == []
+
+
+def test_works_stand_beside_the_run_only_on_the_official_test_images(
+    cohort, figures, bare_page, monkeypatch, undrawn
+):
+    assert all(work.source not in bare_page for work in WORKS)
+    assert "is not the official test list" in bare_page
+    monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
+    evaluation = made_evaluation(cohort, ceiling={})
+    page = render(cohort, with_evaluation(figures, evaluation), examples=0)
+    rows = rows_of(page, "literature")
+    assert all(rows[work.name][-1] == f"{work.mean_auroc:.3f}" for work in WORKS)
+    names = list(rows)
+    official = [rows[name][-1][:5] for name in names[1 : names.index("AG-CNN") - 1]]
+    assert official == sorted(official, reverse=True)
+    assert "this run: ensemble" in names[: names.index("AG-CNN")]
+
+
+def test_works_are_not_shown_beside_a_made_cohort(cohort, figures, monkeypatch, undrawn):
+    monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
+    assert 'id="literature"' not in render(cohort, figures, examples=0)
+
+
+def test_systems_stand_in_reading_order():
+    names = [
+        "ceiling",
+        "b.global",
+        "metadata_only",
+        "a.local",
+        "b.fusion",
+        "ensemble",
+        "prevalence",
+    ]
+    systems = {name: {"mean_auroc": 0.5} for name in names} | {"delta": {}, "excluded": []}
+    assert system_order(systems, "b") == [
+        "ensemble", "b.fusion", "b.global", "a.local", "metadata_only", "prevalence", "ceiling",
+    ]  # fmt: skip
+
+
+def test_nested_split_counts_become_rows_in_the_order_of_use():
+    counts = {"test": {"images": 3, "positives": {"Mass": 1}}, "train": {"images": 5}}
+    assert split_rows(counts) == [("images", [5, 3]), ("Mass", [None, 1])]
+
+
+def test_examples_run_from_the_best_to_the_worst_test_image(cohort):
+    radiographs, splits, _ = cohort
+    test = set(splits.loc[splits["split"].eq("test"), "image_index"])
+    for finding, chosen in draw_examples(radiographs, BoxRule(0.5, "peak"), examples=3).items():
+        boxed = finding in BOXED_FINDINGS
+        assert {picture.by for picture in chosen} == {"IoU" if boxed else "probability"}
+        worth = [picture.panels[0].iou if boxed else picture.prob for picture in chosen]
+        assert worth == sorted(worth, reverse=True)
+        assert {picture.image_index for picture in chosen} <= test
+        assert all(finding in picture.labels for picture in chosen)
+        assert [picture.place for picture in chosen] == ["best", "median", "worst"]
+
+
+def test_an_example_shows_the_boxes_of_its_own_finding(cohort):
+    for finding in BOXED_FINDINGS:
+        for picture in draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1)[finding]:
+            assert len(picture.truths) == 1
+            # the made heatmap is hot in the true box
+            assert picture.panels[0].iou == pytest.approx(1, abs=0.3)
+
+
+def test_a_finding_s_own_map_is_shown_where_there_is_one(cohort):
+    maps = cohort[0].heatmaps["cam"]
+    assert (
+        heatmap_method({"attention": maps, "gradcam_pp": maps, "layercam": maps}) == "gradcam_pp"
+    )
+    assert heatmap_method({"attention": maps}) == "attention"
+
+
+def test_methods_are_compared_on_one_radiograph_of_each_finding(cohort):
+    compared = compare_methods(cohort[0], BoxRule(0.5, "peak"), examples=3)
+    assert [picture.finding for picture in compared] == list(FINDINGS)
+    for picture in compared:
+        assert [panel.method for panel in picture.panels] == ["attention", "cam"]
+        assert picture.panels[0].predicted is None  # made empty
+
+
+def test_an_example_names_the_three_most_probable_findings(cohort):
+    picture = draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1)["Mass"][0]
+    probs = [prob for _, prob in picture.likely]
+    assert probs == sorted(probs, reverse=True)
+    row = cohort[0].predictions.set_index("image_index").loc[picture.image_index]
+    assert probs == sorted(row[list(FINDINGS)].astype(float), reverse=True)[:3]
+
+
+def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
+    picture = next(iter(draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1).values()))[0]
+    encoded = base64.b64decode(picture.plain.partition(",")[2])
+    image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+    row = int(np.flatnonzero(cohort[0].index["image_index"] == picture.image_index)[0])
+    original = cohort[0].images[row]
+    assert np.corrcoef(image.ravel(), original.ravel())[0, 1] > 0.9
+
+
+def test_the_pictures_are_the_same_when_they_were_written_and_read(cohort, tmp_path):
+    gallery = draw_gallery(cohort[0], BoxRule(0.5, "peak"), examples=2)
+    write_gallery(gallery, tmp_path / "pictures.json")
+    back = read_gallery(tmp_path / "pictures.json")
+    assert repr(back) == repr(gallery)
+    assert any(picture.panels[0].predicted is None for picture in back.compared)
+
+
+def test_pictures_of_images_that_are_not_the_indexs_are_refused(cohort):
+    radiographs = replace(cohort[0], index=cohort[0].index.iloc[1:])
+    with pytest.raises(ArtifactError, match=r"images: .* rows for the"):
+        draw_gallery(radiographs, BoxRule(0.5, "peak"), examples=1)
+
+
+def test_an_empty_heatmap_leaves_the_radiograph_as_it_is():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert (overlay(image, np.zeros((2, 2), np.float32), tiles(2)) == image[:, :, None]).all()
+
+
+def test_the_overlay_is_where_the_heatmap_is():
+    heatmap = np.zeros((4, 4), np.float32)
+    heatmap[0, 3] = 7
+    coloured = (overlay(np.zeros((64, 64), np.uint8), heatmap, tiles(4)) > 0).any(axis=2)
+    assert coloured[:10, 54:].all()
+    assert not coloured[32:, :].any()
+
+
+def test_a_finding_without_test_positives_has_no_examples(cohort):
+    radiographs = cohort[0]
+    index = radiographs.index.assign(Hernia=False)
+    assert (
+        draw_examples(replace(radiographs, index=index), BoxRule(0.5, "peak"), examples=2)[
+            "Hernia"
+        ]
+        == []
+    )
+
+
+def test_a_difference_without_an_interval_is_not_coloured_as_a_sure_one():
+    sure = {"mean_auroc": 0.02, "low": 0.01, "high": 0.03}
+    assert GREEN.lower() in differences_chart({"a - b": sure})
+    without = differences_chart({"a - b": {"mean_auroc": 0.02}})
+    assert GREEN.lower() not in without
+    assert GREY.lower() in without
+
+
+@pytest.mark.parametrize("members", [1, 5, 6, 12])
+def test_every_member_has_a_learning_curve_of_its_own_colour(members):
+    assert len(set(member_colours(members))) == members

@@ -1,0 +1,65 @@
+"""What a search may try and needs is what the graph says."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from pipeline.search.scope import digests, read_scope
+
+REPO = Path(__file__).parents[3]
+
+NEEDED = {
+    "global": (["split"], {"images", "index", "splits"}),
+    "local": (["extract_crops@model"], {"crops", "global-model", "index", "splits"}),
+    "fusion": (
+        ["train_local@model", "lend_images"],
+        {"images", "crops", "index", "splits"}
+        | {"global-model", "global-features", "local-model", "local-features"},
+    ),
+}
+
+TRIED = {
+    "global": {"seed", "model.global", "model.weights.global", "train.ema", "global.epochs"},
+    "local": {"model.local", "model.weights.local", "local.epochs"},
+    "fusion": {"fusion.epochs"},
+}
+
+
+@pytest.mark.parametrize("branch", NEEDED)
+def test_a_branch_needs_what_its_stage_reads(branch):
+    scope = read_scope(branch, REPO)
+    targets, options = NEEDED[branch]
+    assert scope.targets() == targets
+    assert set(scope.inputs()) == options
+
+
+@pytest.mark.parametrize("branch", TRIED)
+def test_what_may_be_tried_is_what_its_stage_reads_and_none_before_it(branch):
+    scope = read_scope(branch, REPO)
+    every = set().union(*TRIED.values()) | {
+        "crop.size",
+        "phantom.seed",
+        "ingest.size",
+        "iou.threshold",
+    }
+    assert {key for key in every if not scope.why_not(key)} == TRIED[branch]
+
+
+def test_radiographs_from_outside_the_graph_are_read_by_no_stage_before(tmp_path):
+    own = yaml.safe_load((REPO / "params.yaml").read_text())
+    own["ingest"]["source"] = "/somewhere/nih"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(own))
+    shutil.copy(REPO / "dvc.yaml", tmp_path)
+    Repo.init(str(tmp_path), no_scm=True)
+    scope = read_scope("global", tmp_path)
+    assert [stage.target for stage in scope.before] == ["ingest", "split"]
+    assert "is nothing to" in scope.why_not("phantom.patients")
+
+
+def test_a_lock_of_no_run_yet_has_digests_of_nothing(tmp_path):
+    (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
+    scope = read_scope("global", REPO)
+    assert digests(scope, tmp_path) == {str(path): "" for path in scope.inputs().values()}
