@@ -8,7 +8,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import PREDICTIONS
 from pipeline.errors import CohortError
 from pipeline.fusion.metadata import METADATA, fit_metadata
-from pipeline.results.evaluation.systems import FLOORS
+from pipeline.results.evaluation.files.systems import FLOORS
 
 HELD_OUT = ("val", "test")
 

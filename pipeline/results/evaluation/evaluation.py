@@ -13,18 +13,18 @@ from pipeline.params.names import NOT_MEMBERS
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.baselines import floors
 from pipeline.results.evaluation.calibration_errors import warn_of_worse
-from pipeline.results.evaluation.digest import digest
-from pipeline.results.evaluation.points.cooccurrence import cooccurrence
-from pipeline.results.evaluation.points.curve_points import (
+from pipeline.results.evaluation.cooccurrence import cooccurrence
+from pipeline.results.evaluation.curve_points import (
     auroc_points,
     curve_points,
     reliability_points,
 )
+from pipeline.results.evaluation.digest import digest
+from pipeline.results.evaluation.files.systems import FLOORS, Systems, aligned
 from pipeline.results.evaluation.reading import read_out
 from pipeline.results.evaluation.score_tables import compared, comparison_rows, score_rows
 from pipeline.results.evaluation.scores import HeldOut, LabelledSet, hold_out, labelled
 from pipeline.results.evaluation.subgroups import score_subgroups
-from pipeline.results.evaluation.systems import FLOORS, Systems, aligned
 
 log = logging.getLogger(__name__)
 

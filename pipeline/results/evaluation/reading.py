@@ -17,6 +17,7 @@ from pipeline.results.evaluation.calibration import (
 )
 from pipeline.results.evaluation.calibration_errors import calibration_errors
 from pipeline.results.evaluation.files.evaluations import SCHEMAS
+from pipeline.results.evaluation.files.systems import Systems
 from pipeline.results.evaluation.operating import (
     RULES,
     OperatingPoint,
@@ -24,7 +25,6 @@ from pipeline.results.evaluation.operating import (
     operating_points,
 )
 from pipeline.results.evaluation.scores import LabelledSet
-from pipeline.results.evaluation.systems import Systems
 
 CALLING_RULE = "f1"
 """Of the calls that co-occurrence is counted over: as many as are labelled, about."""

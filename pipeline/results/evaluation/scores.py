@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 
 from pipeline.base.findings import FINDINGS
-from pipeline.results.evaluation.systems import Systems
+from pipeline.results.evaluation.files.systems import Systems
 from pipeline.results.statistics.bootstrap import patient_counts, replicate_both
 from pipeline.results.statistics.delong import Placements, placements
 from pipeline.results.statistics.estimate import Estimate, average

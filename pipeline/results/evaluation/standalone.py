@@ -8,9 +8,9 @@ from pipeline.errors import ArtifactError
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.digest import differences
 from pipeline.results.evaluation.evaluation import Evaluation, evaluate
+from pipeline.results.evaluation.files.systems import Systems, aligned
 from pipeline.results.evaluation.score_tables import comparison_rows, score_rows
 from pipeline.results.evaluation.scores import hold_out, labelled
-from pipeline.results.evaluation.systems import Systems, aligned
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 
 from pipeline.base.findings import FINDINGS
-from pipeline.results.evaluation.systems import Systems, aligned
+from pipeline.results.evaluation.files.systems import Systems, aligned
 
 Votes = Float[np.ndarray, "systems n"]
 """Probabilities of one finding on the images of one split."""

@@ -139,7 +139,7 @@ def cooccurrence_chart(table: pd.DataFrame) -> str:
     """Calls beside labels: of the images of each label (row), the percentage of each finding.
 
     Args:
-        table: of `pipeline.results.evaluation.points.cooccurrence`.
+        table: of `pipeline.results.evaluation.cooccurrence`.
     """
     images = dict(zip(table["actual"], table["images"], strict=True))
     called = [name for name in FINDINGS if name in set(table["called"])]

@@ -7,8 +7,8 @@ import pandas as pd
 
 from pipeline.base.findings import FINDINGS
 from pipeline.results.evaluation.calibration_errors import what_gets_worse
+from pipeline.results.evaluation.cooccurrence import cooccurrence
 from pipeline.results.evaluation.operating import RULES
-from pipeline.results.evaluation.points.cooccurrence import cooccurrence
 from pipeline.results.evaluation.reading import CALLING_RULE
 from pipeline.results.evaluation.scores import LabelledSet, labelled
 from pipeline.results.report.evaluation_charts import (

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import FINDINGS
 from pipeline.capsnet.reconstructions import Pretraining
-from pipeline.results.evaluation.systems import FLOORS
+from pipeline.results.evaluation.files.systems import FLOORS
 from pipeline.results.report import numerals
 from pipeline.results.report.box_table import box_table
 from pipeline.results.report.charts import (

@@ -8,9 +8,9 @@ import pandas as pd
 from pipeline.base.findings import FINDINGS
 from pipeline.results.evaluation.calibration_errors import what_gets_worse
 from pipeline.results.evaluation.evaluation import Evaluation
+from pipeline.results.evaluation.files.systems import FLOORS
 from pipeline.results.evaluation.operating import RULES
 from pipeline.results.evaluation.scores import MEAN
-from pipeline.results.evaluation.systems import FLOORS
 from pipeline.results.report.literature import WORKS, Work, why_not_comparable
 
 _WIDTH = 26

@@ -15,7 +15,7 @@ from pipeline.results.evaluation.baselines import (
     prevalence,
     shuffled,
 )
-from pipeline.results.evaluation.systems import FLOORS
+from pipeline.results.evaluation.files.systems import FLOORS
 from pipeline.results.statistics.metrics import auroc_of
 
 NIH = Path(__file__).parents[4] / "../shared/nih-sample"

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.results.evaluation.points.cooccurrence import cooccurrence
+from pipeline.results.evaluation.cooccurrence import cooccurrence
 from pipeline.results.evaluation.scores import LabelledSet
 
 YES, NO = True, False

@@ -9,7 +9,7 @@ from scipy.stats import rankdata
 
 from pipeline.base.findings import FINDINGS
 from pipeline.errors import ArtifactError
-from pipeline.results.evaluation.systems import aligned
+from pipeline.results.evaluation.files.systems import aligned
 from pipeline.results.evaluation.vote import VOTES, mean_vote, rank_vote, vote
 from pipeline.results.statistics.metrics import auroc_of
 

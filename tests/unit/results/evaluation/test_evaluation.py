@@ -12,7 +12,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.errors import ArtifactError, CohortError
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.evaluation import evaluate
-from pipeline.results.evaluation.systems import FLOORS
+from pipeline.results.evaluation.files.systems import FLOORS
 from pipeline.results.statistics.metrics import auroc_of
 
 SHARED = Path(__file__).parents[4] / "../shared"

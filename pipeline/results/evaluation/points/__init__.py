@@ -1,1 +1,0 @@
-"""What plots show of an evaluation."""
