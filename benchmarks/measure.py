@@ -6,8 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -33,6 +33,7 @@ from benchmarks.setup import (
     random_images,
 )
 from pipeline.base.shards import Shards, write_shards
+from pipeline.base.watching import Look
 from pipeline.cohort.phantom.cohort import make_cohort
 from pipeline.networks.augment import DRAWN, augmentation, prepare
 from pipeline.networks.device import default_device
@@ -139,10 +140,12 @@ def first_batch(folder: Path, much: Amount) -> Figures:
 
 
 def _time_to_first_batch(rows: Rows, root: Path, much: Amount, *, mode: str) -> float:
-    def watch(batches: Iterable[Any], *, epoch: int, sizes: Sequence[int]) -> Iterable[Any]:  # noqa: ARG001
-        next(iter(batches))
+    def reached() -> None:
         wait_for_device()
         raise _Reached
+
+    def watch(*, epoch: int, sizes: Sequence[int]) -> Look:  # noqa: ARG001
+        return nullcontext(reached)
 
     recipe = make_recipe(much.batch, epochs=1, device_cache=mode)
     network, task = make_network("resnet18"), make_task(rows)

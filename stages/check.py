@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from pipeline.base.cascades import write_cascades
 from pipeline.base.files import write_text
-from pipeline.capsnet.cascades import write_cascades
 from pipeline.params.doubts import warn_of_doubts
 from pipeline.params.sources import expect_source, expect_weights
 from pipeline.params.whole import load_params

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import tracking
+from pipeline.base.checkout import checkout
 from pipeline.experiments.comparison import baselines, compare
 from pipeline.experiments.exp_show import show
 from pipeline.tracking.durations import minutes_spent
@@ -21,8 +21,8 @@ Sort = Annotated[
 
 def main(revisions: Revisions = None, sort: Sort = "") -> None:
     """Print each commit and its experiments: what they changed, reached and cost."""
-    shown = show(tracking.checkout(), revisions or [])
-    minutes = minutes_spent(baselines(shown), tracking.checkout())
+    shown = show(checkout(), revisions or [])
+    minutes = minutes_spent(baselines(shown), checkout())
     typer.echo(compare(shown, minutes, sort))
 
 

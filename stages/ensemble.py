@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.base.members import read_systems
+from pipeline.base.checkout import checkout
+from pipeline.base.members import read_systems, voting_folders
 from pipeline.base.tables import read_predictions, write_predictions
 from pipeline.params.names import SYSTEMS_BESIDE
 from pipeline.params.whole import load_params
@@ -12,19 +13,13 @@ from pipeline.results.evaluation.vote import VOTES, vote
 from stages.options import Dep, Out, ParamsFile, run
 
 
-def main(predictions: Dep, extra: Out, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
+def main(voting: Dep, extra: Out, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
     """Join the probabilities of the members' fusion heads and of `ensemble.extra`."""
     cfg = load_params(params)
-    votes = read_systems(
-        predictions,
-        cfg.ensemble.members,
-        read_predictions,
-        stage="gather",
-        suffix=".parquet",
-        branches=["fusion"],
-    )
+    folders = voting_folders(cfg.ensemble.members, cfg.fusion.finetune)
+    votes = read_systems(voting, folders, read_predictions, suffix=".parquet", branches=["fusion"])
     taken = [*cfg.ensemble.members, *SYSTEMS_BESIDE]
-    others = collect_votes(cfg.ensemble.extra, taken, tracking.checkout())
+    others = collect_votes(cfg.ensemble.extra, taken, checkout())
     write_predictions(vote(votes | others, VOTES[cfg.ensemble.vote]), out)
     write_extra(others, extra)
     tracking.log_artifact(out)

@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.base import tables
 from pipeline.base.files import read_json
-from pipeline.base.members import read_systems
+from pipeline.base.members import read_systems, voting_folders
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.evaluation import evaluate
 from pipeline.results.evaluation.files import evaluations
@@ -17,7 +17,7 @@ from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(
-    predictions: Dep,
+    voting: Dep,
     extra: Dep,
     ensemble: Dep,
     index: Dep,
@@ -36,10 +36,9 @@ def main(
 ) -> None:
     """Write scores with intervals, paired differences, thresholds, subgroups and curves."""
     cfg = load_params(params)
-    names = cfg.ensemble.members
-    read = partial(read_systems, read=tables.read_predictions, stage="gather", suffix=".parquet")
-    members = read(predictions, names)
-    fusions = read(predictions, names, branches=["fusion"])
+    folders = voting_folders(cfg.ensemble.members, cfg.fusion.finetune)
+    read = partial(read_systems, voting, folders, tables.read_predictions, suffix=".parquet")
+    members, fusions = read(), read(branches=["fusion"])
     others = read_extra(extra)
     evaluation = evaluate(
         members | others | {"ensemble": tables.read_predictions(ensemble)},

@@ -9,6 +9,7 @@ from pipeline.attention.heatmaps import read_heatmaps, write_heatmaps
 from pipeline.attention.place import place_crops
 from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import read_index, write_crop_boxes
+from pipeline.base.watching import watched
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.layers import find_layer
@@ -34,9 +35,8 @@ def main(
     layer = find_layer(branch, cfg.heatmap.layer)
     methods, flip = cfg.heatmap.methods, cfg.train.flip_at_predict
     rows = seen_rows(branch, layer, cached, methods, flip=flip)
-    label = f"{member} heatmaps"
-    followed = tracking.progress(rows, total=len(cached), unit="images", label=label)
-    write_heatmaps(followed, heatmaps, grid=layer.grid, features=features)
+    look = tracking.progress(total=len(cached), unit="images", label=f"{member} heatmaps")
+    write_heatmaps(watched(rows, look), heatmaps, grid=layer.grid, features=features)
     logits = pooled_logits(branch, Shards(features, "pooled"))
     placed = place_crops(read_index(index), read_heatmaps(heatmaps), logits, cfg.crop)
     write_crop_boxes(placed, boxes)

@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.base.files import write_json
 from pipeline.base.tables import write_boxes, write_index, write_official_lists
+from pipeline.base.watching import watched
 from pipeline.cohort.reading.cache import accept, image_index, ingest_report, plan_reading
 from pipeline.cohort.reading.cohort_source import find_cohort
 from pipeline.cohort.reading.decoding import decode_images
@@ -39,8 +40,8 @@ def main(
         decoded = decode_images(
             plan.streams, plan.rows, places.write, size=side, workers=plan.workers
         )
-        shown = tracking.progress(decoded, total=len(plan.rows), unit="images", label="ingest")
-        read = accept(shown, plan, entries, cfg.ingest, folder=str(source))
+        look = tracking.progress(total=len(plan.rows), unit="images", label="ingest")
+        read = accept(watched(decoded, look), plan, entries, cfg.ingest, folder=str(source))
         places.keep(read.rows)
     table = image_index(entries, read)
     used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)

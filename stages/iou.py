@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.attention.boxed_maps import read_inspections
+from pipeline.attention.boxed_maps import read_boxed_maps
 from pipeline.attention.heatmaps import read_heatmaps
 from pipeline.base import tables
 from pipeline.base.members import read_members
@@ -18,7 +18,7 @@ from stages.options import Dep, Out, ParamsFile, run
 def main(
     heatmaps: Dep,
     crops: Dep,
-    inspected: Dep,
+    boxed_maps: Dep,
     boxes: Dep,
     index: Dep,
     table: Out,
@@ -35,7 +35,7 @@ def main(
         read_members(
             crops, names, tables.read_crop_boxes, stage="extract_crops", suffix=".parquet"
         ),
-        read_members(inspected, names, read_inspections, stage="inspect"),
+        read_members(boxed_maps, names, read_boxed_maps, stage="map_boxed"),
     )
     measures = localise(
         located,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline import tracking
+from pipeline.base.watching import watched
 from pipeline.cohort.phantom.cohort import make_cohort
 from pipeline.cohort.phantom.layout import write_cohort
 from pipeline.params.whole import load_params
@@ -13,9 +14,8 @@ def main(out: Out, params: ParamsFile = Path("params.yaml")) -> None:
     """Write images, tables and lists in NIH's layout, and the ceiling of the labels."""
     cfg = load_params(params)
     cohort = make_cohort(cfg.phantom)
-    images = tracking.progress(
-        cohort.images, total=len(cohort.entries), unit="images", label="phantom"
-    )
+    look = tracking.progress(total=len(cohort.entries), unit="images", label="phantom")
+    images = watched(cohort.images, look)
     write_cohort(out, images, cohort.entries, cohort.train_val, cohort.test, cohort.ceiling)
 
 

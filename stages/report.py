@@ -6,7 +6,7 @@ from pipeline import tracking
 from pipeline.attention.crop import BoxRule
 from pipeline.base import tables
 from pipeline.base.files import write_text
-from pipeline.base.members import read_members, read_systems
+from pipeline.base.members import read_members, read_systems, voting_folders
 from pipeline.capsnet.reconstructions import read_reconstructions
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.files.evaluations import read_evaluation
@@ -31,7 +31,7 @@ def main(
     index: Dep,
     crops: Dep,
     splits: Dep,
-    curves: Dep,
+    voting: Dep,
     reconstructions: Dep,
     out: Out,
     params: ParamsFile = Path("params.yaml"),
@@ -39,13 +39,16 @@ def main(
     """Write one self-contained HTML page."""
     cfg = load_params(params)
     names = cfg.ensemble.members
+    folders = voting_folders(names, cfg.fusion.finetune)
     figures = Figures(
         systems=read_metrics(systems),
         evaluation=read_evaluation(evaluation),
         localisation=tables.read_localisation(localisation),
         split_counts=read_metrics(split_counts),
-        curves=read_systems(curves, names, read_curves, stage="gather", suffix=".csv"),
-        pretraining=read_members(reconstructions, names, read_reconstructions, stage="gather"),
+        curves=read_systems(voting, folders, read_curves, suffix=".csv"),
+        pretraining=read_members(
+            reconstructions, names, read_reconstructions, stage="pretrain_capsnet"
+        ),
         ingest=read_metrics(ingest),
     )
     cohort = Cohort(

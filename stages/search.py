@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import tracking
+from pipeline.base.checkout import checkout
 from pipeline.search.run import prepare_search, run_search
 from stages.options import run
 
@@ -31,7 +31,7 @@ def main(
 
     Called again after it was stopped, it goes on.
     """
-    search = prepare_search(recipe, tracking.checkout(), name=name, fresh=fresh)
+    search = prepare_search(recipe, checkout(), name=name, fresh=fresh)
     typer.echo(run_search(search, address=address))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline import tracking
+from pipeline.base.checkout import checkout
 from pipeline.base.files import read_yaml
 from pipeline.experiments.repeats import (
     expect_all,
@@ -24,7 +24,7 @@ Jobs = Annotated[int, typer.Option(min=1, help="Experiments that run at a time."
 
 def main(count: Count = 3, jobs: Jobs = 1) -> None:
     """Queue what has not run yet, wait for it, and print mean and spread of all."""
-    root = tracking.checkout()
+    root = checkout()
     params = root / "params.yaml"
     names = names_of(load_params(params).seed, count, read_yaml(params), head(root))
     experiments = run_seeds(names, jobs=jobs, root=root)

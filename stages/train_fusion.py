@@ -5,54 +5,46 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.seeds import derive_seed
-from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits, write_predictions
-from pipeline.fusion.head import mirrored_branches
-from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task
+from pipeline.fusion.gathering import gather
+from pipeline.fusion.head_training import fit_fusion, fusion_task, read_view
 from pipeline.fusion.metadata import fit_metadata
-from pipeline.networks.branch import restore_branch
-from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
+from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.params.whole import load_params
 from pipeline.training.data.examples import training_rows
 from pipeline.training.prediction_tables import predict_table
+from pipeline.training.processes.launch import share_with_other_devices
 from pipeline.training.records.curves import write_curves
-from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import follow_training, run_training, snapshots_of
+from pipeline.training.stage import StageTraining
+from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(
     member: Choice,
-    images: Dep,
-    crops: Dep,
     index: Dep,
     splits: Dep,
     global_model: Dep,
     global_features: Dep,
+    global_predictions: Dep,
+    global_curves: Dep,
     local_model: Dep,
     local_features: Dep,
+    local_predictions: Dep,
+    local_curves: Dep,
     model: Out,
     predictions: Out,
     curves: Out,
+    voting: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
-    """Train the fusion head on what both branches, frozen, have pooled, or through them."""
+    """Train the head on stored features; gather what the member brings to the vote."""
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "fusion")
     table, assigned = read_index(index), read_splits(splits)
-    global_view = BranchView(
-        restore_branch(*read_checkpoint(global_model)),
-        Shards(images),
-        Shards(global_features, "pooled"),
-    )
-    local_view = BranchView(
-        restore_branch(*read_checkpoint(local_model)),
-        Shards(crops),
-        Shards(local_features, "pooled"),
-    )
     metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)
     task = fusion_task(
-        global_view,
-        local_view,
+        read_view(global_model, global_features),
+        read_view(local_model, local_features),
         metadata.encode(table),
         table,
         assigned,
@@ -60,20 +52,18 @@ def main(
         seed=seed,
     )
     fit = partial(fit_fusion, task, cfg.train, cfg.fusion, seed=seed)
-    snapshots = snapshots_of("train_fusion", member, cfg.train, cfg.fusion)
-    label = f"{member}.fusion"
-    followed = follow_training(
-        fit, snapshots, label=label, epochs=cfg.fusion.epochs, keep=cfg.train.keep
-    )
+    training = StageTraining("train_fusion", member, cfg.train, cfg.fusion)
+    followed = training.follow(fit, label=f"{member}.fusion")
     about = task.about() | {"metadata": metadata.about()}
-    seeing = mirrored_branches(task.network, on=cfg.train.flip_at_predict)
     write_checkpoint(task.network.state_dict(), about, model)
-    write_predictions(predict_table(seeing, task.examples), predictions)
+    write_predictions(predict_table(task.network, task.examples), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)
+    brought = [global_predictions, local_predictions, predictions]
+    gather([*brought, global_curves, local_curves, curves], voting, of=member)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
-    snapshots.finish(model)
+    training.finish(model)
 
 
 if __name__ == "__main__":
-    run_training(main)
+    run(main, before=share_with_other_devices)

@@ -12,9 +12,10 @@ from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
 from pipeline.training.branches import branch_task, fit_branch
 from pipeline.training.prediction_tables import predict_table
+from pipeline.training.processes.launch import share_with_other_devices
 from pipeline.training.records.curves import write_curves
-from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import follow_training, run_training, snapshots_of
+from pipeline.training.stage import StageTraining
+from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(
@@ -47,19 +48,16 @@ def main(
     )
     branch, examples = task.branch, task.examples
     fit = partial(fit_branch, branch, examples, cfg.train, cfg.global_, seed=seed)
-    snapshots = snapshots_of("train_global", member, cfg.train, cfg.global_)
-    label = f"{member}.global {backbone}"
-    followed = follow_training(
-        fit, snapshots, label=label, epochs=cfg.global_.epochs, keep=cfg.train.keep
-    )
+    training = StageTraining("train_global", member, cfg.train, cfg.global_)
+    followed = training.follow(fit, label=f"{member}.global {backbone}")
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     seeing = mirrored(branch, on=cfg.train.flip_at_predict)
     write_predictions(predict_table(seeing, examples), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
-    snapshots.finish(model)
+    training.finish(model)
 
 
 if __name__ == "__main__":
-    run_training(main)
+    run(main, before=share_with_other_devices)

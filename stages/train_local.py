@@ -15,9 +15,10 @@ from pipeline.params.whole import load_params
 from pipeline.training.branches import branch_task, fit_branch, pooled_rows
 from pipeline.training.data.examples import vector_examples
 from pipeline.training.prediction_tables import predict_table
+from pipeline.training.processes.launch import share_with_other_devices
 from pipeline.training.records.curves import write_curves
-from stages.options import Choice, Dep, Out, ParamsFile
-from stages.training import follow_training, run_training, snapshots_of
+from pipeline.training.stage import StageTraining
+from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(
@@ -55,11 +56,8 @@ def main(
     branch, examples = task.branch, task.examples
     adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
     fit = partial(fit_branch, branch, examples, cfg.train, cfg.local, seed=seed)
-    snapshots = snapshots_of("train_local", member, cfg.train, cfg.local)
-    label = f"{member}.local {backbone}"
-    followed = follow_training(
-        fit, snapshots, label=label, epochs=cfg.local.epochs, keep=cfg.train.keep
-    )
+    training = StageTraining("train_local", member, cfg.train, cfg.local)
+    followed = training.follow(fit, label=f"{member}.local {backbone}")
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
@@ -68,8 +66,8 @@ def main(
     write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)
-    snapshots.finish(model)
+    training.finish(model)
 
 
 if __name__ == "__main__":
-    run_training(main)
+    run(main, before=share_with_other_devices)

@@ -185,8 +185,7 @@ BROKEN = {
         ("dvc.yaml", "params: [split]", "params: [seed, split]"),
         ("dvc.yaml", "params: [split]", "params: [params.yaml: ]"),
         ("dvc.yaml", "params:\n    - params.yaml:\n", "params: [ingest]\n"),
-        ("dvc.yaml", "params: [ensemble]", "params: [ensemble, iou]"),
-        ("dvc.yaml", "    params: [fusion.finetune]\n", ""),
+        ("dvc.yaml", "params: [ensemble, fusion]", "params: [ensemble, fusion, iou]"),
         # of a member: a key that is not declared, not read, another's, and all of them
         ("dvc.yaml", '"${item}.global", ', ""),
         ("dvc.yaml", '"${item}.weights.global", ', ""),

@@ -1,4 +1,4 @@
-"""Inspections: maps of some images beside their heatmaps, of several kinds, each with its grid."""
+"""Boxed maps: maps of some images beside their heatmaps, of several kinds, each with its grid."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _NAMES = "images.json"
 
 
 @dataclass(frozen=True)
-class Inspection:
+class Mapped:
     """Maps that are still to be written."""
 
     rows: Iterable[Mapping[str, np.ndarray]]
@@ -23,7 +23,7 @@ class Inspection:
 
 
 @dataclass(frozen=True)
-class Inspected:
+class BoxedMaps:
     """Maps of some images, or of none."""
 
     kinds: Mapping[str, Mapping[str, Maps]]
@@ -32,22 +32,20 @@ class Inspected:
     """Of each image in the maps, by its name."""
 
 
-def write_inspections(
-    inspections: Mapping[str, Inspection], folder: Path, *, names: Sequence[str]
-) -> None:
+def write_boxed_maps(mapped: Mapping[str, Mapped], folder: Path, *, names: Sequence[str]) -> None:
     """Write maps by kind, all of the images that `names` lists, in that order."""
     with replacing(folder) as fresh:
         fresh.mkdir()
         write_json(list(names), fresh / _NAMES)
-        for kind, one in inspections.items():
+        for kind, one in mapped.items():
             write_grids(one.rows, fresh / kind, grid=one.grid)
 
 
-def read_inspections(folder: Path) -> Inspected:
-    """What `write_inspections` wrote."""
+def read_boxed_maps(folder: Path) -> BoxedMaps:
+    """What `write_boxed_maps` wrote."""
     names = read_json(folder / _NAMES)
     kinds = sorted(path for path in folder.iterdir() if path.is_dir())
-    return Inspected(
+    return BoxedMaps(
         {path.name: read_heatmaps(path) for path in kinds},
         {name: row for row, name in enumerate(names)},
     )

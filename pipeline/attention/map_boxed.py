@@ -5,29 +5,25 @@ nothing of the image (Adebayo et al., Sanity Checks for Saliency Maps, arXiv:181
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from pipeline.attention.boxed_maps import Inspection
+from pipeline.attention.boxed_maps import Mapped
 from pipeline.attention.extract import seen_rows
 from pipeline.base.shards import Shards
+from pipeline.base.watching import Look, nobody, watched
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import Layer, find_layer
-from pipeline.params.sections import HeatmapParams, InspectParams
+from pipeline.params.sections import HeatmapParams, MapBoxedParams
 
 log = logging.getLogger(__name__)
 
 
-def unwatched(
-    rows: Iterable[dict[str, np.ndarray]],
-    *,
-    total: int,  # noqa: ARG001
-    label: str,  # noqa: ARG001
-) -> Iterable[dict[str, np.ndarray]]:
+def unwatched(*, total: int, label: str) -> Look:  # noqa: ARG001
     """Nobody looks on."""
-    return rows
+    return nobody()
 
 
 def boxed_images(boxes: pd.DataFrame, index: pd.DataFrame) -> pd.Series:
@@ -35,19 +31,19 @@ def boxed_images(boxes: pd.DataFrame, index: pd.DataFrame) -> pd.Series:
     return index.loc[index["image_index"].isin(boxes["image_index"]), "image_index"]
 
 
-def inspections(
+def map_boxed(
     trained: Branch,
     random: Branch,
     shards: Shards,
     rows: np.ndarray,
     heatmap: HeatmapParams,
-    inspect: InspectParams,
-    watch: Callable[..., Iterable[dict[str, np.ndarray]]] = unwatched,
-) -> dict[str, Inspection]:
+    closer: MapBoxedParams,
+    watch: Callable[..., Look] = unwatched,
+) -> dict[str, Mapped]:
     """What there is to compare with the heatmaps of some images, by kind.
 
-    "fine": maps of `inspect.methods` at `inspect.layer`. With `inspect.controls`, "random" and
-    "fine_random": the maps of random weights, at the heatmaps' layer and at that one.
+    "fine": maps of `map_boxed.methods` at `map_boxed.layer`. With `map_boxed.controls`, "random"
+    and "fine_random": the maps of random weights, at the heatmaps' layer and at that one.
 
     Args:
         trained: a branch.
@@ -55,21 +51,21 @@ def inspections(
         shards: the images.
         rows: of those to look at.
         heatmap: the section of params.yaml.
-        inspect: likewise.
+        closer: likewise.
         watch: shown the rows of each kind, with their number and the kind.
     """
     plain = find_layer(trained, heatmap.layer)
-    layers = [plain, find_layer(trained, inspect.layer)]
-    methods = [heatmap.methods, inspect.methods if _is_finer(layers[1], plain) else []]
+    layers = [plain, find_layer(trained, closer.layer)]
+    methods = [heatmap.methods, closer.methods if _is_finer(layers[1], plain) else []]
     wanted = {"fine": (trained, 1)}
-    if inspect.controls:
+    if closer.controls:
         wanted |= {"random": (random, 0), "fine_random": (random, 1)}
     found = {}
     for kind, (branch, which) in wanted.items():
         if methods[which] and len(rows):
-            layer = find_layer(branch, [heatmap.layer, inspect.layer][which])
+            layer = find_layer(branch, [heatmap.layer, closer.layer][which])
             maps = _maps(branch, layer, shards, methods[which], rows)
-            found[kind] = Inspection(watch(maps, total=len(rows), label=kind), layer.grid)
+            found[kind] = Mapped(watched(maps, watch(total=len(rows), label=kind)), layer.grid)
     return found
 
 
@@ -77,7 +73,7 @@ def _is_finer(layer: Layer, than: Layer) -> bool:
     """Whether there is anything to see closer; of a CapsNet or a transformer there is not."""
     finer = layer.shape[1] > than.shape[1]
     if not finer:
-        log.info("inspect.layer has no smaller cells here than heatmap.layer: nothing is finer")
+        log.info("map_boxed.layer has no smaller cells here than heatmap.layer: nothing is finer")
     return finer
 
 

@@ -3,7 +3,7 @@
 Only the named are read: a member that votes no more leaves its files behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,25 +39,39 @@ def read_members(
 
 def read_systems(
     folder: Path,
-    members: Sequence[str],
+    members: Mapping[str, str],
     read: Callable[[Path], T],
     *,
-    stage: str,
     suffix: str,
     branches: Sequence[str] = BRANCHES,
 ) -> dict[str, T]:
-    """What the branches of each have, by system: `<member>.<branch>`.
+    """What the branches of each bring to the vote, by system: `<member>.<branch>`.
 
-    Read are the files `<member>/<branch><suffix>`.
+    Args:
+        folder: of all members.
+        members: the named ones, and the folder in it of each.
+        read: one file, `<branch><suffix>`.
+        suffix: of its name.
+        branches: whose files.
 
     Raises:
         ArtifactError: as in `read_members`.
     """
     return {
-        f"{member}.{branch}": read(_of(member, folder / member / f"{branch}{suffix}", stage))
-        for member in members
+        f"{member}.{branch}": read(_of(member, folder / own / f"{branch}{suffix}", "train_fusion"))
+        for member, own in members.items()
         for branch in branches
     }
+
+
+def voting_folders(members: Sequence[str], finetuned: Sequence[str]) -> dict[str, str]:
+    """Where each brings what it has to the vote, below the folder of all members.
+
+    Args:
+        members: all.
+        finetuned: of them, those whose fusion was trained through the branches.
+    """
+    return {name: f"finetuned/{name}" if name in finetuned else name for name in members}
 
 
 def _of(member: str, path: Path, stage: str) -> Path:

@@ -1,7 +1,10 @@
 """Pretraining the CapsNet of a cascade, with reconstruction, on radiographs of 28 x 28 pixels."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +13,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from pipeline.base.cascades import Cascades
+from pipeline.base.files import replacing
 from pipeline.base.findings import FINDINGS
+from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards
-from pipeline.capsnet.autoencoder import CapsuleAutoencoder
-from pipeline.capsnet.reconstructions import Pretraining, Reconstruction
+from pipeline.capsnet.autoencoder import CapsuleAutoencoder, build_autoencoder
+from pipeline.capsnet.reconstructions import Pretraining, Reconstruction, write_reconstructions
 from pipeline.networks.augment import as_they_are, prepare
 from pipeline.networks.capsule import SIDE
+from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.networks.device import settle
 from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.data.examples import Examples, load_examples
@@ -29,13 +36,86 @@ from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 
+Start = tuple[dict[str, Tensor], dict[str, Any]]
+"""A checkpoint."""
 
-def thumbnails(
-    shards: Shards, index: pd.DataFrame, splits: pd.DataFrame, *, needed: bool
-) -> dict[str, Examples]:
-    """Images at 28 x 28 pixels with their labels beside them, by split; none if not needed."""
-    if not needed:
-        return {}
+Follow = Callable[[str, Callable[..., Iterator[Epoch]]], list[Epoch]]
+
+_NOTHING: Start = ({}, {"network": "none"})
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What a member's branches start with."""
+
+    states: dict[str, Start]
+    """By branch: a checkpoint of the CapsNet without its decoder, or of nothing."""
+    described: Pretraining | None
+    """For the report."""
+
+
+def pretrain(
+    cascades: Cascades,
+    images: Callable[[], dict[str, Examples]],
+    train: TrainParams,
+    params: CapsnetParams,
+    *,
+    seed: int,
+    follow: Follow,
+) -> dict[str, Pretrained]:
+    """A CapsNet for each member that has a cascade, and nothing for the others.
+
+    Args:
+        cascades: of all members.
+        images: `thumbnails`, asked for if there is a cascade.
+        train: the section that all trainings share.
+        params: the CapsNet's own.
+        seed: of all; each member has one of its own.
+        follow: trains as the stage does: takes the member and what `fit` yields epochs from.
+    """
+    examples = images() if any(any(one.values()) for one in cascades.values()) else {}
+    if not examples:
+        log.info("no branch of any member is a cascade: nothing to pretrain")
+    return {
+        member: _pretrained(member, needed, examples, train, params, seed=seed, follow=follow)
+        for member, needed in cascades.items()
+    }
+
+
+def _pretrained(
+    member: str,
+    needed: Mapping[str, bool],
+    examples: dict[str, Examples],
+    train: TrainParams,
+    params: CapsnetParams,
+    *,
+    seed: int,
+    follow: Follow,
+) -> Pretrained:
+    if not any(needed.values()):
+        return Pretrained(dict.fromkeys(needed, _NOTHING), None)
+    own = derive_seed(seed, member, "capsnet")
+    network = build_autoencoder(len(FINDINGS), seed=own)
+    epochs = follow(member, partial(fit_capsnet, network, examples, train, params, seed=own))
+    start = capsnet_state(network)
+    states = {branch: start if is_cascade else _NOTHING for branch, is_cascade in needed.items()}
+    return Pretrained(states, describe_pretraining(network, examples, epochs, keep=train.keep))
+
+
+def write_pretrained(pretrained: Mapping[str, Pretrained], starts: Path, described: Path) -> None:
+    """Write, for each member, `<member>/<branch>.safetensors` and what the report shows."""
+    with replacing(starts) as fresh:
+        for member, one in pretrained.items():
+            for branch, (state, about) in one.states.items():
+                write_checkpoint(state, about, fresh / member / f"{branch}.safetensors")
+    with replacing(described) as fresh:
+        fresh.mkdir(parents=True)
+        for member, one in pretrained.items():
+            write_reconstructions(one.described, fresh / member)
+
+
+def thumbnails(shards: Shards, index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, Examples]:
+    """Images at 28 x 28 pixels with their labels beside them, by split."""
     loaded = load_examples(shards, index, splits, size=SIDE)
     return {split: with_labels(one) for split, one in loaded.items()}
 
@@ -56,19 +136,16 @@ def fit_capsnet(
     snapshots: Snapshots | None = None,
     watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
-    """Margin loss and reconstruction; see `fit`. Nothing is done without examples.
+    """Margin loss and reconstruction; see `fit`.
 
     The epoch is kept by `train.keep` as everywhere. By loss, the reconstruction counts with the
     margin loss; by AUROC, the capsules' lengths alone rank epochs, as scores of the findings.
     """
-    if not examples:
-        log.info("no branch of this member is a cascade: nothing to pretrain")
-        return
     plan = build_plan(train, params, precision="fp32", seed=seed)
     margin = build_loss("margin", examples["train"].targets, train.losses).loss
     loss = with_reconstruction(margin, weight=params.reconstruction)
     task = Task(examples["train"], examples["val"], loss, as_they_are)
-    yield from fit(network, task, plan, snapshots=snapshots, watch=watch)
+    return fit(network, task, plan, snapshots=snapshots, watch=watch)
 
 
 def with_reconstruction(loss: Loss, *, weight: float) -> Loss:
@@ -121,12 +198,8 @@ def _one_of_each(targets: Float[Tensor, "n f"]) -> dict[str, int]:
     return chosen
 
 
-def capsnet_state(
-    network: CapsuleAutoencoder, *, needed: bool
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """What a branch starts with, as a checkpoint: the CapsNet without its decoder, or nothing."""
-    if not needed:
-        return {}, {"network": "none"}
+def capsnet_state(network: CapsuleAutoencoder) -> Start:
+    """What a branch starts with, as a checkpoint: the CapsNet without its decoder."""
     about = {"network": "capsnet", "findings": list(FINDINGS)}
     return dict(network.capsnet.state_dict()), about
 

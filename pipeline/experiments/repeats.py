@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from pipeline.base.lock_file import locked_stages
+from pipeline.base.watching import watched
 from pipeline.errors import ExperimentError
 from pipeline.experiments.exp_show import FAILED, FINISHED, UNREADABLE, Experiment, show
 from pipeline.experiments.queue import ended, enqueue
@@ -73,7 +74,7 @@ def run_seeds(names: Mapping[int, str], *, jobs: int, root: Path) -> dict[int, E
     left = [name for seed, name in names.items() if seed not in finished]
     waiting = ended(left, jobs=jobs, root=root)
     try:
-        for _ in progress(waiting, total=len(left), unit="seeds", label="run"):
+        for _ in watched(waiting, progress(total=len(left), unit="seeds", label="run")):
             pass
     except KeyboardInterrupt:
         log.warning(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from jaxtyping import Float
 from pipeline.base.shards import Shards
 from pipeline.fusion.head import Fusion, FusionSpec, JointFusion, build_fusion, join_branches
 from pipeline.networks.augment import Augment, as_they_are, augmentation
-from pipeline.networks.branch import Branch, BranchSpec
+from pipeline.networks.branch import Branch, BranchSpec, restore_branch
+from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.sections import FusionParams, TrainParams
 from pipeline.training.data.examples import Examples, beside, load_examples, vector_examples
 from pipeline.training.fit import Task, fit
@@ -27,12 +29,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BranchView:
-    """A trained branch, what it looks at, and what it has pooled of that."""
+    """A trained branch, and what it has pooled of what it looks at."""
 
     branch: Branch
-    images: Shards
     pooled: Shards
-    """Row i of both is image i of the index."""
+    """Row i is image i of the index."""
+
+
+def read_view(model: Path, features: Path) -> BranchView:
+    """That of a checkpoint and of the shards of what it has pooled."""
+    return BranchView(restore_branch(*read_checkpoint(model)), Shards(features, "pooled"))
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,59 @@ def fusion_task(
     *,
     seed: int,
 ) -> FusionTask:
-    """The head on stored features; with `finetune`, both branches and the head on images."""
-    views, rows = (global_, local), np.arange(len(index))
+    """The head on stored features."""
+    spec, fusion = _head(global_, local, metadata, params, seed=seed)
+    rows = np.arange(len(index))
+    parts = [*(view.pooled.gather(rows) for view in (global_, local)), metadata]
+    joined = np.concatenate(parts, axis=1, dtype=np.float32)
+    examples = vector_examples(joined, index, splits)
+    return FusionTask(fusion, examples, spec, _specs(global_, local))
+
+
+def joint_task(
+    global_: BranchView,
+    local: BranchView,
+    images: Shards,
+    crops: Shards,
+    metadata: Float[np.ndarray, "n m"],
+    index: pd.DataFrame,
+    splits: pd.DataFrame,
+    params: FusionParams,
+    *,
+    seed: int,
+) -> FusionTask:
+    """Both branches and the head on images and crops, of which row i is image i of the index."""
+    spec, fusion = _head(global_, local, metadata, params, seed=seed)
+    seen = [
+        load_examples(shards, index, splits, size=view.branch.spec.input_size)
+        for shards, view in ((images, global_), (crops, local))
+    ]
+    known = vector_examples(metadata.astype(np.float32), index, splits)
+    network = join_branches(global_.branch, local.branch, fusion)
+    return FusionTask(network, beside(beside(*seen), known), spec, _specs(global_, local))
+
+
+def _head(
+    global_: BranchView,
+    local: BranchView,
+    metadata: Float[np.ndarray, "n m"],
+    params: FusionParams,
+    *,
+    seed: int,
+) -> tuple[FusionSpec, Fusion]:
+    """A head that starts as the mean of both branches' logits."""
     spec = FusionSpec(
         head=params.head,
-        inputs=sum(view.pooled.shape[1] for view in views) + metadata.shape[1],
+        inputs=sum(view.pooled.shape[1] for view in (global_, local)) + metadata.shape[1],
         findings=global_.branch.spec.findings,
         hidden=params.hidden,
         dropout=params.dropout,
     )
-    branches = {"global": global_.branch.spec, "local": local.branch.spec}
-    fusion = build_fusion(spec, global_.branch.head, local.branch.head, seed=seed)
-    if not params.finetune:
-        parts = [*(view.pooled.gather(rows) for view in views), metadata]
-        joined = np.concatenate(parts, axis=1, dtype=np.float32)
-        return FusionTask(fusion, vector_examples(joined, index, splits), spec, branches)
-    images, crops = (
-        load_examples(view.images, index, splits, size=view.branch.spec.input_size)
-        for view in views
-    )
-    known = vector_examples(metadata.astype(np.float32), index, splits)
-    network = join_branches(global_.branch, local.branch, fusion)
-    return FusionTask(network, beside(beside(images, crops), known), spec, branches)
+    return spec, build_fusion(spec, global_.branch.head, local.branch.head, seed=seed)
+
+
+def _specs(global_: BranchView, local: BranchView) -> dict[str, BranchSpec]:
+    return {"global": global_.branch.spec, "local": local.branch.spec}
 
 
 def fit_fusion(
@@ -95,13 +132,13 @@ def fit_fusion(
     watch: Watch = unwatched,
 ) -> Iterator[Epoch]:
     """Train a fusion head, and the branches if they are part of the network; see `fit`."""
-    plan = build_plan(
-        train, params, precision=train.precision if params.finetune else "fp32", seed=seed
-    )
+    through_branches = isinstance(task.network, JointFusion)
+    precision = train.precision if through_branches else "fp32"
+    plan = build_plan(train, params, precision=precision, seed=seed)
     examples = task.examples
     loss = build_loss(train.loss, examples["train"].targets, train.losses).loss
     augment: Augment = as_they_are
-    if params.finetune:
+    if through_branches:
         log.info("both branches learn with the fusion head, whole and from the first epoch on")
         augment = augmentation(train.augment, alpha=train.standardise)
     learnt = Task(examples["train"], examples["val"], loss, augment)

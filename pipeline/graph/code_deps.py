@@ -82,7 +82,7 @@ def room_of(name: str) -> str | None:
 def rewrite_code_deps(dvc_yaml: str, root: Path) -> str:
     """`dvc_yaml` with every stage's code deps as they are; all else untouched."""
     yaml = YAML()
-    yaml.width = 4096
+    yaml.width = 99
     yaml.preserve_quotes = True
     graph = yaml.load(dvc_yaml)
     for name, stage in graph["stages"].items():

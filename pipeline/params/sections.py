@@ -280,13 +280,13 @@ class FusionParams(LearningParams):
     """Units of the mlp's hidden layer."""
     dropout: Fraction
     """Of the mlp's hidden layer."""
-    finetune: bool
-    """Whether the branches learn with the head, from the images; else they are frozen, and what
-    they pool is computed once per image."""
+    finetune: Annotated[list[str], AfterValidator(_distinct)]
+    """Members whose branches learn with a head, from the images; that head then votes. The
+    branches of the others are frozen, and what they pool is computed once per image."""
     features: Annotated[list[Literal["age", "gender", "view"]], AfterValidator(_distinct)]
 
 
-class InspectParams(Section):
+class MapBoxedParams(Section):
     """A closer look at the images that radiologists drew boxes on."""
 
     layer: HeatmapLayer

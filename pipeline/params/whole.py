@@ -20,9 +20,9 @@ from pipeline.params.sections import (
     FusionParams,
     HeatmapParams,
     IngestParams,
-    InspectParams,
     IouParams,
     LocalParams,
+    MapBoxedParams,
     Member,
     PhantomParams,
     ReportParams,
@@ -51,7 +51,7 @@ class Params(Section):
     fusion: FusionParams
     heatmap: HeatmapParams
     crop: CropParams
-    inspect: InspectParams
+    map_boxed: MapBoxedParams
     evaluate: EvaluateParams
     iou: IouParams
     report: ReportParams
@@ -73,6 +73,17 @@ class Params(Section):
                     f"ensemble.members.{place}",
                     "is another section of this file; rename the member (found '{name}')",
                     {"name": name},
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_finetuned_is_a_member(self) -> "Params":
+        for place, name in enumerate(self.fusion.finetune):
+            if name not in self.ensemble.members:
+                raise PydanticCustomError(
+                    f"fusion.finetune.{place}",
+                    "is no member: expected some of ensemble.members, {members} (found '{name}')",
+                    {"members": ", ".join(self.ensemble.members), "name": name},
                 )
         return self
 

@@ -86,12 +86,10 @@ def fusion_fit(cfg: Params, inputs: Inputs) -> Fit:
     table, assigned = read_index(inputs["index"]), read_splits(inputs["splits"])
     global_view = BranchView(
         restore_branch(*read_checkpoint(inputs["global-model"])),
-        Shards(inputs["images"]),
         Shards(inputs["global-features"], "pooled"),
     )
     local_view = BranchView(
         restore_branch(*read_checkpoint(inputs["local-model"])),
-        Shards(inputs["crops"]),
         Shards(inputs["local-features"], "pooled"),
     )
     metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)

@@ -14,7 +14,7 @@ from pipeline.graph.index import covers, params_of, paths_of, read_index
 from pipeline.guard.declared import is_code
 from pipeline.params.names import STUDIED
 
-_IDLE = {CHECK, f"pretrain_capsnet@{STUDIED}"}
+_IDLE = {CHECK, "pretrain_capsnet"}
 """One changes no data, the other has something to do for cascades only, which no search tries."""
 
 

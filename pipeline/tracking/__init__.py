@@ -9,10 +9,9 @@ and neither a broken store nor an absent server can harm a training.
 from pipeline.tracking.display import Shown, is_first_process, progress
 from pipeline.tracking.search import SearchRun
 from pipeline.tracking.session import (
-    checkout,
-    follow,
     go_on_with,
     log_artifact,
+    log_epoch,
     log_metrics,
     options,
     run_id,
@@ -22,11 +21,10 @@ from pipeline.tracking.session import (
 __all__ = [
     "SearchRun",
     "Shown",
-    "checkout",
-    "follow",
     "go_on_with",
     "is_first_process",
     "log_artifact",
+    "log_epoch",
     "log_metrics",
     "options",
     "progress",

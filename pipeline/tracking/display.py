@@ -4,13 +4,15 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
-from typing import TypeVar
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
+
+from pipeline.base.watching import Look
 
 log = logging.getLogger(__name__)
 
@@ -20,19 +22,16 @@ LINE_EVERY_S = 10.0
 EPOCH_LINE_EVERY_S = 60.0
 """The same within an epoch, which has a line of its own when it ends."""
 
-T = TypeVar("T")
 
-
-def progress(items: Iterable[T], *, total: int, unit: str, label: str) -> Iterator[T]:
-    """Pass `items` through, showing count, rate and remaining time.
+def progress(*, total: int, unit: str, label: str) -> Look:
+    """Show count, rate and remaining time; what is entered is told of each item behind it.
 
     Args:
-        items: What is passed through; taken one by one, as they are asked for.
         total: How many are expected.
         unit: What is counted, in the plural: "images".
         label: What is being done: "decode".
     """
-    return _shown(items, _Count(label, total, unit, repeat(1), every_s=LINE_EVERY_S, stays=True))
+    return _counted(_Count(label, total, unit, repeat(1), every_s=LINE_EVERY_S, stays=True))
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,12 @@ class _Count:
     """Whether the bar, or a last line, stays when all is done."""
 
 
-def _shown(items: Iterable[T], count: _Count) -> Iterator[T]:
+@contextmanager
+def _counted(count: _Count) -> Iterator[Callable[[], object]]:
     if not is_first_process():
-        yield from items
+        yield lambda: None
     elif sys.stderr.isatty():
+        sizes = iter(count.sizes)
         bar = tqdm(
             total=count.total,
             unit=f" {count.unit}",
@@ -62,30 +63,40 @@ def _shown(items: Iterable[T], count: _Count) -> Iterator[T]:
             leave=count.stays,
         )
         with logging_redirect_tqdm(), bar:
-            for item, size in zip(items, count.sizes, strict=False):
-                yield item
-                bar.update(size)
+            yield lambda: bar.update(next(sizes))
     else:
-        yield from _with_lines(items, count)
+        lines = _Lines(count)
+        yield lines.one
+        lines.end()
 
 
-def _with_lines(items: Iterable[T], count: _Count) -> Iterator[T]:
-    label, total, unit = count.label, count.total, count.unit
-    start = last = time.monotonic()
-    done = 0
-    for item, size in zip(items, count.sizes, strict=False):
-        yield item
-        done += size
+class _Lines:
+    """A line now and then."""
+
+    def __init__(self, count: _Count) -> None:
+        self._count, self._sizes = count, iter(count.sizes)
+        self._start = self._last = time.monotonic()
+        self._done = 0
+
+    def one(self) -> None:
+        """One more item is done."""
+        count = self._count
+        self._done += next(self._sizes)
         now = time.monotonic()
-        if now - last >= count.every_s and done < total:
-            rate = done / (now - start)
-            left, so_far = duration((total - done) / rate), f"{done:,}/{total:,} {unit}"
-            log.info("%s: %s, %s/s, %s left", label, so_far, per_second(rate), left)
-            last = now
-    if count.stays:
-        spent = time.monotonic() - start
-        pace = per_second(done / max(spent, 1e-6))
-        log.info("%s: %s %s in %s, %s/s", label, f"{done:,}", unit, duration(spent), pace)
+        if now - self._last >= count.every_s and self._done < count.total:
+            rate = self._done / (now - self._start)
+            left = duration((count.total - self._done) / rate)
+            so_far = f"{self._done:,}/{count.total:,} {count.unit}"
+            log.info("%s: %s, %s/s, %s left", count.label, so_far, per_second(rate), left)
+            self._last = now
+
+    def end(self) -> None:
+        """A last line, if it is to stay."""
+        if self._count.stays:
+            spent = time.monotonic() - self._start
+            done = f"{self._done:,} {self._count.unit}"
+            pace = per_second(self._done / max(spent, 1e-6))
+            log.info("%s: %s in %s, %s/s", self._count.label, done, duration(spent), pace)
 
 
 class Shown:
@@ -102,11 +113,11 @@ class Shown:
         self._start = time.monotonic()
         self._first = 0  # epoch that this process began with
 
-    def batches(self, batches: Iterable[T], *, epoch: int, sizes: Sequence[int]) -> Iterator[T]:
-        """Pass the batches of an epoch through, `sizes` images in each of them."""
+    def batches(self, *, epoch: int, sizes: Sequence[int]) -> Look:
+        """Show how far an epoch is, `sizes` images in each of its batches."""
         label = f"{self._label} epoch {epoch}/{self._epochs}"
         count = _Count(label, sum(sizes), "images", sizes, EPOCH_LINE_EVERY_S, stays=False)
-        return _shown(batches, count)
+        return _counted(count)
 
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
         """Say what an epoch came to, and how long the rest may take."""

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.checkout import checkout
 from pipeline.tracking.launch import spool_folder, start_writer
 from pipeline.tracking.origin import search_origin
 from pipeline.tracking.session import (
-    checkout,
     is_wanted,
     numbers_of,
     opening_of,

@@ -5,12 +5,13 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from pipeline.base.checkout import checkout
 from pipeline.tracking.address import given
 from pipeline.tracking.display import Shown, is_first_process
 from pipeline.tracking.launch import spool_folder, start_writer
@@ -28,8 +29,6 @@ MAX_WAITING_MB = 1024
 
 _INTERRUPTED = 128 + signal.SIGINT
 """Exit code into which a command line parser turns a Ctrl-C."""
-
-E = TypeVar("E")
 
 _spool: Spool | None = None
 _known_until = 0  # epochs of a training that an earlier process began
@@ -60,23 +59,21 @@ def stage(argv: Sequence[str]) -> Iterator[None]:
         _try(_close, status)
 
 
-def follow(epochs: Iterable[E], shown: Shown) -> Iterator[E]:
-    """Pass epochs through, showing each and logging its numbers as a step.
+def log_epoch(numbers: Mapping[str, Any], shown: Shown) -> None:
+    """Show an epoch, and log its numbers as a step.
 
-    Epochs that a resumed training had already are neither shown nor logged a second time.
+    An epoch that a resumed training had already is neither shown nor logged a second time.
 
     Args:
-        epochs: Dataclass records with an int field `epoch`, counted from 1; every other field
-            that holds a number is a metric. None and NaN mean that there is none.
+        numbers: `epoch`, counted from 1; every other one that holds a number is a metric. None
+            and NaN mean that there is none.
         shown: Where a person sees them.
     """
-    for epoch in epochs:
-        fields = numbers_of(vars(epoch))
-        number = int(fields.pop("epoch"))
-        _say({"kind": "metrics", "values": fields, "step": number})
-        if number > _known_until:
-            shown.epoch(number, fields)
-        yield epoch
+    fields = numbers_of(numbers)
+    number = int(fields.pop("epoch"))
+    _say({"kind": "metrics", "values": fields, "step": number})
+    if number > _known_until:
+        shown.epoch(number, fields)
 
 
 def run_id() -> str:
@@ -139,11 +136,6 @@ def _open(argv: Sequence[str]) -> None:
     opening = opening_of(origin, root) | {"stage": name, "title": title, "options": words}
     _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
     start_writer(_spool.path.parent)
-
-
-def checkout() -> Path:
-    """The repository that DVC runs in, also for an experiment in a folder of its own."""
-    return Path(os.environ.get("DVC_ROOT") or Path.cwd()).resolve()
 
 
 def opening_of(origin: Origin, root: Path) -> Record:

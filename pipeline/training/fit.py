@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.base.seeds import derive_seed
+from pipeline.base.watching import watched
 from pipeline.networks.augment import DRAWN, Augment, prepare
 from pipeline.training.data.batches import cached, gathered
 from pipeline.training.data.division import batch_sizes
@@ -212,7 +213,7 @@ def _train(
     chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
     forward = _forward(training, world)
     step = Step(training, task.loss, task.augment, world, forward)
-    seen = watch(stored, epoch=epoch, sizes=sizes)
+    seen = watched(stored, watch(epoch=epoch, sizes=sizes))
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
         for (*inputs, targets), numbers, size in zip(seen, chance, sizes, strict=True):

@@ -1,9 +1,9 @@
 """Who looks on as the batches of an epoch go by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from pipeline.training.data.batches import Batch
+from pipeline.base.watching import Look, nobody
 
 
 @runtime_checkable
@@ -13,17 +13,10 @@ class Watch(Protocol):
     Sizes are of whole batches, however many processes share them.
     """
 
-    def __call__(
-        self, batches: Iterable[Batch], *, epoch: int, sizes: Sequence[int]
-    ) -> Iterable[Batch]:
-        """Pass the batches on."""
+    def __call__(self, *, epoch: int, sizes: Sequence[int]) -> Look:
+        """Who is told of each batch."""
 
 
-def unwatched(
-    batches: Iterable[Batch],
-    *,
-    epoch: int,  # noqa: ARG001
-    sizes: Sequence[int],  # noqa: ARG001
-) -> Iterable[Batch]:
+def unwatched(*, epoch: int, sizes: Sequence[int]) -> Look:  # noqa: ARG001
     """Nobody looks on."""
-    return batches
+    return nobody()

@@ -28,10 +28,7 @@ from tests.stages.conftest import REPO, attempt, merge, run, stages_run
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 MEMBERS = ("model", "second", "third")
-CHAIN = (
-    "pretrain_capsnet", "train_global", "extract_crops", "inspect", "train_local", "train_fusion",
-    "gather",
-)  # fmt: skip
+CHAIN = ("train_global", "extract_crops", "map_boxed", "train_local", "train_fusion")
 VOTE = {"ensemble", "evaluate", "iou", "report"}
 
 
@@ -159,21 +156,26 @@ def test_a_cascade_with_capsules_beside_it_and_an_open_fusion_run_to_the_report(
 ):
     with_params(
         model={"global": "mobilenet_v2_capsnet", "local": "capsnet"},
-        fusion={"finetune": True, "head": "mlp"},
+        fusion={"finetune": ["model"], "head": "mlp"},
         heatmap={"methods": ["attention"]},
         ensemble={"members": ["model"]},
     )
     done = run("dvc", "repro", cwd=finished)
-    chain = {f"{stage}@model" for stage in CHAIN}
-    assert set(stages_run(done)) == chain | VOTE | {"lend_images", "pictures"}
+    chain = {f"{stage}@model" for stage in (*CHAIN, "finetune_fusion")}
+    assert set(stages_run(done)) == chain | VOTE | {"pretrain_capsnet", "pictures"}
     assert "nothing to pretrain" not in done.stdout + done.stderr
     start, _ = read_checkpoint(finished / "data/capsnet/model/global.safetensors")
     assert "capsules.transform" in start
     assert read_checkpoint(finished / "data/capsnet/model/local.safetensors")[0] == {}
     assert read_reconstructions(finished / "data/reconstructions/model").examples
     assert "CapsNet pretraining" in (finished / "report/index.html").read_text()
-    network = restore_fusion(*read_checkpoint(finished / "data/models/model/fusion.safetensors"))
-    assert isinstance(network, JointFusion)
+    model = finished / "data/models/finetuned/model/fusion.safetensors"
+    assert isinstance(restore_fusion(*read_checkpoint(model)), JointFusion)
+    alone = finished / "data/models/model/fusion.safetensors"
+    assert not isinstance(restore_fusion(*read_checkpoint(alone)), JointFusion)
+    voted = read_predictions(finished / "data/ensemble.parquet")
+    finetuned = finished / "data/predictions/finetuned/model/fusion.parquet"
+    pd.testing.assert_frame_equal(voted, read_predictions(finetuned))
     run("git", "checkout", "-q", ".", cwd=finished)
     run("dvc", "checkout", "-q", cwd=finished)
 
@@ -189,14 +191,15 @@ def test_members_without_a_cascade_pretrain_nothing(finished):
 def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
     with_params(split={"val_fraction": 0.25})
     chains = {f"{stage}@{member}" for stage in CHAIN for member in MEMBERS}
-    assert changed_stages(finished) == {"split"} | chains | VOTE | {"pictures"}
+    expected = {"split", "pretrain_capsnet"} | chains | VOTE | {"pictures"}
+    assert changed_stages(finished) == expected
 
 
 @pytest.mark.parametrize(
     ("branch", "backbone", "stages"),
     [
-        ("global", "resnet18", set(CHAIN) - {"pretrain_capsnet"}),
-        ("local", "mobilenet_v2", {"train_local", "train_fusion", "gather"}),
+        ("global", "resnet18", set(CHAIN)),
+        ("local", "mobilenet_v2", {"train_local", "train_fusion"}),
     ],
 )
 def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
@@ -256,7 +259,7 @@ def test_a_bad_value_stops_before_any_stage_and_costs_no_output(restored, where,
     [
         ("model.local", "mobilenet_v2"),
         ("capsnet.epochs", 2),
-        ("inspect.layer", 16),
+        ("map_boxed.layer", 16),
         ("evaluate.sensitivity", 0.8),
     ],
 )
@@ -268,8 +271,8 @@ def test_what_runs_is_what_the_table_says(restored, with_params, leaf, value):
 
 
 def test_a_closer_look_reruns_localisation_alone(finished, with_params):
-    with_params(inspect={"layer": 16})
-    looks = {f"inspect@{member}" for member in MEMBERS}
+    with_params(map_boxed={"layer": 16})
+    looks = {f"map_boxed@{member}" for member in MEMBERS}
     assert changed_stages(finished) == looks | {"iou", "report"}
 
 
@@ -277,10 +280,10 @@ def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restor
     with_params(
         heatmap={"layer": 8, "methods": ["attention", "layercam"]},
         crop={"method": "layercam", "top": 3, "threshold": 0.95, "margin": 0.0, "min_side": 0.0},
-        inspect={"methods": [], "controls": False},
+        map_boxed={"methods": [], "controls": False},
         ensemble={"members": ["model"]},
     )
-    run("dvc", "repro", "extract_crops@model", "inspect@model", "iou", cwd=restored)
+    run("dvc", "repro", "extract_crops@model", "map_boxed@model", "iou", cwd=restored)
     crops = read_crop_boxes(restored / "data/crop_boxes/model.parquet")
     assert set(crops["source"]) <= {"layercam", "attention", "whole image"}
     drawn = crops[crops["source"] == "layercam"]
@@ -326,7 +329,8 @@ def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, wi
     resnets = {"global": "resnet18", "local": "resnet18"}
     fourth = resnets | {"weights": dict.fromkeys(resnets, "none")}
     with_params(fourth=fourth, ensemble={"members": [*MEMBERS, "fourth"]})
-    assert changed_stages(finished) == {f"{stage}@fourth" for stage in CHAIN} | VOTE
+    changed = changed_stages(finished) - {"pretrain_capsnet"}  # which notes that it has no cascade
+    assert changed == {f"{stage}@fourth" for stage in CHAIN} | VOTE
 
 
 def test_one_member_less_reruns_the_vote_alone(finished, with_params):
@@ -337,7 +341,7 @@ def test_one_member_less_reruns_the_vote_alone(finished, with_params):
 def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with_params):
     with_params(without=("second", "third"), ensemble={"members": ["model"]})
     left = [file for name in ("second", "third") for file in files_of(name, finished)]
-    assert len(left) == 2 * (7 + 4 + 1 + 9)
+    assert len(left) == 2 * (6 + 1 + 4 + 1 + 9)
     for file in left:
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")
@@ -357,7 +361,8 @@ def test_what_a_member_that_votes_no_more_left_behind_is_not_read(finished, with
 def files_of(member: str, folder: Path) -> list[Path]:
     """What stages that are for all members would read of one."""
     globs = [
-        "gathered/*/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet", "inspected/{}/**/*",
+        "voting/{}/*", "reconstructions/{}/*", "heatmaps/{}/*", "crop_boxes/{}.parquet",
+        "boxed_maps/{}/**/*",
     ]  # fmt: skip
     made = [f for glob in globs for f in (folder / "data").glob(glob.format(member))]
     return [f for f in made if f.is_file()]

@@ -20,6 +20,7 @@ SECTION = {
     "train_global": "global",
     "train_local": "local",
     "train_fusion": "fusion",
+    "finetune_fusion": "fusion",
 }
 """The section of params.yaml that a training stage has of its own."""
 
@@ -27,20 +28,26 @@ SPECIAL = {
     "pretrain_capsnet": {"model": {"global": "resnet18_capsnet"}},
     "train_global": {"global": {"head_epochs": 2, "schedule": "cosine"}, "train": {"ema": 0.9}},
     "train_local": {"local": {"schedule": "plateau"}, "train": {"augment": {"flip": 0.5}}},
-    "train_fusion": {"fusion": {"head": "mlp", "finetune": True}},
+    "train_fusion": {"fusion": {"head": "mlp"}},
+    "finetune_fusion": {"fusion": {"head": "mlp", "finetune": ["model"]}},
 }
 """Between them all that is carried from one epoch to the next."""
 
 EPOCHS = 10  # those that kills can outlast at most, and some more
 
 
+def body_of(stage: str, folder: Path) -> dict:
+    found = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"][stage]
+    return found.get("do", found)
+
+
 def command_of(stage: str, folder: Path) -> list[str]:
-    body = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"][stage]["do"]
+    body = body_of(stage, folder)
     return [sys.executable, *shlex.split(body["cmd"].replace("${item}", "model"))[1:]]
 
 
 def outputs_of(stage: str, folder: Path) -> list[Path]:
-    body = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"][stage]["do"]
+    body = body_of(stage, folder)
     listed = [*body["outs"], *body.get("plots", [])]
     names = [next(iter(one)) if isinstance(one, dict) else one for one in listed]
     return [folder / name.replace("${item}", "model") for name in names]
@@ -98,7 +105,7 @@ def test_a_stage_killed_again_and_again_ends_as_one_that_was_let_alone(finished,
     folder = tmp_path / "copy"
     shutil.copytree(finished, folder, symlinks=True)
     change(folder, merge({SECTION[stage]: {"epochs": EPOCHS}}, SPECIAL[stage]))
-    run("dvc", "repro", "--single-item", "check", "lend_images", cwd=folder)  # follow from params
+    run("dvc", "repro", "--single-item", "check", cwd=folder)  # follows from params
     command, outputs = command_of(stage, folder), outputs_of(stage, folder)
     started = time.monotonic()
     run(*command, cwd=folder)

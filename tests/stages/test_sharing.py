@@ -113,7 +113,7 @@ def test_the_default_remote_is_beside_the_checkout_and_not_made_by_looking(finis
 @pytest.mark.slow
 @pytest.mark.parametrize("remote", ["folder", "s3"])
 def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remote):
-    """With what a folder of all members holds in part, DVC would be content: see `gather`."""
+    """With what a folder of all members holds in part, DVC would be content: see `train_fusion`."""
     if remote == "s3":
         push_to_s3(finished, s3)
     else:
@@ -123,7 +123,7 @@ def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remot
     change(clone, {"local": {"learning_rate": 0.002}})
     again = ["dvc", "repro", "--pull", "--allow-missing"]
     found = stages_run(run(*again, cwd=clone, **s3.environment))
-    chain = ("train_local", "train_fusion", "gather")
+    chain = ("train_local", "train_fusion")
     assert set(found) == {f"{stage}@{member}" for stage in chain for member in MEMBERS} | {
         "ensemble", "evaluate", "report",
     }  # fmt: skip
@@ -138,11 +138,11 @@ def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remot
 def test_another_local_backbone_needs_no_radiograph_either(finished):
     run("dvc", "push", "-q", cwd=finished)
     clone = colleague(finished, "backbone")
-    run("dvc", "pull", "-q", "extract_crops", "gather", cwd=clone)
+    run("dvc", "pull", "-q", "extract_crops", "train_fusion", cwd=clone)
     change(clone, {"model": {"local": "mobilenet_v2"}})
     done = run("dvc", "repro", "--pull", "--allow-missing", cwd=clone)
     assert stages_run(done) == [
-        "train_local@model", "train_fusion@model", "gather@model",
+        "train_local@model", "train_fusion@model",
         "ensemble", "evaluate", "report",
     ]  # fmt: skip
     assert not images_of(finished) & fetched(clone)
@@ -153,12 +153,12 @@ def test_a_vote_that_lacks_the_others_says_what_to_pull(finished):
     """One member's tables make DVC take the folder of all for present."""
     run("dvc", "push", "-q", cwd=finished)
     clone = colleague(finished, "one")
-    run("dvc", "pull", "-q", "gather@model", cwd=clone)
+    run("dvc", "pull", "-q", "train_fusion@model", cwd=clone)
     change(clone, {"ensemble": {"vote": "rank"}})
     vote = ["dvc", "repro", "--pull", "--allow-missing", "ensemble"]
-    with pytest.raises(AssertionError, match="`dvc pull gather` fetches it"):
+    with pytest.raises(AssertionError, match="`dvc pull train_fusion` fetches it"):
         run(*vote, cwd=clone)
-    run("dvc", "pull", "-q", "gather", cwd=clone)
+    run("dvc", "pull", "-q", "train_fusion", cwd=clone)
     assert stages_run(run(*vote, cwd=clone)) == ["ensemble"]
 
 

@@ -33,7 +33,8 @@ def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("para
     if does == "go on":
         tracking.go_on_with(noted.read_text(), 2)
     last, moments = (TRAINS if does == "train" else 3), []
-    for epoch in tracking.follow((Epoch(n, 1 / n) for n in range(1, last + 1)), shown):
+    for epoch in (Epoch(n, 1 / n) for n in range(1, last + 1)):
+        tracking.log_epoch(vars(epoch), shown)
         moments.append(time.monotonic())
         if does == "train" and epoch.epoch == 3:
             print("ready", flush=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.attention.boxed_maps import Inspected
+from pipeline.attention.boxed_maps import BoxedMaps
 from pipeline.attention.boxes import WHOLE_IMAGE
 from pipeline.attention.heatmaps import read_heatmaps, write_heatmaps
 from pipeline.base.findings import BOXED_FINDINGS, FINDINGS
@@ -117,7 +117,7 @@ def made_images(index, folder, *, size=32, seed=0):
 def made_located(index, heatmaps):
     """One member's heatmaps and crops; no closer look."""
     rows = {name: row for row, name in enumerate(index["image_index"])}
-    return Located(heatmaps, made_crops(index), Inspected({}, rows))
+    return Located(heatmaps, made_crops(index), BoxedMaps({}, rows))
 
 
 def iou_params(**other):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pipeline.attention.boxed_maps import Inspected
+from pipeline.attention.boxed_maps import BoxedMaps
 from pipeline.attention.crop import BoxRule
 from pipeline.attention.heatmaps import Maps
 from pipeline.base.shards import expect_rows
@@ -56,17 +56,17 @@ class Located(NamedTuple):
     heatmaps: Heatmaps
     crops: pd.DataFrame
     """Schema CROPS; scored as method `crop`."""
-    inspected: Inspected
+    boxed_maps: BoxedMaps
     """Finer maps of the images with boxes, and those of its network with random weights."""
 
 
 def locate(
     heatmaps: Mapping[str, Heatmaps],
     crops: Mapping[str, pd.DataFrame],
-    inspected: Mapping[str, Inspected],
+    boxed_maps: Mapping[str, BoxedMaps],
 ) -> dict[str, Located]:
     """What belongs to each member, from what there is of each kind."""
-    return {name: Located(maps, crops[name], inspected[name]) for name, maps in heatmaps.items()}
+    return {name: Located(maps, crops[name], boxed_maps[name]) for name, maps in heatmaps.items()}
 
 
 def localise(
@@ -132,9 +132,9 @@ def _detections(
 def _of_member(
     located: Located, cases: Sequence[Case], params: IouParams
 ) -> dict[str, list[Detection]]:
-    inspected = located.inspected
-    kinds = inspected.kinds
-    placed = [case._replace(row=inspected.rows[case.image_index]) for case in cases]
+    boxed_maps = located.boxed_maps
+    kinds = boxed_maps.kinds
+    placed = [case._replace(row=boxed_maps.rows[case.image_index]) for case in cases]
     found = _of_maps(located.heatmaps, cases, params)
     found |= _of_maps(kinds.get("fine", {}), placed, params, suffix=FINE)
     found |= _of_maps(kinds.get("random", {}), placed, params, suffix=RANDOMISED)
@@ -183,11 +183,11 @@ def _refuse_other_cohort(
                 f"{member}'s crops lack {len(missing)} of {len(index)} images; first: "
                 f"{min(missing)}; run extract_crops again"
             )
-        unseen = boxed - set(located.inspected.rows)
+        unseen = boxed - set(located.boxed_maps.rows)
         if unseen:
             raise ArtifactError(
                 f"{member}'s closer look lacks {len(unseen)} of {len(boxed)} images that have "
-                f"boxes; first: {min(unseen)}; run inspect again"
+                f"boxes; first: {min(unseen)}; run map_boxed again"
             )
 
 

@@ -1,6 +1,7 @@
 """Which outputs DVC has recorded: what dvc.lock says of them, against what a stage wrote."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +28,7 @@ def write_digests(outputs: Iterable[Path], note: Path, *, lock: Path) -> None:
     """Note what a stage has written, and what dvc.lock said of its outputs until now.
 
     Args:
-        outputs: files, as dvc.yaml spells their paths.
+        outputs: files and folders, as dvc.yaml spells their paths.
         note: where.
         lock: dvc.lock. It may have the very outputs already, of an earlier run that came to the
             same: that is no record of this run.
@@ -77,7 +78,13 @@ def is_recorded(note: Path, records: Records) -> bool:
 
 
 def _md5(path: Path) -> str:
-    return _md5_of(path.read_bytes())
+    """As DVC has it: of a folder, that of a list of its files."""
+    if not path.is_dir():
+        return _md5_of(path.read_bytes())
+    files = sorted(one for one in path.rglob("*") if one.is_file())
+    names = {one.relative_to(path).as_posix(): _md5(one) for one in files}
+    listed = [{"md5": names[name], "relpath": name} for name in sorted(names)]
+    return f"{_md5_of(json.dumps(listed).encode())}.dir"
 
 
 def _md5_of(content: bytes) -> str:

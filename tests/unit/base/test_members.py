@@ -10,7 +10,7 @@ from pipeline.attention.heatmaps import read_heatmaps
 from pipeline.base.files import write_json
 from pipeline.base.findings import FINDINGS
 from pipeline.base.grid import tiles
-from pipeline.base.members import read_members, read_systems
+from pipeline.base.members import read_members, read_systems, voting_folders
 from pipeline.base.tables import (
     read_crop_boxes,
     read_predictions,
@@ -29,11 +29,18 @@ from pipeline.training.records.curves import COLUMNS, MARKS, read_curves
 NAMES = ["model", "b", "a"]
 BRANCHES = ["global", "local", "fusion"]
 
-predictions = partial(read_systems, read=read_predictions, stage="train_fusion", suffix=".parquet")
-curves = partial(read_systems, read=read_curves, stage="train_fusion", suffix=".csv")
 crops = partial(read_members, read=read_crop_boxes, stage="extract_crops", suffix=".parquet")
 heatmaps = partial(read_members, read=read_heatmaps, stage="extract_crops")
 pretraining = partial(read_members, read=read_reconstructions, stage="pretrain_capsnet")
+
+
+def predictions(folder, names, finetuned=(), **branches):
+    folders = voting_folders(names, finetuned)
+    return read_systems(folder, folders, read_predictions, suffix=".parquet", **branches)
+
+
+def curves(folder, names):
+    return read_systems(folder, voting_folders(names, []), read_curves, suffix=".csv")
 
 
 @pytest.fixture
@@ -83,6 +90,17 @@ def test_of_members_without_a_cascade_there_is_no_pretraining(folder):
     assert (one.image_index, one.finding) == ("a.png", "Mass")
     np.testing.assert_array_equal(one.image, picture)
     np.testing.assert_array_equal(one.decoded, picture.T)
+
+
+def test_what_was_finetuned_votes_in_place_of_the_head_alone(folder):
+    (folder / "finetuned").mkdir()
+    (folder / "left").rename(folder / "finetuned/b")
+    table = read_predictions(folder / "b/fusion.parquet")
+    write_predictions(table.assign(Mass=np.float32(0.9)), folder / "finetuned/b/fusion.parquet")
+    found = predictions(folder, NAMES, finetuned=["b"], branches=["fusion"])
+    assert {name: one["Mass"][0] for name, one in found.items()} == pytest.approx(
+        {"model.fusion": 0.5, "b.fusion": 0.9, "a.fusion": 0.5}
+    )
 
 
 def test_one_branch_can_be_asked_for(folder):

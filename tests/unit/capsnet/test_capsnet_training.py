@@ -13,10 +13,14 @@ from pipeline.capsnet.pretraining import (
     capsnet_state,
     describe_pretraining,
     fit_capsnet,
+    pretrain,
     thumbnails,
     with_reconstruction,
+    write_pretrained,
 )
+from pipeline.capsnet.reconstructions import read_reconstructions
 from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.whole import load_params
 from pipeline.training.losses import build_loss
 from tests.stages.conftest import REPO
@@ -28,7 +32,7 @@ PARAMS = load_params(REPO / "tests/tiny.yaml")
 def pretrained(tmp_path_factory):
     index = made_index()
     shards = made_images(index, tmp_path_factory.mktemp("images") / "i", size=56)
-    examples = thumbnails(shards, index, made_splits(index), needed=True)
+    examples = thumbnails(shards, index, made_splits(index))
     network = build_autoencoder(len(FINDINGS), seed=0)
     start = {k: v.clone() for k, v in network.state_dict().items()}
     epochs = list(fit_capsnet(network, examples, PARAMS.train, PARAMS.capsnet, seed=1))
@@ -69,7 +73,7 @@ def test_the_loss_is_the_papers_margin_and_reconstruction():
 
 def test_a_cascade_starts_where_pretraining_ended(pretrained):
     *_, network, _, _ = pretrained
-    state, about = capsnet_state(network, needed=True)
+    state, about = capsnet_state(network)
     assert about["findings"] == list(FINDINGS)
     spec = BranchSpec("resnet18_capsnet", FINDINGS, 32, 64, standardise=False)
     branch = build_branch(spec, weights=None, capsnet=state, seed=0)
@@ -97,16 +101,56 @@ def test_the_pretraining_s_kept_epoch_is_told_of_by_the_rule_in_force(pretrained
         assert found.val_auroc == [epoch, second][kept - 1].val_auroc
 
 
-def test_nothing_is_trained_where_nothing_is_needed(pretrained, caplog):
-    shards, index, *_ = pretrained
-    network = build_autoencoder(len(FINDINGS), seed=0)
+def follow(member, fit):
+    return list(fit())
+
+
+def pretrained_members(cascades, images, seed=3):
+    return pretrain(cascades, images, PARAMS.train, PARAMS.capsnet, seed=seed, follow=follow)
+
+
+def test_nothing_is_read_or_trained_where_no_branch_is_a_cascade(caplog, tmp_path):
+    def images():
+        raise AssertionError
+
+    plain = {"global": False, "local": False}
     with caplog.at_level("INFO"):
-        examples = thumbnails(shards, index, made_splits(index), needed=False)
-        epochs = list(fit_capsnet(network, examples, PARAMS.train, PARAMS.capsnet, seed=1))
-    assert (examples, epochs) == ({}, [])
+        found = pretrained_members({"model": plain, "b": plain}, images)
     assert "nothing to pretrain" in caplog.text
-    assert describe_pretraining(network, examples, epochs, keep="loss") is None
-    assert capsnet_state(network, needed=False)[0] == {}
+    write_pretrained(found, tmp_path / "starts", tmp_path / "described")
+    for member in ("model", "b"):
+        assert read_reconstructions(tmp_path / "described" / member) is None
+        for branch in plain:
+            path = tmp_path / "starts" / member / f"{branch}.safetensors"
+            assert read_checkpoint(path) == ({}, {"network": "none"})
+
+
+def test_each_cascade_has_a_capsnet_of_its_member_s_own_seed(pretrained, tmp_path):
+    _, _, examples, *_ = pretrained
+    cascades = {
+        "model": {"global": True, "local": False},
+        "b": {"global": True, "local": True},
+        "c": {"global": False, "local": False},
+    }
+    found = pretrained_members(cascades, lambda: examples)
+    write_pretrained(found, tmp_path / "starts", tmp_path / "described")
+    states = {
+        (member, branch): read_checkpoint(tmp_path / "starts" / member / f"{branch}.safetensors")[
+            0
+        ]
+        for member, needed in cascades.items()
+        for branch in needed
+    }
+    assert {place for place, state in states.items() if state} == {
+        ("model", "global"), ("b", "global"), ("b", "local"),
+    }  # fmt: skip
+    one, other, third = states["model", "global"], states["b", "global"], states["b", "local"]
+    assert all(torch.equal(value, third[name]) for name, value in other.items())
+    assert not all(torch.equal(value, one[name]) for name, value in other.items())
+    alone = pretrained_members({"b": cascades["b"]}, lambda: examples)["b"].states["global"][0]
+    assert all(torch.equal(value, alone[name]) for name, value in other.items())
+    described = {name: read_reconstructions(tmp_path / "described" / name) for name in cascades}
+    assert [name for name, one in described.items() if one is None] == ["c"]
 
 
 def test_the_same_seed_gives_the_same_capsnet(pretrained):

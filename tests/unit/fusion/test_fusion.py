@@ -13,7 +13,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.fusion.head import HEADS, FusionSpec, build_fusion, restore_fusion
-from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task
+from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task, joint_task
 from pipeline.fusion.metadata import METADATA, fit_metadata
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
@@ -76,16 +76,21 @@ def cohort(tmp_path_factory):
         write_shards(rows, folder / f"images{number}")
         branch, images = make_branch(name, size=size), Shards(folder / f"images{number}")
         write_shards(pooled_rows(branch, images, flip=False), folder / f"pooled{number}")
-        views.append((branch, images, Shards(folder / f"pooled{number}", "pooled")))
+        pooled = Shards(folder / f"pooled{number}", "pooled")
+        views.append((branch, images, pooled))
     return index, made_splits(index), views
 
 
-def task_of(cohort, *, features=METADATA, **params):
+def task_of(cohort, *, features=METADATA, finetune=False, **params):
     index, splits, views = cohort
     fusion = PARAMS.fusion.model_copy(update=params)
     metadata = fit_metadata(training_rows(index, splits), features).encode(index)
-    made = [BranchView(*view) for view in views]
-    return fusion_task(*made, metadata, index, splits, fusion, seed=0), fusion
+    seen = [BranchView(branch, pooled) for branch, _, pooled in views]
+    shards = [images for _, images, _ in views]
+    given = (metadata, index, splits, fusion)
+    if finetune:
+        return joint_task(*seen, *shards, *given, seed=0), fusion
+    return fusion_task(*seen, *given, seed=0), fusion
 
 
 @pytest.mark.parametrize("head", HEADS)

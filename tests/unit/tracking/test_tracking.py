@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import tracking
+from pipeline.base.watching import watched
 from pipeline.tracking import display, launch, origin, session, spool, writer
 
 REPOSITORY = Path(__file__).parents[3]
@@ -51,17 +52,26 @@ def records(root: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def log_epochs(epochs, label):
+    shown = tracking.Shown(label, epochs=len(epochs))
+    for epoch in epochs:
+        tracking.log_epoch(vars(epoch), shown)
+
+
 # Progress
 
 
 @given(items=st.lists(st.integers()), total=st.integers(0, 10))
 def test_progress_passes_every_item_on_whatever_the_total(items, total):
-    assert list(tracking.progress(items, total=total, unit="images", label="decode")) == items
+    assert (
+        list(watched(items, tracking.progress(total=total, unit="images", label="decode")))
+        == items
+    )
 
 
 def test_progress_takes_an_item_only_when_it_is_asked_for():
     source = iter(range(10))
-    shown = tracking.progress(source, total=10, unit="images", label="decode")
+    shown = watched(source, tracking.progress(total=10, unit="images", label="decode"))
     assert [next(shown), next(shown)] == [0, 1]
     assert next(source) == 2
 
@@ -70,7 +80,7 @@ def test_progress_without_a_terminal_says_count_rate_and_remaining_time(caplog, 
     clock = iter([0.0, 4.0, 12.0, 13.0, 40.0])
     monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
     caplog.set_level(logging.INFO)
-    list(tracking.progress("abc", total=3, unit="images", label="decode"))
+    list(watched("abc", tracking.progress(total=3, unit="images", label="decode")))
     assert caplog.messages == [
         "decode: 2/3 images, 0.167/s, 6.0 s left",
         "decode: 3 images in 40.0 s, 0.075/s",
@@ -79,7 +89,7 @@ def test_progress_without_a_terminal_says_count_rate_and_remaining_time(caplog, 
 
 def test_progress_on_a_terminal_is_a_bar_and_log_lines_pass_above_it(capsys, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    shown = tracking.progress(range(3), total=3, unit="images", label="decode")
+    shown = watched(range(3), tracking.progress(total=3, unit="images", label="decode"))
     assert list(shown) == [0, 1, 2]
     assert "decode: 100%" in capsys.readouterr().err
 
@@ -87,9 +97,11 @@ def test_progress_on_a_terminal_is_a_bar_and_log_lines_pass_above_it(capsys, mon
 TERMINAL = """
 import time
 from pipeline import tracking
+from pipeline.base.watching import watched
+from pipeline.base.watching import watched
 shown = tracking.Shown("model.global", epochs=2)
 for epoch in (1, 2):
-    for _ in shown.batches(range(4), epoch=epoch, sizes=[32, 32, 32, 31]):
+    for _ in watched(range(4), shown.batches(epoch=epoch, sizes=[32, 32, 32, 31])):
         time.sleep(0.15)
     shown.epoch(epoch, {"train_loss": 0.25, "images_per_second": 1234.5})
 """
@@ -116,10 +128,10 @@ def test_a_training_in_a_terminal_has_a_bar_for_each_epoch_and_a_line_behind_it(
     assert "train_loss 0.25  images_per_second 1,234" in lines[0]
 
 
-def test_follow_passes_epochs_on_and_says_one_line_for_each(caplog):
+def test_of_each_epoch_one_line_is_said(caplog):
     caplog.set_level(logging.INFO)
     epochs = [Epoch(1, 0.5), Epoch(2, 0.25, 0.75)]
-    assert list(tracking.follow(epochs, tracking.Shown("train_global", epochs=2))) == epochs
+    log_epochs(epochs, "train_global")
     assert [line.split("  0.0 s left")[0] for line in caplog.messages] == [
         "train_global: epoch 1/2  train_loss 0.5",
         "train_global: epoch 2/2  train_loss 0.25  val_auroc 0.75",
@@ -130,10 +142,9 @@ def test_other_ranks_of_a_torchrun_are_silent(caplog, tracked, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     caplog.set_level(logging.INFO)
     with tracking.stage(ARGV):
-        assert list(tracking.progress("ab", total=2, unit="images", label="decode")) == ["a", "b"]
-        assert list(tracking.follow([Epoch(1, 0.5)], tracking.Shown("x", epochs=1))) == [
-            Epoch(1, 0.5)
-        ]
+        look = tracking.progress(total=2, unit="images", label="decode")
+        assert list(watched("ab", look)) == ["a", "b"]
+        log_epochs([Epoch(1, 0.5)], "x")
     assert not caplog.messages
     assert not any(tracked.iterdir())
 
@@ -153,7 +164,7 @@ def test_a_stage_leaves_its_options_epochs_numbers_files_and_end(tracked):
     (tracked / "curve.csv").write_text("1,2")
     with tracking.stage(ARGV):
         epochs = [Epoch(1, float("nan")), Epoch(2, 0.25, 0.75)]
-        assert list(tracking.follow(epochs, tracking.Shown("train_global", epochs=2))) == epochs
+        log_epochs(epochs, "train_global")
         tracking.log_metrics({"model": {"mean_auroc": 0.7, "name": "x", "worst": None}})
         tracking.log_artifact(tracked / "curve.csv")
         (tracked / "curve.csv").write_text("changed afterwards")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import io
+from contextlib import contextmanager
+from itertools import count
 
 import pytest
 import torch
@@ -47,11 +49,16 @@ class Killed(BaseException):
 def killed_in(epoch, batch):
     """A watch under which the process dies before a batch of an epoch."""
 
-    def watch(batches, *, epoch: int, sizes: list[int], dies=(epoch, batch)):
-        for number, one in enumerate(batches):
-            if (epoch, number) == dies:
+    @contextmanager
+    def watch(*, epoch: int, sizes: list[int], dies=(epoch, batch)):
+        numbers = count()
+
+        def reach():
+            if (epoch, next(numbers)) == dies:
                 raise Killed
-            yield one
+
+        reach()
+        yield reach
 
     return watch
 

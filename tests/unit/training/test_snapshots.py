@@ -20,7 +20,7 @@ class Begins(BaseException):
     """A training has to compute its first epoch."""
 
 
-def noticing(batches, *, epoch: int, sizes: Sequence[int]):
+def noticing(*, epoch: int, sizes: Sequence[int]):
     raise Begins
 
 

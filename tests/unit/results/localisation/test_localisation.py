@@ -16,10 +16,10 @@ from made_results import (
 )
 
 from pipeline.attention.boxed_maps import (
-    Inspected,
-    Inspection,
-    read_inspections,
-    write_inspections,
+    BoxedMaps,
+    Mapped,
+    read_boxed_maps,
+    write_boxed_maps,
 )
 from pipeline.attention.heatmaps import Maps
 from pipeline.base.findings import BOXED_FINDINGS, FINDINGS
@@ -169,10 +169,12 @@ def test_a_closer_look_at_other_images_is_refused(cohort):
     index, boxes, heatmaps = cohort
     located = made_located(index, heatmaps)
     rows = {
-        name: 0 for name in list(located.inspected.rows)[:-1] if name != boxes["image_index"][0]
+        name: 0 for name in list(located.boxed_maps.rows)[:-1] if name != boxes["image_index"][0]
     }
-    with pytest.raises(ArtifactError, match=r"model's closer look lacks [12] of .* inspect again"):
-        metrics_of(index, boxes, located._replace(inspected=Inspected({}, rows)))
+    with pytest.raises(
+        ArtifactError, match=r"model's closer look lacks [12] of .* map_boxed again"
+    ):
+        metrics_of(index, boxes, located._replace(boxed_maps=BoxedMaps({}, rows)))
 
 
 def test_a_closer_look_and_fitted_thresholds_are_rows_beside_the_methods(cohort, tmp_path):
@@ -181,11 +183,11 @@ def test_a_closer_look_and_fitted_thresholds_are_rows_beside_the_methods(cohort,
     cam = heatmaps["cam"]
     places = np.flatnonzero(index["image_index"].isin(names)).tolist()
     again = {
-        kind: Inspection(({"cam": cam.shards[place]} for place in places), cam.grid)
+        kind: Mapped(({"cam": cam.shards[place]} for place in places), cam.grid)
         for kind in ("fine", "random", "fine_random")
     }
-    write_inspections(again, tmp_path / "c", names=names)
-    located = made_located(index, heatmaps)._replace(inspected=read_inspections(tmp_path / "c"))
+    write_boxed_maps(again, tmp_path / "c", names=names)
+    located = made_located(index, heatmaps)._replace(boxed_maps=read_boxed_maps(tmp_path / "c"))
     table = metrics_of(index, boxes, located, fit_threshold=True, bootstrap=20)
     assert set(table["model"]) == {
         "attention", "attention_fitted", "cam", "cam_fitted", "cam_randomised", "crop",

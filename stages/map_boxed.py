@@ -1,11 +1,11 @@
-"""Stage `inspect`: finer heatmaps of the boxed images, and those of random weights."""
+"""Stage `map_boxed`: finer heatmaps of the boxed images, and those of random weights."""
 
 from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.attention.boxed_maps import write_inspections
-from pipeline.attention.map_boxed import boxed_images, inspections
+from pipeline.attention.boxed_maps import write_boxed_maps
+from pipeline.attention.map_boxed import boxed_images, map_boxed
 from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_boxes, read_index
@@ -21,23 +21,23 @@ def main(
     index: Dep,
     boxes: Dep,
     model: Dep,
-    inspected: Out,
+    boxed_maps: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Write the maps with which the heatmaps of images that have boxes are compared."""
     cfg = load_params(params)
     state, about = read_checkpoint(model)
     names = boxed_images(read_boxes(boxes), read_index(index))
-    found = inspections(
+    found = map_boxed(
         restore_branch(state, about),
         unfold_branch(about, seed=derive_seed(cfg.seed, member, "inspect")),
         Shards(images),
         names.index.to_numpy(),
         cfg.heatmap,
-        cfg.inspect,
+        cfg.map_boxed,
         watch=partial(tracking.progress, unit="images"),
     )
-    write_inspections(found, inspected, names=list(names))
+    write_boxed_maps(found, boxed_maps, names=list(names))
 
 
 if __name__ == "__main__":

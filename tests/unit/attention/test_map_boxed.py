@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from branches import make_branch
 
-from pipeline.attention.boxed_maps import read_inspections, write_inspections
-from pipeline.attention.map_boxed import boxed_images, inspections
+from pipeline.attention.boxed_maps import read_boxed_maps, write_boxed_maps
+from pipeline.attention.map_boxed import boxed_images, map_boxed
 from pipeline.base.shards import Shards, write_shards
 from pipeline.networks.branch import unfold_branch
-from pipeline.params.sections import HeatmapParams, InspectParams
+from pipeline.params.sections import HeatmapParams, MapBoxedParams
 
 INDEX = pd.DataFrame({"image_index": ["a.png", "b.png", "c.png"]})
 BOXES = pd.DataFrame({"image_index": ["c.png", "a.png", "a.png"], "finding": ["Mass"] * 3})
@@ -30,18 +30,18 @@ def shards(tmp_path):
     return Shards(tmp_path / "i")
 
 
-def inspected(name, shards, folder, *, rows=(0, 2), **params):
+def boxed_maps(name, shards, folder, *, rows=(0, 2), **params):
     trained = make_branch(name)
     random = unfold_branch(trained.spec.about(), seed=4)
-    closer = InspectParams(**{"layer": 8, "methods": ["layercam"]} | params)
-    found = inspections(trained, random, shards, np.array(rows, int), HEATMAP, closer)
-    write_inspections(found, folder, names=[INDEX["image_index"][row] for row in rows])
-    return read_inspections(folder)
+    closer = MapBoxedParams(**{"layer": 8, "methods": ["layercam"]} | params)
+    found = map_boxed(trained, random, shards, np.array(rows, int), HEATMAP, closer)
+    write_boxed_maps(found, folder, names=[INDEX["image_index"][row] for row in rows])
+    return read_boxed_maps(folder)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3"])
 def test_each_kind_has_its_methods_and_is_kept_by_name(shards, tmp_path, name):
-    found = inspected(name, shards, tmp_path / "f", controls=True)
+    found = boxed_maps(name, shards, tmp_path / "f", controls=True)
     assert found.rows == {"a.png": 0, "c.png": 1}
     assert {kind: set(methods) for kind, methods in found.kinds.items()} == {
         "fine": {"layercam"}, "random": {"attention", "cam"}, "fine_random": {"layercam"},
@@ -56,7 +56,7 @@ def test_each_kind_has_its_methods_and_is_kept_by_name(shards, tmp_path, name):
 
 
 def test_the_finer_layer_is_finer(shards, tmp_path):
-    found = inspected("resnet50", shards, tmp_path / "f", controls=True)
+    found = boxed_maps("resnet50", shards, tmp_path / "f", controls=True)
     assert found.kinds["fine"]["layercam"][0].shape == (14, 8, 8)
     assert found.kinds["random"]["cam"][0].shape == (14, 2, 2)
 
@@ -71,12 +71,12 @@ def test_the_finer_layer_is_finer(shards, tmp_path):
     ],
 )
 def test_what_is_not_wanted_is_not_written(shards, tmp_path, params, kinds):
-    assert set(inspected("resnet18", shards, tmp_path / "f", **params).kinds) == kinds
+    assert set(boxed_maps("resnet18", shards, tmp_path / "f", **params).kinds) == kinds
 
 
 def test_where_the_grid_is_the_network_s_own_nothing_is_finer(shards, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        found = inspected("capsnet", shards, tmp_path / "f", controls=True)
+        found = boxed_maps("capsnet", shards, tmp_path / "f", controls=True)
     assert set(found.kinds) == {"random"}
     assert "nothing is finer" in caplog.text
 

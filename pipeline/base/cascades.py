@@ -1,0 +1,23 @@
+"""Which branches of a member are cascades: what of its backbones `pretrain_capsnet` follows from.
+
+Other backbones leave the file as it was, so DVC has no reason to pretrain a CapsNet again.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipeline.base.files import read_json, write_json
+from pipeline.params.sections import Member
+
+Cascades = dict[str, dict[str, bool]]
+"""Of each member, whether its global branch is a cascade, and its local one."""
+
+
+def write_cascades(members: Mapping[str, Member], voting: Iterable[str], file: Path) -> None:
+    """Those of the voting members: `{"model": {"global": false, "local": true}}`."""
+    write_json({name: members[name].cascades for name in voting}, file)
+
+
+def read_cascades(file: Path) -> Cascades:
+    """Those of the voting members."""
+    return dict(read_json(file))
