@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.checkout import checkout
-from pipeline.base.members import read_systems, voting_folders
+from pipeline.base.members import SYSTEMS_BESIDE, read_systems, voting_folders
 from pipeline.base.tables import read_predictions, write_predictions
-from pipeline.params.names import SYSTEMS_BESIDE
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.files.extra_votes import collect_votes, write_extra
 from pipeline.results.evaluation.vote import VOTES, vote

@@ -8,8 +8,8 @@ from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits
 from pipeline.capsnet.pretraining import pretrain, thumbnails, write_pretrained
 from pipeline.params.whole import load_params
-from pipeline.training.processes.launch import share_with_other_devices
-from pipeline.training.stage import StageTrainings
+from pipeline.training.processes.torchrun import share_with_other_devices
+from pipeline.training.stage_training import StageTrainings
 from stages.options import Dep, Out, ParamsFile, run
 
 

@@ -12,9 +12,9 @@ from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
 from pipeline.training.branches import branch_task, fit_branch
 from pipeline.training.prediction_tables import predict_table
-from pipeline.training.processes.launch import share_with_other_devices
+from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.records.curves import write_curves
-from pipeline.training.stage import StageTraining
+from pipeline.training.stage_training import StageTraining
 from stages.options import Choice, Dep, Out, ParamsFile, run
 
 

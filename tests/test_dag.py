@@ -5,6 +5,7 @@ hold for this repository, and to fail on a copy in which it was broken.
 """
 
 import ast
+import importlib
 import json
 import re
 import shlex
@@ -13,14 +14,15 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import networkx as nx
 import pytest
 import yaml
 
-from pipeline.graph.code_deps import BESIDE, CHECK, ROOMS, code_deps, rewrite_code_deps
+from pipeline.graph.code_deps import BESIDE, CHECK, PARAMS, ROOMS, code_deps, rewrite_code_deps
 from pipeline.guard.declared import is_code
+from pipeline.params.whole import load_params
 
 REPO = Path(__file__).parents[1]
 AFTER_CHECK = "data/checked"  # waited for, not read
@@ -177,7 +179,7 @@ BROKEN = {
         ("dvc.yaml", "    - pipeline/networks\n", ""),
     ],
     "paths": [
-        ("dvc.yaml", "--lists data/cache/lists.parquet\n      --out", "--out"),
+        ("dvc.yaml", " --lists data/cache/lists.parquet", ""),
         ("dvc.yaml", "--out data/splits.parquet", "--out data/split.parquet"),
     ],
     "params": [
@@ -395,3 +397,57 @@ def test_only_tracking_knows_mlflow_and_the_progress_bar():
         if re.search(r"^\s*(?:from|import) (?:mlflow|tqdm)", file.read_text(), re.M)
     }
     assert all(name.startswith("pipeline/tracking") for name in knowing)
+
+
+GIVEN_BY_TRACKING = {
+    "Shown", "progress",  # a look: `watched` never shows it an item
+    "run_id",  # under which a snapshot is told of again
+    "stage", "options", "is_first_process",  # of the command line
+}  # fmt: skip
+"""Names of `pipeline.tracking` whose value a stage or a room may take."""
+
+
+def values_of_tracking(file: Path) -> set[str]:
+    """Names of tracking that are called for what they return."""
+    tree = ast.parse(file.read_text())
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "tracking"
+    ]
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {call.func.attr for call in calls if id(call) not in alone}
+
+
+def test_no_output_is_made_of_what_tracking_gives():
+    rooms = [f for room in ROOMS for f in (REPO / room).rglob("*.py")]
+    files = [*rooms, *(REPO / "stages").glob("*.py")]
+    taken = {file.name: values_of_tracking(file) - GIVEN_BY_TRACKING for file in files}
+    assert {name: found for name, found in taken.items() if found} == {}
+
+
+def test_a_value_of_tracking_is_found(tmp_path):
+    file = tmp_path / "a.py"
+    file.write_text("rows = list(tracking.follow(rows))\ntracking.log_metrics({})\n")
+    assert values_of_tracking(file) == {"follow"}
+
+
+def test_rooms_take_types_of_params_and_no_values():
+    """Values are tracked as `params:` of a stage; `pipeline/params/` is no dependency of it."""
+    wrong = []
+    for room in [room for room in ROOMS if room != PARAMS]:
+        for file in (REPO / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+                if module.startswith("pipeline.params"):
+                    found = importlib.import_module(module)
+                    values = [getattr(found, one.name) for one in node.names]
+                    wrong += [(file.name, v) for v in values if not is_type_or_reader(v)]
+    assert wrong == []
+
+
+def is_type_or_reader(value: Any) -> bool:
+    return isinstance(value, type) or get_origin(value) is not None or value is load_params

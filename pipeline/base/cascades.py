@@ -5,12 +5,20 @@ Other backbones leave the file as it was, so DVC has no reason to pretrain a Cap
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.base.files import read_json, write_json
-from pipeline.params.sections import Member
 
 Cascades = dict[str, dict[str, bool]]
 """Of each member, whether its global branch is a cascade, and its local one."""
+
+
+class Member(Protocol):
+    """A member's section of params.yaml."""
+
+    @property
+    def cascades(self) -> dict[str, bool]:
+        """Which of its branches are cascades."""
 
 
 def write_cascades(members: Mapping[str, Member], voting: Iterable[str], file: Path) -> None:

@@ -13,6 +13,18 @@ BRANCHES = ("global", "local", "fusion")
 
 T = TypeVar("T")
 
+STUDIED = "model"
+"""The member under study."""
+
+NOT_MEMBERS = (
+    "baseline", "ceiling", "delta", "excluded", "metadata_only", "prevalence",
+    "shuffled", "test", "val",
+)  # fmt: skip
+"""What stands beside members and systems in metrics/*.json and is no section of params.yaml."""
+
+SYSTEMS_BESIDE = (*NOT_MEMBERS, "ensemble")
+"""Names that who votes from elsewhere may not have either."""
+
 
 def read_members(
     folder: Path,

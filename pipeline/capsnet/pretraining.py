@@ -26,13 +26,13 @@ from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.networks.device import settle
 from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.data.examples import Examples, load_examples
+from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import Loss, build_loss
 from pipeline.training.plan import build_plan
 from pipeline.training.records.kept import kept_epoch
 from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import Epoch
-from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 

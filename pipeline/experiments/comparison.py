@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pipeline.base.members import STUDIED
 from pipeline.errors import ExperimentError
 from pipeline.experiments.exp_show import (
     FAILED,
@@ -14,7 +15,6 @@ from pipeline.experiments.exp_show import (
     WORKSPACE,
     Experiment,
 )
-from pipeline.params.names import STUDIED
 from pipeline.results.terminal.aligned import aligned
 from pipeline.results.terminal.spans import gained, within
 

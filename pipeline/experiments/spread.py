@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t
 
-from pipeline.params.names import NOT_MEMBERS, STUDIED
+from pipeline.base.members import NOT_MEMBERS, STUDIED
 from pipeline.results.localisation.methods import is_control
 from pipeline.results.statistics.bootstrap import LEVEL
 

@@ -17,12 +17,12 @@ from pipeline.networks.branch import Branch, BranchSpec, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.sections import FusionParams, TrainParams
 from pipeline.training.data.examples import Examples, beside, load_examples, vector_examples
+from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
 from pipeline.training.plan import build_plan
 from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import Epoch
-from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 

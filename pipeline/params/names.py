@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from pipeline.base.members import NOT_MEMBERS, STUDIED
+
 BACKBONES = (
     "resnet18", "resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2",
     "mobilenet_v3", "convnext_tiny", "efficientnet_v2_s", "capsnet",
@@ -85,18 +87,6 @@ CalibrationMethod = Literal["platt", "temperature"]
 
 VoteRule = Literal["mean", "rank"]
 """An entry of `pipeline.results.evaluation.vote.VOTES`."""
-
-STUDIED = "model"
-"""The member under study."""
-
-NOT_MEMBERS = (
-    "baseline", "ceiling", "delta", "excluded", "metadata_only", "prevalence",
-    "shuffled", "test", "val",
-)  # fmt: skip
-"""What stands beside members and systems in metrics/*.json and is no section of params.yaml."""
-
-SYSTEMS_BESIDE = (*NOT_MEMBERS, "ensemble")
-"""Names that who votes from elsewhere may not have either."""
 
 
 def studied_first(members: list[str]) -> list[str]:

@@ -9,8 +9,8 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
-from pipeline.params.names import STUDIED
 from pipeline.params.sections import (
     BranchParams,
     CapsnetParams,

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.base.members import STUDIED
 from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits
@@ -13,7 +14,6 @@ from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task
 from pipeline.fusion.metadata import fit_metadata
 from pipeline.networks.branch import adopt, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
-from pipeline.params.names import STUDIED
 from pipeline.params.sections import LearningParams, Section
 from pipeline.params.whole import Params
 from pipeline.training.branches import branch_task, fit_branch

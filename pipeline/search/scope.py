@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.base.lock_file import read_locked
+from pipeline.base.members import STUDIED
 from pipeline.errors import ArtifactError
 from pipeline.graph.code_deps import CHECK
 from pipeline.graph.dvc_commands import dvc
 from pipeline.graph.index import covers, params_of, paths_of, read_index
 from pipeline.guard.declared import is_code
-from pipeline.params.names import STUDIED
 
 _IDLE = {CHECK, "pretrain_capsnet"}
 """One changes no data, the other has something to do for cascades only, which no search tries."""

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
-from pipeline.params.names import STUDIED, is_cascade
+from pipeline.params.names import is_cascade
 from pipeline.params.whole import Params, parse_params
 from pipeline.search.scope import Scope
 from pipeline.search.space import DRAWS, GRID, Resources, SearchRecipe

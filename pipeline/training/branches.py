@@ -19,12 +19,12 @@ from pipeline.networks.pretrained import read_weights
 from pipeline.networks.rows import image_batches
 from pipeline.params.sections import BranchParams, TrainParams
 from pipeline.training.data.examples import Examples, load_examples
+from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
 from pipeline.training.plan import build_plan
 from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import Epoch
-from pipeline.training.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)

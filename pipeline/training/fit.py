@@ -18,6 +18,7 @@ from pipeline.training.data.batches import cached, gathered
 from pipeline.training.data.division import batch_sizes
 from pipeline.training.data.examples import Examples
 from pipeline.training.data.memory import largest_fit
+from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.failure import TrainingError, cause_of_what_is_not_finite, expect_finite
 from pipeline.training.judging import expect_judgeable, mean_auroc
 from pipeline.training.losses import Loss
@@ -38,7 +39,6 @@ from pipeline.training.schedule import (
 )
 from pipeline.training.state import Epoch, Training, begin
 from pipeline.training.step import Share, Step, parts_of
-from pipeline.training.watch import Watch, unwatched
 
 log = logging.getLogger(__name__)
 

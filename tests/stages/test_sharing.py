@@ -113,7 +113,7 @@ def test_the_default_remote_is_beside_the_checkout_and_not_made_by_looking(finis
 @pytest.mark.slow
 @pytest.mark.parametrize("remote", ["folder", "s3"])
 def test_a_colleague_goes_on_from_crops_without_a_radiograph(finished, s3, remote):
-    """With what a folder of all members holds in part, DVC would be content: see `train_fusion`."""
+    """With what a folder of all members holds in part, DVC would be content."""
     if remote == "s3":
         push_to_s3(finished, s3)
     else:

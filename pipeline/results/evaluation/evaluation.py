@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pipeline.base.findings import FINDINGS
+from pipeline.base.members import NOT_MEMBERS
 from pipeline.base.seeds import derive_seed
 from pipeline.errors import ArtifactError, CohortError
-from pipeline.params.names import NOT_MEMBERS
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.baselines import floors
 from pipeline.results.evaluation.calibration_errors import warn_of_worse

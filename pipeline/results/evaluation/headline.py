@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.params.names import STUDIED
+from pipeline.base.members import STUDIED
 
 Metrics = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.params.names import STUDIED
+from pipeline.base.members import STUDIED
 from pipeline.results.localisation.methods import is_control, is_fitted
 
 Metrics = dict[str, Any]

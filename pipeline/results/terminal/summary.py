@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.params.names import STUDIED
+from pipeline.base.members import STUDIED
 from pipeline.results.evaluation.headline import mean_aurocs
 from pipeline.results.localisation.methods import BASELINE, is_control
 

@@ -49,7 +49,8 @@ def others(value):
     if isinstance(value, float):
         return [0.9 * value, 0.5]
     if isinstance(value, list):
-        return [[*value[:1], *value[:0:-1]], value[:-1], [*value, "file.parquet"]]
+        more = ([*value, one] for one in ("file.parquet", "model"))
+        return [[*value[:1], *value[:0:-1]], value[:-1], *more]
     return WORDS
 
 
