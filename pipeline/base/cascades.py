@@ -5,7 +5,7 @@ Other backbones leave the file as it was, so DVC has no reason to pretrain a Cap
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.base.files import read_json, write_json
 
@@ -13,6 +13,7 @@ Cascades = dict[str, dict[str, bool]]
 """Of each member, whether its global branch is a cascade, and its local one."""
 
 
+@runtime_checkable
 class Member(Protocol):
     """A member's section of params.yaml."""
 

@@ -1,11 +1,12 @@
 """One stage's run in a store: what each record of its spool does there."""
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.tracking.spool import Record
 
 
+@runtime_checkable
 class Monitor(Protocol):
     """Logs what the machine does."""
 
@@ -18,6 +19,7 @@ class Monitor(Protocol):
         """Log no more."""
 
 
+@runtime_checkable
 class Runs(Protocol):
     """What a run needs of the store that it is in (`pipeline.tracking.store.Store`)."""
 
