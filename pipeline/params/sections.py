@@ -62,7 +62,7 @@ class Section(BaseModel):
 
 
 class PhantomParams(Section):
-    """The made cohort."""
+    """The synthetic cohort."""
 
     seed: Annotated[int, Field(ge=0)]
     patients: Annotated[int, Field(ge=50)]

@@ -1,4 +1,4 @@
-"""The whole graph, run by real DVC on a tiny made cohort."""
+"""The whole graph, run by real DVC on a tiny synthetic cohort."""
 
 import hashlib
 import json

@@ -16,7 +16,7 @@ REPO = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """NIH's table of a made cohort, and two files of predictions of its test images."""
+    """NIH's table of a synthetic cohort, and two files of predictions of its test images."""
     folder = tmp_path_factory.mktemp("score")
     index = made_index(patients=90)
     splits = made_splits(index)

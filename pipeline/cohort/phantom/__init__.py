@@ -1,4 +1,4 @@
-"""A made cohort of frontal chest radiographs with a known answer.
+"""A synthetic cohort of frontal chest radiographs with a known answer.
 
 `population` says who has what, `labels` what the text mining makes of it, `anatomy` and `tissue`
 build a chest, `signatures` lets a finding show, `render` takes the picture, `cohort` makes all.

@@ -28,7 +28,7 @@ Grouping = Callable[[pd.DataFrame], Groups]
 """Of images by their age_years, gender and view_position."""
 
 
-def by_sex(metadata: pd.DataFrame) -> Groups:
+def by_gender(metadata: pd.DataFrame) -> Groups:
     """M or F."""
     return _by_value(metadata["gender"], ("M", "F"))
 
@@ -59,10 +59,10 @@ def combined(*groupings: Grouping) -> Grouping:
 
 
 GROUPINGS: dict[str, Grouping] = {
-    "sex": by_sex,
+    "gender": by_gender,
     "age": by_age,
     "view": by_view,
-    "sex, age and view": combined(by_sex, by_age, by_view),
+    "gender, age and view": combined(by_gender, by_age, by_view),
 }
 
 

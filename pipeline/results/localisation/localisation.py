@@ -165,7 +165,7 @@ def _rule(params: IouParams) -> BoxRule:
 
 
 def _best_baseline(scores: Mapping[System, Scores]) -> Scores:
-    """The bar: what sees no image and has the greatest mean IoU on these very cases."""
+    """The bar: of the baselines without an image, that of greatest mean IoU on these cases."""
     baselines = [one for (member, _), one in scores.items() if member == BASELINE]
     return max(baselines, key=lambda one: one.mean_iou)
 

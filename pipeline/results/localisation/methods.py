@@ -1,7 +1,7 @@
 """What stands in the place of a member and of a method in tables of localisation."""
 
 BASELINE = "baseline"
-"""In the place of a member: what sees no image."""
+"""In the place of a member: a baseline without an image."""
 
 NOISE = "random_map"
 """A baseline: maps of random numbers."""

@@ -52,7 +52,7 @@ class BoxTable(NamedTuple):
     """What the page says of localisation."""
 
     rows: list[BoxRow]
-    """Of the member under study and of what sees no image."""
+    """Of the member under study and of the baselines without an image."""
     others: list[BoxRow]
     """Of the other members."""
     columns: dict[str, str]

@@ -36,7 +36,7 @@ TEMPLATE = "evaluation.html.jinja"
 SUBJECT = "ensemble"
 """The system that `stages.evaluate` looks at closely."""
 
-SINGLE = ("sex", "age", "view")
+SINGLE = ("gender", "age", "view")
 """Groupings that are shown at once; the others are folded away."""
 
 Metrics = dict[str, Any]

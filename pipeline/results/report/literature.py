@@ -90,7 +90,7 @@ WORKS: tuple[Work, ...] = (
         ),
     ),
     Work(
-        "age, sex and view alone", 2026, "computed from the official labels", "official", 0.602,
+        "age, gender and view alone", 2026, "computed from the official labels", "official", 0.602,
         _by_finding(
             ".549 .519 .557 .611 .536 .562 .598 .557 .609 .698 .503 .684 .598 .843"
         ),

@@ -134,7 +134,7 @@ def render_report(
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("pipeline", "results"),
+        loader=PackageLoader("pipeline.results.report", ""),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -152,7 +152,7 @@ def _environment() -> Environment:
 
 
 def system_order(systems: Metrics, member: str) -> list[str]:
-    """Systems as one reads them: the ensemble, `member`, other members, what sees no image."""
+    """As one reads them: the ensemble, `member`, other members, baselines without an image."""
     shown = [name for name in systems if "mean_auroc" in systems[name]]
     branches = ["fusion", "local", "global"]
 

@@ -119,6 +119,6 @@ def _caption(systems: Metrics) -> str:
     names = ", ".join(f"{short} {name}" for name, short in SHORT.items() if short != name)
     return (
         f"AUROC on {test['images']:,} test images of {test['patients']:,} patients. The members' "
-        f"soft vote: mean {ensemble['mean_auroc']:.3f}{interval}; age, sex and view alone: "
+        f"soft vote: mean {ensemble['mean_auroc']:.3f}{interval}; age, gender and view alone: "
         f"{systems['metadata_only']['mean_auroc']:.3f}.\n{names}."
     )

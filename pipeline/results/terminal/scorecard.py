@@ -79,7 +79,7 @@ def _systems(evaluation: Evaluation, subject: str) -> str:
 
 
 _FLOORS_MEAN = (
-    "metadata_only: age, sex and view alone, fitted on other patients; shuffled: these\n"
+    "metadata_only: age, gender and view alone, fitted on other patients; shuffled: these\n"
     "predictions, dealt out anew among the images; prevalence: one number for all images."
 )
 

@@ -45,7 +45,7 @@ def _system(name: str, entry: Metrics) -> str:
 
 
 def _localisation(methods: Metrics) -> str:
-    """Of the member under study and of what sees no image; the others are in the file."""
+    """Of the member under study and of baselines without an image; others are in the file."""
     shown = {
         f"{owner}.{method}": entry["mean"]
         for owner in (STUDIED, BASELINE)

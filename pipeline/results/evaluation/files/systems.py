@@ -11,7 +11,7 @@ Systems = dict[str, pd.DataFrame]
 """Predictions (schema PREDICTIONS) by the name of the system that made them."""
 
 FLOORS = ("metadata_only", "shuffled", "prevalence")
-"""What sees no image, or sees another one: rows of every table of systems, best first."""
+"""Baselines without an image, or with another one: rows of every table of systems, best first."""
 
 
 def aligned(systems: Systems) -> Systems:

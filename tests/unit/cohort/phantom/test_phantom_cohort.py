@@ -1,4 +1,4 @@
-"""The made cohort as a whole: same bytes with any workers, and no cheap way to read it."""
+"""The synthetic cohort as a whole: same bytes with any workers, and no cheap way to read it."""
 
 import dataclasses
 import logging
@@ -141,7 +141,7 @@ def test_metadata_alone_carries_some_signal_and_not_more(many):
     entries = many.entries.set_index("image_index").loc[many.severities.index]
     supine, female = entries["view_position"] == "AP", entries["gender"] == "F"
     features = np.stack([entries["age_years"], supine, female], axis=1).astype(float)
-    found = _cheaply_read(many, features, _linear, "age, sex and view")
+    found = _cheaply_read(many, features, _linear, "age, gender and view")
     assert 0.53 < np.mean(list(found.values())) < 0.60
     assert max(found.values()) < 0.70, found
     assert found["Edema"] > 0.55

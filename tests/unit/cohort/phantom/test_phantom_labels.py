@@ -1,4 +1,4 @@
-"""Text-mined labels of the made cohort, and their ceiling."""
+"""Text-mined labels of the synthetic cohort, and their ceiling."""
 
 import json
 

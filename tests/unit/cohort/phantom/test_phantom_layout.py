@@ -1,4 +1,4 @@
-"""The made cohort on disk is in NIH's layout, to the letter."""
+"""The synthetic cohort on disk is in NIH's layout, to the letter."""
 
 import csv
 import json

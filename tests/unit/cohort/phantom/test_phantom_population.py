@@ -1,4 +1,4 @@
-"""Who is in the made cohort, and who has what."""
+"""Who is in the synthetic cohort, and who has what."""
 
 import numpy as np
 import pandas as pd

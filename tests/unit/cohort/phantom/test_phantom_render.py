@@ -1,4 +1,4 @@
-"""Pictures of the made cohort: repeatable, and each finding shows in its own place."""
+"""Pictures of the synthetic cohort: repeatable, and each finding shows in its own place."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What sees no image: the metadata floor and the prevalence."""
+"""Baselines without an image: the metadata floor and the prevalence."""
 
 from pathlib import Path
 

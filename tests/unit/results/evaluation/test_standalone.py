@@ -100,7 +100,7 @@ def test_the_text_holds_the_tables_numbers(cohort):
     assert f"{mass['value']:.3f}  {mass['low']:.3f} to {mass['high']:.3f}" in line
     mean = next(line for line in text.splitlines() if line.startswith("mean of 14"))
     assert f" {evaluation.metrics['a']['mean_auroc']:.4f}  " in mean
-    for part in ("metadata_only", "shuffled", "threshold by youden", "sex, age and view"):
+    for part in ("metadata_only", "shuffled", "threshold by youden", "gender, age and view"):
         assert part in text
     assert "not the official test list" in text
     assert "nan" not in text.lower().replace("finding", "")

@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.base.findings import FINDINGS
-from pipeline.results.evaluation.groupings import AGE_BANDS, GROUPINGS, UNKNOWN, Groups, by_sex
+from pipeline.results.evaluation.groupings import AGE_BANDS, GROUPINGS, UNKNOWN, Groups, by_gender
 from pipeline.results.evaluation.scores import MEAN, LabelledSet, score
 from pipeline.results.evaluation.subgroups import CELLS, GAPS, score_subgroups
 from pipeline.results.statistics.bootstrap import patient_counts, percentile_interval
@@ -129,7 +129,11 @@ def test_a_group_of_everyone_is_scored_as_the_whole_set_is(cohort, interval):
 def test_another_interval_is_given_the_influence_of_all_patients(cohort):
     frame, images, metadata = cohort
     seen = []
-    run(cohort, groupings={"sex": by_sex}, interval=lambda one: seen.append(one) or NO_INTERVAL)
+    run(
+        cohort,
+        groupings={"gender": by_gender},
+        interval=lambda one: seen.append(one) or NO_INTERVAL,
+    )
     expected = []
     for rows in (metadata["gender"] == "M", metadata["gender"] == "F"):
         finding, kept = FINDINGS[0], rows.to_numpy()
@@ -162,14 +166,14 @@ def test_an_interval_is_that_of_patients_drawn_one_by_one(cohort, subgroups):
     for _ in range(60):
         drawn = rng.integers(images.patients, size=images.patients)
         rows = np.concatenate([np.flatnonzero(images.patient == one) for one in drawn])
-        for sex, values in aurocs.items():
-            kept = rows[(metadata["gender"] == sex).to_numpy()[rows]]
+        for gender, values in aurocs.items():
+            kept = rows[(metadata["gender"] == gender).to_numpy()[rows]]
             values.append(roc_auc_score(images.targets[finding][kept], frame[finding].iloc[kept]))
     cells = subgroups.cells.set_index(["grouping", "group", "finding"])
-    for sex, values in aurocs.items():
-        found = cells.loc[("sex", sex, finding), ["low", "high"]].tolist()
+    for gender, values in aurocs.items():
+        found = cells.loc[("gender", gender, finding), ["low", "high"]].tolist()
         assert found == pytest.approx(percentile_interval(np.array(values)), abs=1e-12)
-    gap = subgroups.gaps.set_index(["grouping", "finding"]).loc[("sex", finding)]
+    gap = subgroups.gaps.set_index(["grouping", "finding"]).loc[("gender", finding)]
     paired = percentile_interval(np.subtract(aurocs["M"], aurocs["F"]))
     assert [gap["low"], gap["high"]] == pytest.approx(paired, abs=1e-12)
 
@@ -288,8 +292,8 @@ def test_identical_groups_are_not_apart_in_any_replicate(cohort, groups):
 def test_a_gap_of_two_groups_is_signed_and_changes_sign_with_them():
     frame, images, metadata = cohort = made_cohort(findings=FINDINGS, signal=0)
     swapped = metadata.assign(gender=metadata["gender"].map({"M": "F", "F": "M"}))
-    once = run(cohort, groupings={"sex": by_sex}).gaps
-    twice = run((frame, images, swapped), groupings={"sex": by_sex}).gaps
+    once = run(cohort, groupings={"gender": by_gender}).gaps
+    twice = run((frame, images, swapped), groupings={"gender": by_gender}).gaps
     assert set(zip(once["group"], once["other"], strict=True)) == {("M", "F")}
     assert not once["chosen"].any()
     assert set(np.sign(once["gap"])) == {-1, 1}
@@ -322,7 +326,7 @@ def test_the_combination_names_all_three_and_missing_ages_too():
             "view_position": ["AP", "PA"],
         }
     )
-    groups = GROUPINGS["sex, age and view"](metadata)
+    groups = GROUPINGS["gender, age and view"](metadata)
     assert [groups.names[code] for code in groups.code] == ["F, 60-79, AP", "M, unknown, PA"]
     assert len(groups.names) == 24
 

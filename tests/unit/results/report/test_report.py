@@ -274,7 +274,7 @@ def test_the_same_results_give_the_same_bytes(cohort, figures, page):
 
 def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
     assert "not comparable with the literature" in page
-    assert "Made cohort" not in bare_page
+    assert "Synthetic cohort" not in bare_page
     assert "ceiling" not in re.sub(r"data:[^\"]*", "", bare_page)
 
 
@@ -422,7 +422,7 @@ def test_a_gap_says_if_its_groups_were_chosen_afterwards(page, evaluation):
 def test_cells_that_are_kept_back_show_what_they_lack(cohort, figures, min_cell, undrawn):
     evaluation = made_evaluation(cohort, replicates=0, min_cell=min_cell)
     table = evaluation.tables["subgroups"]
-    single = table[table["grouping"].isin(["sex", "age", "view"]) & table["finding"].ne("mean")]
+    single = table[table["grouping"].isin(["gender", "age", "view"]) & table["finding"].ne("mean")]
     shown = single.groupby("group")["auroc"].count()
     in_open = single[single["group"].isin(shown.index[shown > 0])]
     lacks = in_open["reason"].dropna().str.partition(",")[0]
