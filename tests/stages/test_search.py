@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from pipeline.tracking.spool import wait_until_written
-from tests.stages.conftest import commit, run
+from tests.stages.conftest import CXR, commit, run
 
 RECIPE = {
     "branch": "global",
@@ -33,7 +33,7 @@ RECIPE = {
     },
 }
 
-SEARCH = [sys.executable, "-m", "stages.search"]
+SEARCH = [*CXR, "search"]
 
 
 def rows_of(folder: Path) -> list[dict]:
