@@ -10,7 +10,12 @@ UV_VERSION := 0.13.8
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: .venv/.ready  ## the environment (the other targets call it)
+setup: .venv/.installed  ## the environment (the other targets call it)
+
+# `cxr`, from any folder; with setuptools as locked, so that nothing is fetched.
+.venv/.installed: .venv/.ready pyproject.toml
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
 
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"error: Python {v[0]}.{v[1]} found, 3.11 to 3.13 needed; name one: make PYTHON=python3.11 ...")'
@@ -22,33 +27,33 @@ setup: .venv/.ready  ## the environment (the other targets call it)
 demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the embedded cohort
 	@git diff --quiet HEAD -- params.yaml || echo "note: params.yaml is not as committed, and run as it is"
 	@$(BIN)/dvc --wait-for-lock repro report
-	@$(BIN)/python -m stages.summary
+	@$(BIN)/cxr summary
 
 recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
-	@$(BIN)/python -m stages.recipe --name "$(R)"
+	@$(BIN)/cxr recipe "$(R)"
 	@$(BIN)/dvc --wait-for-lock repro report
-	@$(BIN)/python -m stages.summary
+	@$(BIN)/cxr summary
 
 compare: setup  ## experiments at a glance; S=auroc: the best first, R="main wider": of which commits
-	@$(BIN)/python -m stages.compare $(if $(S),--sort $(S)) $(R)
+	@$(BIN)/cxr compare $(if $(S),--sort $(S)) $(R)
 
 plots: setup  ## this run's plots on one page; E="exp-a exp-b": of experiments over each other
-	@$(BIN)/python -m stages.plots $(E)
+	@$(BIN)/cxr plots $(E)
 
 N ?= 3
 J ?= 1
 seeds: setup  ## N=3: the same configuration under N seeds, mean and spread; J=2: two at a time
-	@$(BIN)/python -m stages.seeds --count $(N) --jobs $(J)
+	@$(BIN)/cxr seeds --count $(N) --jobs $(J)
 
 search: setup  ## other values of one branch's params tried with Ray Tune; R=<name>: as that recipe says
-	@$(BIN)/python -m stages.search --recipe recipes/$(or $(R),search).yaml
+	@$(BIN)/cxr search --recipe recipes/$(or $(R),search).yaml
 
 tables: setup  ## the last run's AUROCs as the paper's two tables
-	@$(BIN)/python -m stages.tables
+	@$(BIN)/cxr tables
 
 zoo: setup  ## each backbone trained for one epoch on the cohort of params.yaml, and what it costs
 	@$(BIN)/dvc --wait-for-lock repro --quiet split
-	@$(BIN)/python -m stages.zoo
+	@$(BIN)/cxr zoo
 
 bench: setup  ## how fast training is; figures go to bench.json, those worth keeping to benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
@@ -66,7 +71,7 @@ check: setup  ## format, lint, types and the fast tests
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu"
 
 graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into the README
-	$(BIN)/python -m stages.graph
+	$(BIN)/cxr graph
 
 lock:  ## pin the newest versions that pyproject.toml admits
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --group dev -U pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --all-extras --group dev -U pyproject.toml -o requirements.lock

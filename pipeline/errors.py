@@ -1,4 +1,9 @@
-"""The errors that a person is meant to read."""
+"""The errors that a person is meant to read, and how they are read."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PipelineError(Exception):
@@ -23,3 +28,18 @@ class StageError(PipelineError):
 
 class ExperimentError(PipelineError):
     """DVC or git refuse what is asked of them, or an experiment is not there."""
+
+
+@contextmanager
+def readable(*, speaks: bool = True) -> Iterator[None]:
+    """Run the block as what a person called: log to stderr; end a fault in a line and exit 1.
+
+    Args:
+        speaks: whether this process says so; of several that train together, one does.
+    """
+    level = logging.INFO if speaks else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    try:
+        yield
+    except (PipelineError, OSError) as error:  # OSError: a full disk, a folder not to be written
+        sys.exit(f"error: {error}" if speaks else 1)

@@ -1,7 +1,6 @@
-"""What every stage's command line shares: option types, logging, tracking, readable errors."""
+"""What every stage's command line shares: option types, tracking, a guard, readable errors."""
 
 import inspect
-import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline import tracking
-from pipeline.errors import PipelineError
+from pipeline.errors import readable
 from pipeline.guard.stage import guarded
 from stages import STARTED_NS
 
@@ -32,19 +31,15 @@ def run(
 
     Args:
         main: what typer makes a command line of.
-        tracked: whether it is a stage of the graph, of which MLflow keeps a run.
+        tracked: whether MLflow keeps a run of it.
         before: what is to be done first.
     """
-    level = logging.INFO if tracking.is_first_process() else logging.ERROR
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_guarded(main) if tracking.is_first_process() else main)
-    try:
+    with readable(speaks=tracking.is_first_process()):
         before()
         with tracking.stage(sys.argv) if tracked else nullcontext():
             app()
-    except (PipelineError, OSError) as error:  # OSError: a full disk, a folder not to be written
-        sys.exit(f"error: {error}" if tracking.is_first_process() else 1)
 
 
 def _guarded(main: Callable[..., Any]) -> Callable[..., None]:

@@ -239,6 +239,19 @@ def roots(graph: Graph) -> list[str]:
     ]
 
 
+SHARED = {"__init__", "options", "training"}
+"""Modules of stages/ that are none: what stages share."""
+
+
+def test_what_is_in_stages_is_a_stage():
+    assert {f.stem for f in (REPO / "stages").glob("*.py")} - SHARED == {*STAGES}
+
+
+def test_pipeline_never_imports_stages():
+    texts = {f: f.read_text() for f in (REPO / "pipeline").rglob("*.py")}
+    assert [f for f, t in texts.items() if re.search(r"^\s*(?:from|import) stages", t, re.M)] == []
+
+
 def test_every_other_stage_comes_after_check():
     assert roots(STAGES) == [CHECK]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.guard.alone import alone
 from pipeline.guard.declared import declared_of
 from pipeline.guard.notes import expect_settled, expect_unchanged, take_notes
+from pipeline.guard.own_code import expect_own_code
 
 _RUNNING = Path(".ckpt/running")
 
@@ -15,7 +16,7 @@ _RUNNING = Path(".ckpt/running")
 def guarded(
     stage: str, item: str, *, inputs: Iterable[Path], params: Path, since_ns: int
 ) -> Iterator[None]:
-    """Run the block alone, and fail behind it if what the stage depends on has changed.
+    """Run the block alone, with the code of this folder; fail if what it depends on changes.
 
     A block that fails has the last word. What is no stage of the graph, here, is not guarded.
 
@@ -27,12 +28,14 @@ def guarded(
         since_ns: when Python began to read the code.
 
     Raises:
-        StageError: another process is at it, or something has changed.
+        StageError: another process is at it, its code is not that of this folder, or something
+            has changed.
     """
     declared = declared_of(stage, item, Path())
     if declared is None:
         yield
         return
+    expect_own_code(declared.name, Path())
     with alone(declared.name, _RUNNING):
         before = take_notes(declared, inputs=inputs, params=params)
         expect_settled(declared.name, declared, since_ns=since_ns)

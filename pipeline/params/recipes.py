@@ -19,7 +19,7 @@ def use_recipe(name: str, root: Path) -> None:
     recipes, searches = kinds_of_recipes(root / "recipes")
     if name in searches:
         raise ParamsError(
-            f"recipe {name!r} is of a search, no params file: python -m stages.search --recipe "
+            f"recipe {name!r} is of a search, no params file: cxr search --recipe "
             f"recipes/{name}.yaml tries what it proposes (make search R={name})"
         )
     if name not in recipes:

@@ -13,6 +13,9 @@ import pytest
 
 REPO = Path(__file__).parents[2]
 
+CXR = (sys.executable, "-m", "pipeline.commands.cli")
+"""The console script, of whatever checkout it is called in."""
+
 
 def attempt(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run to the end, which may be a failure."""

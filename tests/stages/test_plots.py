@@ -4,12 +4,11 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.stages.conftest import run
+from tests.stages.conftest import CXR, run
 
 pytest.importorskip("vl_convert")
 
@@ -51,7 +50,7 @@ def looser(finished):
 
 @pytest.fixture(scope="module")
 def page(looser):
-    told = run(sys.executable, "-m", "stages.plots", "HEAD", "looser", cwd=looser).stdout
+    told = run(*CXR, "plots", "HEAD", "looser", cwd=looser).stdout
     page = looser / "report/plots/index.html"
     assert told.strip() == page.as_uri()
     return page
@@ -125,7 +124,7 @@ def test_metrics_and_params_diff_show_what_differs_and_nothing_else(looser):
 @pytest.mark.xdist_group("pipeline")
 def test_learning_curves_of_two_trainings_lie_over_each_other(finished):
     run("dvc", "exp", "run", "--temp", "-n", "other", "-S", "model.global=resnet18", cwd=finished)
-    run(sys.executable, "-m", "stages.plots", "HEAD", "other", cwd=finished)
+    run(*CXR, "plots", "HEAD", "other", cwd=finished)
     run("dvc", "exp", "remove", "-q", "other", cwd=finished)
     plots = seen(finished / "report/plots/index.html")
     changed, same = (plots[f"plots_curves_{member}_global_csv"] for member in ("model", "second"))

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from pipeline.graph.reruns import find_reruns
-from tests.stages.conftest import commit, run
+from tests.stages.conftest import CXR, commit, run
 from tests.stages.queues import tracked, work_off, workers_stopped
 from tests.stages.toy import PYTHON, make_toy, toy
 
@@ -72,7 +72,7 @@ def test_every_experiment_s_stages_are_nested_in_its_run(queued):
 
 
 def test_the_table_has_figures_and_minutes_of_what_is_finished_and_why_of_what_is_not(queued):
-    table = toy(queued, "python", "-m", "stages.compare", "--sort", "auroc").stdout
+    table = toy(queued, *CXR, "compare", "--sort", "auroc").stdout
     head, commit_row, best, same, failed, *rest = table.splitlines()
     name = by_backbone(shown(queued))["resnet18"]["name"]
     assert head.split()[:2] == ["experiment", "AUROC"]

@@ -1,53 +1,22 @@
-"""`python -m stages.score` as a stranger would call it."""
+"""`cxr score` as a stranger would call it: from anywhere."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from pipeline.base.findings import FINDINGS
-from tests.unit.made_results import made_index, made_predictions, made_splits
-
-REPO = Path(__file__).parents[2]
+from tests.stages.conftest import CXR, REPO, attempt
+from tests.stages.scored import make_scored
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """NIH's table of a synthetic cohort, and two files of predictions of its test images."""
-    folder = tmp_path_factory.mktemp("score")
-    index = made_index(patients=90)
-    splits = made_splits(index)
-    labels = [
-        "|".join(f for f in FINDINGS if row[f]) or "No Finding" for _, row in index.iterrows()
-    ]
-    table = pd.DataFrame(
-        {
-            "Image Index": index["image_index"], "Finding Labels": labels,
-            "Follow-up #": index["follow_up"], "Patient ID": index["patient_id"],
-            "Patient Age": index["age_years"].astype(int), "Patient Gender": index["gender"],
-            "View Position": index["view_position"], "OriginalImage[Width": 1024,
-            "Height]": 1024, "OriginalImagePixelSpacing[x": 0.1, "y]": 0.1,
-        }
-    )  # fmt: skip
-    table.to_csv(folder / "labels.csv", index=False)
-    for name, signal in (("good", 2.0), ("weak", 0.3)):
-        frame = made_predictions(index, splits, signal=signal, seed=int(signal))
-        for split in ("val", "test"):
-            rows = frame[frame["split"] == split].drop(columns="split")
-            rows = rows.rename(columns={f: f"prob_{f}" for f in FINDINGS})
-            rows.to_csv(folder / f"{name}_{split}.csv", index=False)
-    return folder
+    return make_scored(tmp_path_factory.mktemp("score"))
 
 
 def call(folder, *arguments):
     options = ["--labels", folder / "labels.csv", "--bootstrap", "50", *arguments]
-    return subprocess.run(
-        [sys.executable, "-m", "stages.score", *map(str, options)],
-        cwd=REPO, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    return attempt(*CXR, "score", *map(str, options), cwd=folder, PYTHONPATH=str(REPO))
 
 
 def test_everything_is_told_and_written(folder, tmp_path):

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from pipeline.tracking.spool import wait_until_written
-from tests.stages.conftest import commit, run
+from tests.stages.conftest import REPO, commit, run
 
 RECIPE = {
     "branch": "global",
@@ -33,7 +33,9 @@ RECIPE = {
     },
 }
 
-SEARCH = [sys.executable, "-m", "stages.search"]
+SEARCH = [sys.executable, "-P", "-m", "pipeline.commands.cli", "search"]
+INSTALLED = {"PYTHONPATH": str(REPO)}
+"""As if `cxr` were installed from this repository and called in a folder of the clone."""
 
 
 def rows_of(folder: Path) -> list[dict]:
@@ -56,8 +58,8 @@ def kill_after(epochs: int, folder: Path) -> None:
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
         SEARCH,
-        cwd=folder,
-        env=os.environ | ours | path,
+        cwd=folder / "docs",
+        env=os.environ | ours | path | INSTALLED,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -88,7 +90,7 @@ def folder(make_clone):
 def test_a_search_that_is_killed_goes_on_to_a_best_that_dvc_reproduces(folder):
     kill_after(3, folder)
     before = rows_of(folder)
-    done = run(*SEARCH, cwd=folder, CXR_TRACKING="on")
+    done = run(*SEARCH, cwd=folder / "docs", CXR_TRACKING="on", **INSTALLED)
     rows = rows_of(folder)
     assert rows[: len(before)] == before
     states = {row["trial"]: row["state"] for row in rows if "state" in row}
@@ -154,8 +156,9 @@ def test_a_search_with_other_values_does_not_go_on(folder):
     other = folder / "other.yaml"
     other.write_text(yaml.safe_dump(changed, sort_keys=False))
     done = subprocess.run(
-        [*SEARCH, "--recipe", str(other), "--name", "search"],
-        cwd=folder,
+        [*SEARCH, "--recipe", "../other.yaml", "--name", "search"],
+        cwd=folder / "docs",
+        env=os.environ | INSTALLED,
         capture_output=True,
         text=True,
         check=False,

@@ -3,19 +3,18 @@
 import os
 import re
 import subprocess
-import sys
 import time
 
 import pytest
 
 from pipeline.experiments.queue import read_status
-from tests.stages.conftest import run
+from tests.stages.conftest import CXR, run
 from tests.stages.queues import kill_workers, workers_stopped
 from tests.stages.toy import PYTHON, cohort_of, make_toy, toy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("seeds")]  # one folder, one worker
 
-SEEDS = ("python", "-m", "stages.seeds", "--count")
+SEEDS = (*CXR, "seeds", "--count")
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +64,7 @@ def test_seeds_are_run_once_and_what_failed_is_named_and_tried_again(folder):
 
 def test_a_worker_that_was_killed_is_missed_and_the_advice_helps(folder):
     (folder / "wait").touch()
-    waiting = subprocess.Popen(
-        [sys.executable, *SEEDS[1:], "4"], cwd=folder, env=os.environ | PYTHON
-    )
+    waiting = subprocess.Popen([*SEEDS, "4"], cwd=folder, env=os.environ | PYTHON)
     until = time.monotonic() + 120
     while not (running := read_status(run("dvc", "queue", "status", cwd=folder).stdout).running):
         assert time.monotonic() < until

@@ -50,6 +50,7 @@ def repository(tmp_path, monkeypatch):
     shutil.copytree(REPO / ".dvc/plots", tmp_path / ".dvc/plots")
     (tmp_path / ".dvc/config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
     (tmp_path / "dvc.yaml").write_text(GRAPH)
+    (tmp_path / "params.yaml").touch()
     return tmp_path
 
 
@@ -68,7 +69,7 @@ def test_plots_without_data_are_named_and_the_others_are_on_the_page(repository,
 
 
 def test_the_command_ends_with_an_error_where_nothing_was_loaded(repository):
-    command = [sys.executable, "-m", "stages.plots"]
+    command = [sys.executable, "-m", "pipeline.commands.cli", "plots"]
     environment = {"PYTHONPATH": str(REPO), "PATH": str(Path(sys.executable).parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -55,6 +55,6 @@ def test_an_unknown_recipe_is_answered_with_those_that_there_are(project, name):
 
 def test_a_search_space_is_no_params_file_and_says_what_it_is_for(project):
     before = (project / "params.yaml").read_text()
-    with pytest.raises(ParamsError, match=r"stages\.search --recipe recipes/search\.yaml"):
+    with pytest.raises(ParamsError, match=r"cxr search --recipe recipes/search\.yaml"):
         use_recipe("search", project)
     assert (project / "params.yaml").read_text() == before

@@ -4,11 +4,10 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base.checkout import checkout
+from pipeline.commands.checkout import enter_checkout
 from pipeline.experiments.comparison import baselines, compare
 from pipeline.experiments.exp_show import show
 from pipeline.tracking.durations import minutes_spent
-from stages.options import run
 
 Revisions = Annotated[
     list[str] | None,
@@ -21,10 +20,7 @@ Sort = Annotated[
 
 def main(revisions: Revisions = None, sort: Sort = "") -> None:
     """Print each commit and its experiments: what they changed, reached and cost."""
-    shown = show(checkout(), revisions or [])
-    minutes = minutes_spent(baselines(shown), checkout())
+    root = enter_checkout()
+    shown = show(root, revisions or [])
+    minutes = minutes_spent(baselines(shown), root)
     typer.echo(compare(shown, minutes, sort))
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)

@@ -5,17 +5,13 @@ from pathlib import Path
 import typer
 
 from pipeline.base.files import read_json
+from pipeline.commands.checkout import enter_checkout
 from pipeline.results.terminal.summary import summarise
 from pipeline.tracking.address import given, shown
-from stages.options import run
 
 
-def main(
-    systems: Path = Path("metrics/systems.json"), methods: Path = Path("metrics/methods.json")
-) -> None:
+def main() -> None:
     """Print the last run's results."""
+    enter_checkout()
+    systems, methods = Path("metrics/systems.json"), Path("metrics/methods.json")
     typer.echo(summarise(read_json(systems), read_json(methods), runs=shown(given()[0])))
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)

@@ -12,7 +12,6 @@ from pipeline.results.evaluation.files.prediction_files import read_prediction_f
 from pipeline.results.evaluation.standalone import evaluate_given, frames_of, only_test
 from pipeline.results.statistics.metric_files import write_all
 from pipeline.results.terminal.scorecard import scorecard
-from stages.options import run
 
 Predictions = Annotated[
     Path,
@@ -68,7 +67,3 @@ def main(
     card = scorecard(evaluation, subject, only_test(systems[subject])["image_index"])
     typer.echo("\n".join([*read, "", card]))
     write_all(evaluation.metrics | {"read": read}, frames_of(evaluation), out)
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base.checkout import checkout
 from pipeline.base.files import read_yaml
+from pipeline.commands.checkout import enter_checkout
 from pipeline.experiments.repeats import (
     expect_all,
     expect_same_data,
@@ -16,7 +16,6 @@ from pipeline.experiments.repeats import (
 )
 from pipeline.experiments.seed_report import seed_report
 from pipeline.params.whole import load_params
-from stages.options import run
 
 Count = Annotated[int, typer.Option(min=1, help="How many: seed of the params, and those after.")]
 Jobs = Annotated[int, typer.Option(min=1, help="Experiments that run at a time.")]
@@ -24,7 +23,7 @@ Jobs = Annotated[int, typer.Option(min=1, help="Experiments that run at a time."
 
 def main(count: Count = 3, jobs: Jobs = 1) -> None:
     """Queue what has not run yet, wait for it, and print mean and spread of all."""
-    root = checkout()
+    root = enter_checkout()
     params = root / "params.yaml"
     names = names_of(load_params(params).seed, count, read_yaml(params), head(root))
     experiments = run_seeds(names, jobs=jobs, root=root)
@@ -33,7 +32,3 @@ def main(count: Count = 3, jobs: Jobs = 1) -> None:
     methods = results(experiments, "metrics/methods.json", root)
     typer.echo(seed_report(systems, methods))
     expect_all(names, experiments)
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)

@@ -5,8 +5,17 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.checkout import enter_checkout
 from pipeline.experiments.plot_page import draw_plots
-from stages.options import run
+
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where the page is written.",
+        resolve_path=True,
+        show_default="the checkout's report/plots",
+    ),
+]
 
 
 def main(
@@ -18,11 +27,9 @@ def main(
             show_default=False,
         ),
     ],
-    folder: Path = Path("report/plots"),
+    folder: Folder = None,
 ) -> None:
     """Write the page, which needs no network, and say where it is."""
-    typer.echo(draw_plots(revisions, folder).resolve().as_uri())
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)
+    enter_checkout()
+    page = draw_plots(revisions, folder or Path("report/plots"))
+    typer.echo(page.resolve().as_uri())

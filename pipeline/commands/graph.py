@@ -1,25 +1,17 @@
 """Command `graph`: write code deps into dvc.yaml, and what a change runs again into the README."""
 
-from pathlib import Path
-
 from pipeline.base.files import write_text
+from pipeline.commands.checkout import enter_checkout
 from pipeline.graph.code_deps import rewrite_code_deps
 from pipeline.graph.reruns import find_reruns, render_reruns, rewrite_reruns
 from pipeline.params.whole import load_params
-from stages.options import ParamsFile, run
 
 
-def main(
-    dvc_yaml: Path = Path("dvc.yaml"),
-    readme: Path = Path("README.md"),
-    params: ParamsFile = Path("params.yaml"),
-) -> None:
+def main() -> None:
     """Rewrite the code deps, then the table; all else in both files stays."""
-    write_text(rewrite_code_deps(dvc_yaml.read_text(encoding="utf-8"), Path()), dvc_yaml)
-    members = load_params(params).ensemble.members
-    table = render_reruns(find_reruns(Path()), members)
+    root = enter_checkout()
+    dvc_yaml, readme = root / "dvc.yaml", root / "README.md"
+    write_text(rewrite_code_deps(dvc_yaml.read_text(encoding="utf-8"), root), dvc_yaml)
+    members = load_params(root / "params.yaml").ensemble.members
+    table = render_reruns(find_reruns(root), members)
     write_text(rewrite_reruns(readme.read_text(encoding="utf-8"), table), readme)
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)

@@ -5,11 +5,17 @@ from typing import Annotated
 
 import typer
 
-from pipeline.base.checkout import checkout
+from pipeline.commands.checkout import enter_checkout
 from pipeline.search.run import prepare_search, run_search
-from stages.options import run
 
-Recipe = Annotated[Path, typer.Option(help="What is tried, how often, how many at a time.")]
+Recipe = Annotated[
+    Path | None,
+    typer.Option(
+        help="What is tried, how often, how many at a time.",
+        resolve_path=True,
+        show_default="the checkout's recipes/search.yaml",
+    ),
+]
 Name = Annotated[
     str | None,
     typer.Option(help="Of its folder in .search/; else the recipe's.", show_default=False),
@@ -22,7 +28,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what a search of th
 
 
 def main(
-    recipe: Recipe = Path("recipes/search.yaml"),
+    recipe: Recipe = None,
     name: Name = None,
     address: Address = None,
     fresh: Fresh = False,
@@ -31,9 +37,6 @@ def main(
 
     Called again after it was stopped, it goes on.
     """
-    search = prepare_search(recipe, checkout(), name=name, fresh=fresh)
+    root = enter_checkout()
+    search = prepare_search(recipe or Path("recipes/search.yaml"), root, name=name, fresh=fresh)
     typer.echo(run_search(search, address=address))
-
-
-if __name__ == "__main__":
-    run(main, tracked=False)

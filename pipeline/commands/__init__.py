@@ -1,0 +1,1 @@
+"""What people type beside `dvc`: one module, one command of `cxr`."""

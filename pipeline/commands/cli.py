@@ -1,0 +1,83 @@
+"""The console script `cxr`.
+
+Only the command that is called is imported: neither the list of them nor `cxr score` waits for
+torch, MLflow, Ray or DVC.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+
+import typer
+
+from pipeline.commands.checkout import run_its_code
+from pipeline.errors import PipelineError, readable
+
+COMMANDS = {
+    "recipe": "Take the values of another run for params.yaml.",
+    "summary": "What the last run reached, and where to look next.",
+    "tables": "The last run's AUROCs as the paper's two tables.",
+    "plots": "Plots of this run, or of experiments over each other.",
+    "compare": "Experiments beside what they started from.",
+    "seeds": "The same params under several seeds: mean and spread.",
+    "search": "Other params of one branch, tried with Ray Tune.",
+    "zoo": "Each backbone trained for one epoch, and what it costs.",
+    "score": "Evaluate anybody's predictions; needs no checkout.",
+    "graph": "Write the code deps of stages into dvc.yaml.",
+}
+"""Modules beside this one, and what `cxr --help` says of them: from a run to what comes after."""
+
+
+ANYWHERE = ("", "score")
+"""What needs no checkout; without a name, there is the list of commands."""
+
+
+def app() -> None:
+    """Run the command that is named first: exit 0, or say what was wrong and exit 1."""
+    # As stages do, before any command imports torch: threads that wait for work sleep.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    words = sys.argv[1:]
+    called = next((word for word in words if not word.startswith("-")), "")
+    with readable():
+        if called not in ANYWHERE:
+            run_its_code(words)
+        command_line(called)(prog_name="cxr")
+
+
+def command_line(called: str) -> typer.Typer:
+    """All commands; the one that is called with its options, the others by name alone."""
+    app = typer.Typer(
+        help="What is typed beside `dvc`. `cxr COMMAND --help` says more.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for name, line in COMMANDS.items():
+        if name == called:
+            app.command(name)(_main_of(name))
+        else:
+            app.command(name, help=line)(_not_called)
+    return app
+
+
+def _main_of(name: str) -> Callable[..., None]:
+    try:
+        main: Callable[..., None] = import_module(f"pipeline.commands.{name}").main
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package == "pipeline":
+            raise
+        raise PipelineError(
+            f"`cxr {name}` needs {package}, which is not installed; `make setup` has it, "
+            "elsewhere: pip install '.[pipeline]' in the checkout"
+        ) from None
+    return main
+
+
+def _not_called() -> None:
+    """Stands for a command in the list of them."""
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,130 @@
+"""`cxr`: what it lists, what it imports for that, and how it says what is wrong."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pipeline.commands import cli
+from pipeline.commands.cli import COMMANDS, app
+from tests.stages.scored import make_scored
+
+REPO = Path(__file__).parents[3]
+HEAVY = {"torch", "mlflow", "ray", "dvc"}
+
+LOADED = """
+import json, sys
+from pathlib import Path
+from pipeline.commands.cli import app
+try:
+    app()
+finally:
+    Path("loaded.json").write_text(json.dumps([*sys.modules]))
+"""
+
+
+def call(folder, *words, before=""):
+    """A process that calls it; the packages that it imported."""
+    command = [sys.executable, "-c", before + LOADED, *map(str, words)]
+    environment = {"PYTHONPATH": str(REPO), "PATH": str(Path(sys.executable).parent)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    loaded = json.loads((folder / "loaded.json").read_text())
+    return done, {name.partition(".")[0] for name in loaded}
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["nosuch"], ["score", "--help"]])
+def test_a_list_and_a_score_wait_for_no_heavy_import(tmp_path, words):
+    done, loaded = call(tmp_path, *words)
+    assert "Usage: cxr" in done.stdout + done.stderr
+    assert loaded & HEAVY == set()
+
+
+def test_a_command_that_needs_a_heavy_import_is_seen_to_do_it(tmp_path):
+    assert "dvc" in call(tmp_path, "graph", "--help")[1]
+
+
+def test_the_list_has_every_command_in_a_line_and_in_order(tmp_path):
+    done, _ = call(tmp_path, "--help")
+    rows = dict(re.findall(r"^│ ([a-z]+) +(\S.*?) +│$", done.stdout, re.M))
+    assert list(rows.items()) == list(COMMANDS.items())
+    modules = {file.stem for file in Path(cli.__file__).parent.glob("*.py")}
+    assert modules - {"__init__", "cli", "checkout"} == {*COMMANDS}
+
+
+def test_what_is_no_command_is_said_and_none_is_run(tmp_path):
+    done, _ = call(tmp_path, "socre")
+    assert done.returncode == 2
+    assert "No such command 'socre'" in done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(monkeypatch, capsys, name):
+    monkeypatch.setattr(sys, "argv", ["cxr", name, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        app()
+    assert ended.value.code == 0
+    assert f"Usage: cxr {name}" in capsys.readouterr().out
+
+
+def test_a_package_that_is_not_installed_is_named_with_where_it_comes_from(tmp_path):
+    absent = "import sys; sys.modules['dvc'] = None\n"
+    done, _ = call(tmp_path, "graph", before=absent)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: `cxr graph` needs dvc, which is not installed; `make setup` has it, elsewhere: "
+        "pip install '.[pipeline]' in the checkout\n"
+    )
+
+
+def brought(names):
+    """Distributions that these bring along, themselves among them."""
+    found, todo = set(), [canonicalize_name(name) for name in names]
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        needs = [Requirement(one) for one in requires(name) or []]
+        todo += [
+            canonicalize_name(one.name)
+            for one in needs
+            if one.marker is None or one.marker.evaluate({"extra": ""})
+        ]
+    return found
+
+
+def hidden(allowed):
+    """Code that makes every other package one that is not installed."""
+    owners = packages_distributions().items()
+    others = [
+        name for name, own in owners if not allowed & {canonicalize_name(one) for one in own}
+    ]
+    assert {"dvc", "mlflow", "ray"} <= {*others}
+    return f"import sys; sys.modules.update(dict.fromkeys({others!r}))\n"
+
+
+def test_score_runs_on_the_base_dependencies_and_without_torch(tmp_path):
+    base = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["dependencies"]
+    before = hidden(brought(Requirement(one).name for one in base))
+    folder = make_scored(tmp_path)
+    words = ["score", folder / "good_test.csv", "--labels", folder / "labels.csv"]
+    words += ["--bootstrap", "20", "--out", tmp_path / "out"]
+    done, loaded = call(tmp_path, *words, before=before)
+    assert done.returncode == 0, done.stderr
+    assert "pandas" in loaded
+    assert "torch" not in loaded
+    assert (tmp_path / "out/scores.csv").exists()
+
+
+def test_threads_that_wait_for_work_sleep_in_commands_as_in_stages(tmp_path):
+    words = "import os, atexit; atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY']))\n"
+    assert call(tmp_path, "--help", before=words)[0].stdout.endswith("PASSIVE\n")
