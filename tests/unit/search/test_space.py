@@ -36,11 +36,12 @@ def test_the_committed_recipe_is_valid():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"trails": 3}, "trails: unknown: trails; did you mean trials?"),
+        ({"trails": 3}, "trails: unknown key; did you mean trials?"),
         ({"trials": None}, "trials: missing"),
         ({"trials": 0}, "trials: input should be greater than 0 (found 0)"),
         ({"branch": "both"}, "branch: input should be 'global', 'local' or 'fusion'"),
-        ({"resources": {"cpus": 1, "gpu": 0}}, "resources.cpus: unknown: cpus; did you mean cpu?"),
+        ({"resources": {"cpus": 1, "gpu": 0}}, "resources.cpus: unknown key; did you mean cpu?"),
+        ({"asha": {"grace": "1e1", "reduction": 3}}, "found '1e1'; write 0.001 or 1.0e-3)"),
         ({"space": {}}, "space: "),
         (
             {"space": {"seed": {"chioce": [1]}}},
