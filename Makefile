@@ -40,8 +40,8 @@ J ?= 1
 seeds: setup  ## N=3: the same configuration under N seeds, mean and spread; J=2: two at a time
 	@$(BIN)/python -m stages.seeds --count $(N) --jobs $(J)
 
-search: setup  ## other values of one branch's params tried with Ray Tune; R=<name>: as that recipe says
-	@$(BIN)/python -m stages.search --recipe recipes/$(or $(R),search).yaml
+search: setup  ## other values of one branch's params tried with Ray Tune; F=<file>: as that file says
+	@$(BIN)/python -m stages.search --spec "$(or $(F),search.yaml)"
 
 tables: setup  ## the last run's AUROCs as the paper's two tables
 	@$(BIN)/python -m stages.tables

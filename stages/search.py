@@ -9,10 +9,12 @@ from pipeline import tracking
 from pipeline.search.run import prepare_search, run_search
 from stages.options import run
 
-Recipe = Annotated[Path, typer.Option(help="What is tried, how often, how many at a time.")]
+Spec = Annotated[Path, typer.Option(help="What is tried, how often, how many at a time.")]
 Name = Annotated[
     str | None,
-    typer.Option(help="Of its folder in .search/; else the recipe's.", show_default=False),
+    typer.Option(
+        help="Of its folder in .search/; else that of the file's name.", show_default=False
+    ),
 ]
 Address = Annotated[
     str | None,
@@ -22,7 +24,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what a search of th
 
 
 def main(
-    recipe: Recipe = Path("recipes/search.yaml"),
+    spec: Spec = Path("search.yaml"),
     name: Name = None,
     address: Address = None,
     fresh: Fresh = False,
@@ -31,7 +33,7 @@ def main(
 
     Called again after it was stopped, it goes on.
     """
-    search = prepare_search(recipe, tracking.checkout(), name=name, fresh=fresh)
+    search = prepare_search(spec, tracking.checkout(), name=name, fresh=fresh)
     typer.echo(run_search(search, address=address))
 
 

@@ -1,4 +1,4 @@
-"""The recipe of a search: what is tried, how often, how many at a time; read and checked."""
+"""The spec of a search: what is tried, how often, how many at a time; read and checked."""
 
 import math
 from collections.abc import Callable
@@ -132,8 +132,8 @@ class Halving(Section):
     """Of `reduction` trials about one goes on."""
 
 
-class SearchRecipe(Section):
-    """The whole of recipes/search.yaml."""
+class SearchSpec(Section):
+    """The whole of search.yaml, or of another file that says what a search tries."""
 
     branch: BranchName
     """Whose training is tried, of the member under study."""
@@ -150,15 +150,15 @@ class SearchRecipe(Section):
     from."""
 
 
-def load_recipe(path: Path) -> SearchRecipe:
-    """Read and check the recipe of a search.
+def load_search(path: Path) -> SearchSpec:
+    """Read and check the spec of a search.
 
     Raises:
         ParamsError: one line per fault, each with its dotted name.
     """
     values = read_values(path)
     try:
-        return SearchRecipe.model_validate(values)
+        return SearchSpec.model_validate(values)
     except ValidationError as error:
-        names = partial(keys_at, SearchRecipe)
+        names = partial(keys_at, SearchSpec)
         raise params_error(error, file=str(path), names=names) from None

@@ -19,7 +19,7 @@ import yaml
 from pipeline.tracking.spool import wait_until_written
 from tests.stages.conftest import commit, run
 
-RECIPE = {
+SPEC = {
     "branch": "global",
     "trials": 4,
     "seed": 3,
@@ -78,7 +78,7 @@ def folder(make_clone):
     """A clone of which only the data are made."""
     folder = make_clone()
     run("dvc", "repro", "-q", "split", cwd=folder)
-    (folder / "recipes/search.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
+    (folder / "search.yaml").write_text(yaml.safe_dump(SPEC, sort_keys=False))
     commit(folder)
     return folder
 
@@ -150,11 +150,11 @@ def check_runs(folder: Path, epochs: dict[str, list[dict]], states: dict[str, st
 @pytest.mark.xdist_group("search")
 def test_a_search_with_other_values_does_not_go_on(folder):
     """After the one above: its trials are there."""
-    changed = RECIPE | {"asha": {"grace": 2, "reduction": 2}}
+    changed = SPEC | {"asha": {"grace": 2, "reduction": 2}}
     other = folder / "other.yaml"
     other.write_text(yaml.safe_dump(changed, sort_keys=False))
     done = subprocess.run(
-        [*SEARCH, "--recipe", str(other), "--name", "search"],
+        [*SEARCH, "--spec", str(other), "--name", "search"],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from pipeline.params.faults import keys_at, nearest, params_error
 from pipeline.params.sections import Section
-from pipeline.search.space import SearchRecipe
+from pipeline.search.space import SearchSpec
 
 
 class Inner(Section):
@@ -63,9 +63,9 @@ def test_a_fault_is_its_file_its_key_and_what_is_expected(changes, said):
 
 def test_the_keys_of_a_file_are_those_that_pydantic_misses():
     with pytest.raises(ValidationError) as caught:
-        SearchRecipe.model_validate({})
+        SearchSpec.model_validate({})
     missed = [str(fault["loc"][0]) for fault in caught.value.errors()]
-    assert missed == keys_at(SearchRecipe, ())
+    assert missed == keys_at(SearchSpec, ())
 
 
 @given(known=st.lists(st.text("abc_", min_size=1), min_size=1, unique=True), data=st.data())
