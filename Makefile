@@ -24,7 +24,7 @@ demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the
 	@$(BIN)/dvc --wait-for-lock repro report
 	@$(BIN)/python -m stages.summary
 
-recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
+recipe: setup  ## R=<name>: the whole pipeline with what recipes/<name>.yaml changes
 	@$(BIN)/python -m stages.recipe --name "$(R)"
 	@$(BIN)/dvc --wait-for-lock repro report
 	@$(BIN)/python -m stages.summary

@@ -1,4 +1,4 @@
-"""Command `recipe`: use another complete params file."""
+"""Command `recipe`: what differs from the committed params.yaml for another run."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from stages.options import Choice, run
 
 
 def main(name: Choice) -> None:
-    """Copy `recipes/<name>.yaml` to `params.yaml`, unless that has changes of your own."""
+    """Lay `recipes/<name>.yaml` onto the committed params.yaml, unless yours has other changes."""
     use_recipe(name, Path())
 
 

@@ -75,7 +75,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _a_member_is_no_other_section(self) -> "Params":
         for place, name in enumerate(self.ensemble.members):
-            if name in _sections():
+            if name in sections():
                 raise PydanticCustomError(
                     f"ensemble.members.{place}",
                     "is another section of this file; rename the member (found '{name}')",
@@ -181,17 +181,17 @@ def _named_members(values: dict[Any, Any]) -> list[str]:
     ensemble = values.get("ensemble")
     listed = ensemble.get("members") if isinstance(ensemble, dict) else None
     names = [STUDIED, *(listed if isinstance(listed, list) else [])]
-    unlisted = [name for name, value in values.items() if _is_member(value)]
+    unlisted = [name for name, value in values.items() if is_member(value)]
     named = dict.fromkeys(name for name in [*names, *unlisted] if isinstance(name, str))
-    return [name for name in named if name not in _sections()]
+    return [name for name in named if name not in sections()]
 
 
-def _is_member(value: Any) -> bool:
+def is_member(value: Any) -> bool:
     """Whether a section is a member, though `ensemble.members` may not name it."""
     return isinstance(value, dict) and {"global", "local", "weights"} <= value.keys()
 
 
-def _sections() -> list[str]:
+def sections() -> list[str]:
     """The keys of params.yaml that are no members."""
     return [name for name in keys_at(Params, ()) if name != _MEMBERS]
 
@@ -212,11 +212,21 @@ def read_values(path: Path) -> Any:
         ParamsError: it is not there, or not YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return values_of(path.read_text(encoding="utf-8"), name=str(path))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file") from None
+
+
+def values_of(text: str, *, name: str) -> Any:
+    """What the text of a YAML file says, unchecked; `name` opens the error.
+
+    Raises:
+        ParamsError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from None
+        raise ParamsError(f"{name}: not YAML: {error}") from None
 
 
 def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
@@ -228,4 +238,4 @@ def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
 
 
 def _known(place: Place) -> list[str]:
-    return keys_at(Params, place) if place else [*_sections(), STUDIED]
+    return keys_at(Params, place) if place else [*sections(), STUDIED]
