@@ -29,7 +29,7 @@ demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the
 	@$(BIN)/dvc --wait-for-lock repro report
 	@$(BIN)/cxr summary
 
-recipe: setup  ## R=<name>: the whole pipeline with recipes/<name>.yaml
+recipe: setup  ## R=<name>: the whole pipeline with what recipes/<name>.yaml changes
 	@$(BIN)/cxr recipe "$(R)"
 	@$(BIN)/dvc --wait-for-lock repro report
 	@$(BIN)/cxr summary
@@ -45,8 +45,8 @@ J ?= 1
 seeds: setup  ## N=3: the same configuration under N seeds, mean and spread; J=2: two at a time
 	@$(BIN)/cxr seeds --count $(N) --jobs $(J)
 
-search: setup  ## other values of one branch's params tried with Ray Tune; R=<name>: as that recipe says
-	@$(BIN)/cxr search --recipe recipes/$(or $(R),search).yaml
+search: setup  ## other values of one branch's params tried with Ray Tune; F=<file>: as that file says
+	@$(BIN)/cxr search --spec "$(or $(F),search.yaml)"
 
 tables: setup  ## the last run's AUROCs as the paper's two tables
 	@$(BIN)/cxr tables

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import wait_for_device
-from benchmarks.setup import SIZE, loss, make_recipe, random_targets
+from benchmarks.setup import SIZE, loss, make_plan, random_targets
 from pipeline.networks.device import autocast
 from pipeline.training.state import begin
 
@@ -16,7 +16,7 @@ class Bare:
 
     def __init__(self, network: nn.Module, batch: int) -> None:
         torch.backends.cudnn.benchmark = True  # as `fit` has it
-        self._training = begin(network.train(), make_recipe(batch, epochs=1), steps=1)
+        self._training = begin(network.train(), make_plan(batch, epochs=1), steps=1)
         device = self._training.device
         self._images = torch.rand(batch, 1, SIZE, SIZE, device=device)
         self._targets = random_targets(batch).to(device)

@@ -28,7 +28,7 @@ from benchmarks.setup import (
     Amount,
     amount,
     make_network,
-    make_recipe,
+    make_plan,
     make_task,
     random_images,
 )
@@ -77,7 +77,7 @@ def against_loader(backbone: str, folder: Path, much: Amount) -> Figures:
 def _in_turns(backbone: str, much: Amount, name: str, other: Callable[[], float]) -> Figures:
     """Rates of `fit` and another training, medians of rounds, and the ratios of neighbours."""
     task = make_task(random_images(much.batch * much.steps))
-    epochs = fit(make_network(backbone), task, make_recipe(much.batch, epochs=much.rounds + 1))
+    epochs = fit(make_network(backbone), task, make_plan(much.batch, epochs=much.rounds + 1))
     others, fits = [], []
     for _ in range(much.rounds + 1):  # the first warms up
         others.append(other())
@@ -147,19 +147,19 @@ def _time_to_first_batch(rows: Rows, root: Path, much: Amount, *, mode: str) -> 
     def watch(*, epoch: int, sizes: Sequence[int]) -> Look:  # noqa: ARG001
         return nullcontext(reached)
 
-    recipe = make_recipe(much.batch, epochs=1, device_cache=mode)
+    plan = make_plan(much.batch, epochs=1, device_cache=mode)
     network, task = make_network("resnet18"), make_task(rows)
     snapshots = Snapshots("bench", root=root)
     started = time.perf_counter()
     with suppress(_Reached):
-        next(fit(network, task, recipe, snapshots=snapshots, watch=watch))
+        next(fit(network, task, plan, snapshots=snapshots, watch=watch))
     return time.perf_counter() - started
 
 
 def snapshot_seconds(backbone: str) -> float:
     """What it takes to keep where a training stands."""
     with tempfile.TemporaryDirectory() as kept:
-        training = begin(make_network(backbone), make_recipe(2, epochs=1), steps=1)
+        training = begin(make_network(backbone), make_plan(2, epochs=1), steps=1)
         for value in training.network.parameters():
             value.grad = torch.zeros_like(value)
         training.optimizer.step()

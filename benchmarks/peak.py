@@ -8,7 +8,7 @@ import torch
 from benchmarks.attention import crops_per_second
 from benchmarks.bare import Bare
 from benchmarks.machine import most_resident
-from benchmarks.setup import amount, make_network, make_recipe, make_task, random_images
+from benchmarks.setup import amount, make_network, make_plan, make_task, random_images
 from pipeline.training.fit import fit
 
 
@@ -22,7 +22,7 @@ def main() -> None:
         Bare(make_network(backbone), much.batch).images_per_second(2)
     else:
         task = make_task(random_images(much.batch * 2))
-        list(fit(make_network(backbone), task, make_recipe(much.batch, epochs=1)))
+        list(fit(make_network(backbone), task, make_plan(much.batch, epochs=1)))
     on_gpu = torch.cuda.is_available() and what != "crops"
     peak = torch.cuda.max_memory_allocated() if on_gpu else most_resident()
     sys.stdout.write(json.dumps(peak / 1e6))

@@ -81,7 +81,7 @@ def make_task(train: Rows, val_rows: int = 32) -> Task:
     return Task(examples, val, loss, augmentation(PAPER, alpha=False))
 
 
-def make_recipe(batch: int, *, epochs: int, device_cache: str = "on") -> Plan:
+def make_plan(batch: int, *, epochs: int, device_cache: str = "on") -> Plan:
     """Nothing but speed matters."""
     return Plan(
         epochs=epochs,

@@ -1,4 +1,4 @@
-"""Command `recipe`: use another complete params file."""
+"""Command `recipe`: use a recipe, what it changes on the committed params."""
 
 from typing import Annotated
 
@@ -11,5 +11,5 @@ Name = Annotated[str, typer.Argument(help="Of the file in recipes/, without .yam
 
 
 def main(name: Name) -> None:
-    """Copy `recipes/<name>.yaml` to `params.yaml`, unless that has changes of your own."""
+    """Lay `recipes/<name>.yaml` onto the committed params.yaml, unless yours has changes."""
     use_recipe(name, enter_checkout())

@@ -8,17 +8,19 @@ import typer
 from pipeline.commands.checkout import enter_checkout
 from pipeline.search.run import prepare_search, run_search
 
-Recipe = Annotated[
+Spec = Annotated[
     Path | None,
     typer.Option(
         help="What is tried, how often, how many at a time.",
         resolve_path=True,
-        show_default="the checkout's recipes/search.yaml",
+        show_default="the checkout's search.yaml",
     ),
 ]
 Name = Annotated[
     str | None,
-    typer.Option(help="Of its folder in .search/; else the recipe's.", show_default=False),
+    typer.Option(
+        help="Of its folder in .search/; else that of the file's name.", show_default=False
+    ),
 ]
 Address = Annotated[
     str | None,
@@ -28,7 +30,7 @@ Fresh = Annotated[bool, typer.Option("--fresh", help="Forget what a search of th
 
 
 def main(
-    recipe: Recipe = None,
+    spec: Spec = None,
     name: Name = None,
     address: Address = None,
     fresh: Fresh = False,
@@ -38,5 +40,5 @@ def main(
     Called again after it was stopped, it goes on.
     """
     root = enter_checkout()
-    search = prepare_search(recipe or Path("recipes/search.yaml"), root, name=name, fresh=fresh)
+    search = prepare_search(spec or Path("search.yaml"), root, name=name, fresh=fresh)
     typer.echo(run_search(search, address=address))

@@ -1,16 +1,15 @@
 """params.yaml as a whole: its sections together, read and checked, every fault by its key."""
 
-import difflib
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
+from pipeline.params.faults import ABSENT, Place, keys_at, params_error
 from pipeline.params.sections import (
     BranchParams,
     CapsnetParams,
@@ -34,6 +33,12 @@ from pipeline.params.sections import (
 _MEMBERS = "sections that ensemble.members names"  # never a key of the file
 
 
+def _there(value: Any) -> Any:
+    if value is None:
+        raise PydanticCustomError(ABSENT, "missing; ensemble.members names it")
+    return value
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -41,7 +46,9 @@ class Params(Section):
     phantom: PhantomParams
     ingest: IngestParams
     split: SplitParams
-    members: dict[str, Member] = Field(validation_alias=_MEMBERS)
+    members: dict[str, Annotated[Member, BeforeValidator(_there)]] = Field(
+        validation_alias=_MEMBERS
+    )
     """Those that `ensemble.members` names in its order, the one under study first; then others."""
     ensemble: EnsembleParams
     train: TrainParams
@@ -68,7 +75,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _a_member_is_no_other_section(self) -> "Params":
         for place, name in enumerate(self.ensemble.members):
-            if name in _sections():
+            if name in sections():
                 raise PydanticCustomError(
                     f"ensemble.members.{place}",
                     "is another section of this file; rename the member (found '{name}')",
@@ -185,23 +192,19 @@ def _named_members(values: dict[Any, Any]) -> list[str]:
     ensemble = values.get("ensemble")
     listed = ensemble.get("members") if isinstance(ensemble, dict) else None
     names = [STUDIED, *(listed if isinstance(listed, list) else [])]
-    unlisted = [name for name, value in values.items() if _is_member(value)]
+    unlisted = [name for name, value in values.items() if is_member(value)]
     named = dict.fromkeys(name for name in [*names, *unlisted] if isinstance(name, str))
-    return [name for name in named if name not in _sections()]
+    return [name for name in named if name not in sections()]
 
 
-def _is_member(value: Any) -> bool:
+def is_member(value: Any) -> bool:
     """Whether a section is a member, though `ensemble.members` may not name it."""
     return isinstance(value, dict) and {"global", "local", "weights"} <= value.keys()
 
 
-def _sections() -> list[str]:
+def sections() -> list[str]:
     """The keys of params.yaml that are no members."""
-    return [
-        field.alias or name
-        for name, field in Params.model_fields.items()
-        if field.validation_alias != _MEMBERS
-    ]
+    return [name for name in keys_at(Params, ()) if name != _MEMBERS]
 
 
 def load_params(path: Path) -> Params:
@@ -220,11 +223,21 @@ def read_values(path: Path) -> Any:
         ParamsError: it is not there, or not YAML.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return values_of(path.read_text(encoding="utf-8"), name=str(path))
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file") from None
+
+
+def values_of(text: str, *, name: str) -> Any:
+    """What the text of a YAML file says, unchecked; `name` opens the error.
+
+    Raises:
+        ParamsError: it is not YAML.
+    """
+    try:
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from None
+        raise ParamsError(f"{name}: not YAML: {error}") from None
 
 
 def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
@@ -232,48 +245,8 @@ def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        lines = [f"{name}: {_fault(fault)}" for fault in error.errors()]
-        raise ParamsError("\n".join(lines)) from None
+        raise params_error(error, file=name, names=_known, unwritten=_MEMBERS) from None
 
 
-def _fault(fault: Any) -> str:
-    loc = _as_written(fault["loc"])
-    key = ".".join(str(part) for part in loc) or "the file"
-    found = fault["input"]
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_hint(loc)}"
-    if "." in fault["type"]:  # of a validator of the whole file, which names the key itself
-        return f"{fault['type']}: {fault['msg']}"
-    if fault["type"] == "missing":
-        return f"{key}: missing"
-    if found is None and len(loc) == 1 < len(fault["loc"]):
-        return f"{key}: missing; ensemble.members names it"
-    number = "; write 0.001 or 1.0e-3" if _is_yaml_1_1_text(found) else ""
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {found!r}{number})"
-
-
-def _as_written(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Where a fault is in the file, in which members are sections like any other."""
-    return loc[1:] if loc[:1] == (_MEMBERS,) else loc
-
-
-def _is_yaml_1_1_text(value: Any) -> bool:
-    """Whether YAML 1.1 took for text what people mean as a number: 1e-3."""
-    return (
-        isinstance(value, str)
-        and re.fullmatch(r"[-+]?\d+(\.\d*)?e[-+]?\d+", value, re.I) is not None
-    )
-
-
-def _hint(loc: tuple[str | int, ...]) -> str:
-    names = _names(Params, loc[:-1]) if len(loc) > 1 else [*_sections(), STUDIED]
-    near = difflib.get_close_matches(str(loc[-1]), names, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; expected one of {', '.join(names)}"
-
-
-def _names(model: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
-    for part in loc:
-        fields = {field.alias or name: field for name, field in model.model_fields.items()}
-        inner = fields[str(part)].annotation if str(part) in fields else Member
-        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
-    return [field.alias or name for name, field in model.model_fields.items()]
+def _known(place: Place) -> list[str]:
+    return keys_at(Params, place) if place else [*sections(), STUDIED]

@@ -1,4 +1,4 @@
-"""A search from its recipe to its best trial; killed and called again, it goes on."""
+"""A search from its spec to its best trial; killed and called again, it goes on."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from pipeline.params.whole import parse_params
 from pipeline.search.fits import Work, own_params
 from pipeline.search.logbook import Logbook, Standing
 from pipeline.search.scope import Scope, digests, expect_current, read_scope
-from pipeline.search.space import SearchRecipe, load_recipe
+from pipeline.search.space import SearchSpec, load_search
 from pipeline.search.table import progress_table, write_trials
 from pipeline.search.trials import Trial, as_word, expect_possible, propose, reproducing_line
 from pipeline.tracking import SearchRun
@@ -42,7 +42,7 @@ TABLE_EVERY_S = 60.0
 class Search:
     """A search that may begin, or go on."""
 
-    recipe: SearchRecipe
+    spec: SearchSpec
     trials: list[Trial]
     base: dict[str, Any]
     """The values of params.yaml."""
@@ -59,7 +59,7 @@ class Search:
     def work(self) -> Work:
         """What a trial needs to know beside its changes."""
         return Work(
-            self.recipe.branch,
+            self.spec.branch,
             self.scope.inputs(),
             self.base,
             self.root.resolve(),
@@ -74,18 +74,18 @@ class Search:
         number, it is that of the trial, and the line need not say it.
         """
         is_said = trial.params(self.base, of=trial.name).train.threads != "auto"
-        on_gpu = self.recipe.resources.gpu > 0
+        on_gpu = self.spec.resources.gpu > 0
         threads = "" if is_said or on_gpu else f"OMP_NUM_THREADS={self._threads()} "
         return threads + reproducing_line(trial.changes)
 
     def _threads(self) -> int:
-        return self.recipe.resources.threads
+        return self.spec.resources.threads
 
     @property
     def epochs(self) -> dict[str, int]:
         """Of each trial, by its name, if it is not stopped."""
         return {
-            one.name: own_params(one.params(self.base, of=one.name), self.recipe.branch).epochs
+            one.name: own_params(one.params(self.base, of=one.name), self.spec.branch).epochs
             for one in self.trials
         }
 
@@ -96,29 +96,29 @@ class Search:
 
 
 def prepare_search(
-    recipe: Path, root: Path, *, name: str | None = None, fresh: bool = False
+    spec: Path, root: Path, *, name: str | None = None, fresh: bool = False
 ) -> Search:
     """Read and check all that a search needs, before anything starts.
 
     Args:
-        recipe: file of the search.
+        spec: file that says what is tried.
         root: of the checkout, whose params.yaml its trials change.
-        name: of the search, and of its folder below `.search/`; None is that of the recipe.
+        name: of the search, and of its folder below `.search/`; None is that of the file.
         fresh: whether an earlier search of this name is forgotten.
 
     Raises:
-        ParamsError: the recipe or a trial is faulty, or a search of this name was begun with
+        ParamsError: the spec or a trial is faulty, or a search of this name was begun with
             other values.
         ArtifactError: what trials read is missing or stale.
     """
-    called = _expect_name(name or recipe.stem)
-    wanted = load_recipe(recipe)
+    called = _expect_name(name or spec.stem)
+    wanted = load_search(spec)
     params = root / "params.yaml"
     base = read_yaml(params)
     parse_params(base, name=params.name)
     scope = read_scope(wanted.branch, root)
     trials = propose(wanted)
-    expect_possible(wanted, trials, base, scope, name=str(recipe))
+    expect_possible(wanted, trials, base, scope, name=str(spec))
     expect_current(scope, root)
     folder = root / ".search" / called
     search = Search(wanted, trials, base, params, scope, root, folder)
@@ -135,7 +135,7 @@ def _expect_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise ParamsError(
             f"the search's name is {name!r}, expected letters, digits, '.', '_' and '-', and a "
-            "letter or digit first; without --name it is that of the recipe's file"
+            "letter or digit first; without --name it is that of the file of --spec"
         )
     return name
 
@@ -181,13 +181,13 @@ def _expect_same(search: Search) -> None:
 
 def _about(search: Search) -> dict[str, Any]:
     """All that decides on a trial's result; more trials do not."""
-    recipe = search.recipe
-    space = {key: [one.kind, *one.values] for key, one in recipe.space.items()}
+    spec = search.spec
+    space = {key: [one.kind, *one.values] for key, one in spec.space.items()}
     tree = {
-        "branch": recipe.branch,
-        "seed": recipe.seed,
-        "asha": recipe.asha.model_dump(),
-        "resources": recipe.resources.model_dump(),
+        "branch": spec.branch,
+        "seed": spec.seed,
+        "asha": spec.asha.model_dump(),
+        "resources": spec.resources.model_dump(),
         "params": search.base,
         "code": _code(search),
     }
@@ -201,7 +201,7 @@ def _about(search: Search) -> dict[str, Any]:
 
 def _code(search: Search) -> str:
     """A digest of the code that trains: the stage's, and what stands in for it here."""
-    files = {*code_files(f"train_{search.recipe.branch}", search.root), "pipeline/search/fits.py"}
+    files = {*code_files(f"train_{search.spec.branch}", search.root), "pipeline/search/fits.py"}
     texts = ((search.root / file).read_bytes() for file in sorted(files))
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
@@ -225,7 +225,7 @@ def run_search(search: Search, *, address: str | None) -> str:
             _announce(search, logbook)
             try:
                 run_trials(
-                    search.recipe,
+                    search.spec,
                     search.work(),
                     logbook,
                     epochs=search.epochs,
@@ -258,7 +258,7 @@ def _announce(search: Search, logbook: Logbook) -> None:
         search.place,
         len(search.trials),
         search.scope.stage.target,
-        search.recipe.concurrent,
+        search.spec.concurrent,
         max(search.epochs.values()),
         f"; goes on, {over} are over" if over else "",
     )

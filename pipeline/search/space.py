@@ -1,17 +1,17 @@
-"""The recipe of a search: what is tried, how often, how many at a time; read and checked."""
+"""The spec of a search: what is tried, how often, how many at a time; read and checked."""
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, PlainValidator, ValidationError
+from pydantic import Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
-from pipeline.errors import ParamsError
+from pipeline.params.faults import keys_at, nearest, params_error
 from pipeline.params.sections import Positive, Section
 from pipeline.params.whole import read_values
 
@@ -79,7 +79,8 @@ def _domain(value: Any) -> Domain:
         )
     kind, values = next(iter(value.items()))
     if kind not in kinds:
-        raise PydanticCustomError("domain", "{fault}", {"fault": _unknown(kind, kinds)})
+        fault = f"unknown: {kind}; {nearest(kind, kinds)}"
+        raise PydanticCustomError("domain", "{fault}", {"fault": fault})
     if not isinstance(values, list):
         raise PydanticCustomError("domain", f"{kind} must have a list")
     _expect_list(values) if kind in _LISTS else _expect_bounds(kind, values)
@@ -131,8 +132,8 @@ class Halving(Section):
     """Of `reduction` trials about one goes on."""
 
 
-class SearchRecipe(Section):
-    """The whole of recipes/search.yaml."""
+class SearchSpec(Section):
+    """The whole of search.yaml, or of another file that says what a search tries."""
 
     branch: BranchName
     """Whose training is tried, of the member under study."""
@@ -149,40 +150,15 @@ class SearchRecipe(Section):
     from."""
 
 
-def load_recipe(path: Path) -> SearchRecipe:
-    """Read and check the recipe of a search.
+def load_search(path: Path) -> SearchSpec:
+    """Read and check the spec of a search.
 
     Raises:
         ParamsError: one line per fault, each with its dotted name.
     """
     values = read_values(path)
     try:
-        return SearchRecipe.model_validate(values)
+        return SearchSpec.model_validate(values)
     except ValidationError as error:
-        lines = [f"{path}: {_fault(fault)}" for fault in error.errors()]
-        raise ParamsError("\n".join(lines)) from None
-
-
-def _fault(fault: Any) -> str:
-    loc = [str(part) for part in fault["loc"]]
-    key = ".".join(loc) or "the file"
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: {_unknown(loc[-1], _keys(loc[:-1]))}"
-    if fault["type"] == "missing":
-        return f"{key}: missing"
-    return f"{key}: {fault['msg'][0].lower()}{fault['msg'][1:]} (found {fault['input']!r})"
-
-
-def _keys(loc: list[str]) -> list[str]:
-    model: type[BaseModel] = SearchRecipe
-    for part in loc:
-        inner = model.model_fields[part].annotation
-        model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
-    return list(model.model_fields)
-
-
-def _unknown(name: object, names: list[str]) -> str:
-    near = difflib.get_close_matches(str(name), names, n=1)
-    return f"unknown: {name}; " + (
-        f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
-    )
+        names = partial(keys_at, SearchSpec)
+        raise params_error(error, file=str(path), names=names) from None

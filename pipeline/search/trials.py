@@ -14,7 +14,7 @@ from pipeline.errors import ParamsError
 from pipeline.params.names import is_cascade
 from pipeline.params.whole import Params, parse_params
 from pipeline.search.scope import Scope
-from pipeline.search.space import DRAWS, GRID, Resources, SearchRecipe
+from pipeline.search.space import DRAWS, GRID, Resources, SearchSpec
 from pipeline.tracking.origin import flatten
 
 
@@ -32,47 +32,47 @@ class Trial:
         return parse_params(changed(base, self.changes), name=of)
 
 
-def propose(recipe: SearchRecipe) -> list[Trial]:
-    """All trials of a search: the same for the same recipe, none of them twice.
+def propose(spec: SearchSpec) -> list[Trial]:
+    """All trials of a search: the same for the same spec, none of them twice.
 
     More `trials` continue the same list.
     """
-    chance = np.random.default_rng(recipe.seed)
-    grids = {key: one.values for key, one in recipe.space.items() if one.kind == GRID}
+    chance = np.random.default_rng(spec.seed)
+    grids = {key: one.values for key, one in spec.space.items() if one.kind == GRID}
     found: dict[str, dict[str, Any]] = {}
-    for _ in range(recipe.trials):
+    for _ in range(spec.trials):
         drawn = {
             key: DRAWS[one.kind](one.values, chance)
-            for key, one in recipe.space.items()
+            for key, one in spec.space.items()
             if one.kind != GRID
         }
         for combination in itertools.product(*grids.values()):
             values = drawn | dict(zip(grids, combination, strict=True))
-            changes = {key: values[key] for key in recipe.space}
+            changes = {key: values[key] for key in spec.space}
             found.setdefault(repr(changes), changes)
     return [Trial(f"t{i:03d}", changes) for i, changes in enumerate(found.values(), start=1)]
 
 
 def expect_possible(
-    recipe: SearchRecipe, trials: list[Trial], base: dict[str, Any], scope: Scope, *, name: str
+    spec: SearchSpec, trials: list[Trial], base: dict[str, Any], scope: Scope, *, name: str
 ) -> None:
     """Make sure, before anything starts, that every trial can be trained.
 
     Args:
-        recipe: what proposed the trials.
+        spec: what proposed the trials.
         trials: the proposals.
         base: the values of params.yaml.
         scope: what may be tried.
-        name: of the recipe's file; opens each line of the error.
+        name: of the spec's file; opens each line of the error.
 
     Raises:
         ParamsError: a key is unknown or none that may be tried, a value that no trial could
             have, or values that cannot go together.
     """
-    faults = [fault for key in recipe.space if (fault := _fault_of_key(key, base, scope))]
+    faults = [fault for key in spec.space if (fault := _fault_of_key(key, base, scope))]
     faults = faults or [
         fault
-        for key, domain in recipe.space.items()
+        for key, domain in spec.space.items()
         for value in domain.values
         if (fault := _fault_of_value(key, value, trials, base))
     ]
@@ -80,8 +80,8 @@ def expect_possible(
         raise ParamsError("\n".join(f"{name}: {fault}" for fault in faults))
     for trial in trials:
         params = trial.params(base, of=f"{name}: {trial.name}: {_words(trial.changes)}")
-        _expect_no_cascade(params, recipe.branch, name=f"{name}: {trial.name}")
-        _expect_one_process(params, recipe.resources, name=f"{name}: {trial.name}")
+        _expect_no_cascade(params, spec.branch, name=f"{name}: {trial.name}")
+        _expect_one_process(params, spec.resources, name=f"{name}: {trial.name}")
 
 
 def _fault_of_key(key: str, base: dict[str, Any], scope: Scope) -> str:

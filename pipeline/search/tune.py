@@ -35,7 +35,7 @@ from pipeline.errors import ParamsError
 from pipeline.params.whole import parse_params
 from pipeline.search.fits import FITS, Work, deciding
 from pipeline.search.logbook import Logbook
-from pipeline.search.space import SearchRecipe
+from pipeline.search.space import SearchSpec
 from pipeline.search.trials import changed
 from pipeline.training.records.snapshots import Snapshots
 
@@ -49,7 +49,7 @@ STORE_BYTES = 100 * 2**20
 
 
 def run_trials(
-    recipe: SearchRecipe,
+    spec: SearchSpec,
     work: Work,
     logbook: Logbook,
     *,
@@ -60,16 +60,16 @@ def run_trials(
     """Train what is left of the trials, until all are over.
 
     Args:
-        recipe: how many at a time, with what, and how ASHA compares.
+        spec: how many at a time, with what, and how ASHA compares.
         work: what is trained.
         logbook: is told of everything that happens.
         epochs: that each trial is trained for, if it is not stopped.
         address: of a Ray cluster; None starts Ray on this machine.
         tell: called with a trial's name after each entry in the logbook.
     """
-    halving = Halving(logbook, tell, epochs=epochs, asha=recipe.asha.model_dump())
+    halving = Halving(logbook, tell, epochs=epochs, asha=spec.asha.model_dump())
     names = [one.trial.name for one in logbook.left()]
-    resources = {"CPU": recipe.resources.cpu, "GPU": recipe.resources.gpu}
+    resources = {"CPU": spec.resources.cpu, "GPU": spec.resources.gpu}
     trainable = tune.with_resources(tune.with_parameters(train_trial, work=work), resources)
     shutil.rmtree(work.folder / RAY, ignore_errors=True)
     _join(address, resources)
@@ -79,7 +79,7 @@ def run_trials(
             param_space={"known": tune.grid_search([_known(logbook, name) for name in names])},
             tune_config=tune.TuneConfig(
                 scheduler=halving,
-                max_concurrent_trials=recipe.concurrent,
+                max_concurrent_trials=spec.concurrent,
                 trial_name_creator=_name_of,
                 trial_dirname_creator=_name_of,
             ),

@@ -1,4 +1,4 @@
-"""Files that `cxr score` reads: NIH's table of a synthetic cohort, and predictions of its images."""
+"""What `cxr score` reads: NIH's table of a synthetic cohort, and predictions of its images."""
 
 from pathlib import Path
 

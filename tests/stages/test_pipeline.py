@@ -300,7 +300,7 @@ def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restor
 
 def shrunk(recipe: str) -> dict[str, Any]:
     """A recipe's params, on the tiny cohort, at small sizes, for an epoch from random weights."""
-    values = yaml.safe_load((REPO / f"recipes/{recipe}.yaml").read_text())
+    values = yaml.safe_load((REPO / f"tests/golden/recipes/{recipe}.yaml").read_text())
     tiny = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
     for section in ("phantom", "ingest", "split", "evaluate", "iou", "report"):
         values[section] = tiny[section]

@@ -19,7 +19,7 @@ import yaml
 from pipeline.tracking.spool import wait_until_written
 from tests.stages.conftest import REPO, commit, run
 
-RECIPE = {
+SPEC = {
     "branch": "global",
     "trials": 4,
     "seed": 3,
@@ -80,7 +80,7 @@ def folder(make_clone):
     """A clone of which only the data are made."""
     folder = make_clone()
     run("dvc", "repro", "-q", "split", cwd=folder)
-    (folder / "recipes/search.yaml").write_text(yaml.safe_dump(RECIPE, sort_keys=False))
+    (folder / "search.yaml").write_text(yaml.safe_dump(SPEC, sort_keys=False))
     commit(folder)
     return folder
 
@@ -152,11 +152,11 @@ def check_runs(folder: Path, epochs: dict[str, list[dict]], states: dict[str, st
 @pytest.mark.xdist_group("search")
 def test_a_search_with_other_values_does_not_go_on(folder):
     """After the one above: its trials are there."""
-    changed = RECIPE | {"asha": {"grace": 2, "reduction": 2}}
+    changed = SPEC | {"asha": {"grace": 2, "reduction": 2}}
     other = folder / "other.yaml"
     other.write_text(yaml.safe_dump(changed, sort_keys=False))
     done = subprocess.run(
-        [*SEARCH, "--recipe", "../other.yaml", "--name", "search"],
+        [*SEARCH, "--spec", "../other.yaml", "--name", "search"],
         cwd=folder / "docs",
         env=os.environ | INSTALLED,
         capture_output=True,

@@ -27,7 +27,7 @@ KINDS = {
     "joint": ("joint", {"batch_size": 8}),
     "half frozen": ("mobilenet_v2", {"head_epochs": 1, "learning_rate": 1e-3}),
 }
-"""Backbones and what is special in their recipes; a micro-batch is of all ranks together."""
+"""Backbones and what is special in their training; a micro-batch is of all ranks together."""
 
 SIZE = 48
 

@@ -97,7 +97,7 @@ def test_metrics_of_another_run_are_refused():
 
 
 def test_the_recipe_has_the_twelve_configurations():
-    cfg = load_params(REPO / "recipes/nih-paper-tables.yaml")
+    cfg = load_params(REPO / "tests/golden/recipes/nih-paper-tables.yaml")
     pairs = [(cfg.members[name].global_, cfg.members[name].local) for name in cfg.ensemble.members]
     assert len(set(pairs)) == 12
     backbones = {"resnet50", "resnext50", "resnext101", "densenet121", "mobilenet_v2", "capsnet"}

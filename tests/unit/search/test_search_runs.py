@@ -9,7 +9,7 @@ from pipeline.errors import ParamsError
 from pipeline.search.run import prepare_search
 from pipeline.tracking import SearchRun, launch, search, spool
 
-RECIPE = Path(__file__).parents[3] / "recipes/search.yaml"
+SPEC = Path(__file__).parents[3] / "search.yaml"
 
 
 @pytest.fixture
@@ -94,5 +94,5 @@ def test_a_search_that_is_not_to_be_tracked_writes_nothing(tracked, monkeypatch)
 def test_a_name_that_is_no_folder_s_is_refused_before_anything_is_emptied(tmp_path, name):
     (tmp_path / "kept").touch()
     with pytest.raises(ParamsError, match="expected letters, digits"):
-        prepare_search(RECIPE, tmp_path, name=name, fresh=True)
+        prepare_search(SPEC, tmp_path, name=name, fresh=True)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]

@@ -1,4 +1,4 @@
-"""The recipe of a search: every fault is named, what is drawn is of its kind."""
+"""The spec of a search: every fault is named, what is drawn is of its kind."""
 
 import math
 from pathlib import Path
@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ParamsError
-from pipeline.search.space import DRAWS, FIGURES, Domain, load_recipe
+from pipeline.search.space import DRAWS, FIGURES, Domain, load_search
 
 REPO = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    """Writes the committed recipe with some keys replaced."""
+def spec(tmp_path):
+    """Writes the committed spec with some keys replaced."""
 
     def write(**changes):
-        values = yaml.safe_load((REPO / "recipes/search.yaml").read_text()) | changes
+        values = yaml.safe_load((REPO / "search.yaml").read_text()) | changes
         path = tmp_path / "space.yaml"
         path.write_text(yaml.safe_dump({k: v for k, v in values.items() if v is not None}))
         return path
@@ -28,19 +28,20 @@ def recipe(tmp_path):
     return write
 
 
-def test_the_committed_recipe_is_valid():
-    found = load_recipe(REPO / "recipes/search.yaml")
+def test_the_committed_spec_is_valid():
+    found = load_search(REPO / "search.yaml")
     assert found.space["global.learning_rate"] == Domain("loguniform", (0.0003, 0.01))
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"trails": 3}, "trails: unknown: trails; did you mean trials?"),
+        ({"trails": 3}, "trails: unknown key; did you mean trials?"),
         ({"trials": None}, "trials: missing"),
         ({"trials": 0}, "trials: input should be greater than 0 (found 0)"),
         ({"branch": "both"}, "branch: input should be 'global', 'local' or 'fusion'"),
-        ({"resources": {"cpus": 1, "gpu": 0}}, "resources.cpus: unknown: cpus; did you mean cpu?"),
+        ({"resources": {"cpus": 1, "gpu": 0}}, "resources.cpus: unknown key; did you mean cpu?"),
+        ({"asha": {"grace": "1e1", "reduction": 3}}, "found '1e1'; write 0.001 or 1.0e-3)"),
         ({"space": {}}, "space: "),
         (
             {"space": {"seed": {"chioce": [1]}}},
@@ -63,9 +64,9 @@ def test_the_committed_recipe_is_valid():
         ({"space": {"seed": {"{x}": [1]}}}, "space.seed: unknown: {x}; "),
     ],
 )
-def test_a_fault_is_named_by_its_key(recipe, changes, said):
+def test_a_fault_is_named_by_its_key(spec, changes, said):
     with pytest.raises(ParamsError) as caught:
-        load_recipe(recipe(**changes))
+        load_search(spec(**changes))
     assert said in str(caught.value)
     assert "space.yaml: " in str(caught.value)
 

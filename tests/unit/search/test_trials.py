@@ -8,35 +8,35 @@ import yaml
 
 from pipeline.errors import ParamsError
 from pipeline.search.scope import read_scope
-from pipeline.search.space import Domain, SearchRecipe, load_recipe
+from pipeline.search.space import Domain, SearchSpec, load_search
 from pipeline.search.trials import as_word, changed, expect_possible, propose, reproducing_line
 
 REPO = Path(__file__).parents[3]
 BASE = yaml.safe_load((REPO / "params.yaml").read_text())
 
 
-def recipe_of(space: dict[str, Domain], *, branch="global", **changes) -> SearchRecipe:
-    committed = load_recipe(REPO / "recipes/search.yaml")
+def spec_of(space: dict[str, Domain], *, branch="global", **changes) -> SearchSpec:
+    committed = load_search(REPO / "search.yaml")
     return committed.model_copy(update={"space": space, "branch": branch} | changes)
 
 
-def check(recipe: SearchRecipe, base=BASE) -> None:
-    scope = read_scope(recipe.branch, REPO)
-    expect_possible(recipe, propose(recipe), base, scope, name="r.yaml")
+def check(spec: SearchSpec, base=BASE) -> None:
+    scope = read_scope(spec.branch, REPO)
+    expect_possible(spec, propose(spec), base, scope, name="r.yaml")
 
 
-def test_the_committed_recipe_is_possible_with_the_committed_params():
-    recipe = load_recipe(REPO / "recipes/search.yaml")
-    check(recipe)
-    assert len(propose(recipe)) == recipe.trials
+def test_the_committed_spec_is_possible_with_the_committed_params():
+    spec = load_search(REPO / "search.yaml")
+    check(spec)
+    assert len(propose(spec)) == spec.trials
 
 
 def test_the_same_seed_proposes_the_same_and_more_trials_continue_the_list():
-    recipe = load_recipe(REPO / "recipes/search.yaml")
-    more = recipe.model_copy(update={"trials": 20})
-    other = recipe.model_copy(update={"seed": 8})
-    assert propose(recipe) == propose(recipe) == propose(more)[:12]
-    assert propose(other) != propose(recipe)
+    spec = load_search(REPO / "search.yaml")
+    more = spec.model_copy(update={"trials": 20})
+    other = spec.model_copy(update={"seed": 8})
+    assert propose(spec) == propose(spec) == propose(more)[:12]
+    assert propose(other) != propose(spec)
 
 
 def test_a_grid_is_tried_whole_with_every_draw_and_nothing_twice():
@@ -45,12 +45,12 @@ def test_a_grid_is_tried_whole_with_every_draw_and_nothing_twice():
         "model.global": Domain("grid", ("resnet18", "resnet50", "densenet121")),
         "global.learning_rate": Domain("loguniform", (1e-4, 1e-2)),
     }
-    trials = propose(recipe_of(space, trials=2))
+    trials = propose(spec_of(space, trials=2))
     assert len(trials) == 12
     assert len({trial.changes["global.learning_rate"] for trial in trials}) == 2
     assert [trial.name for trial in trials][:2] == ["t001", "t002"]
     few = {"train.batch_size": Domain("choice", (16, 32))}
-    assert len(propose(recipe_of(few, trials=50))) == 2
+    assert len(propose(spec_of(few, trials=50))) == 2
 
 
 ONE = {"global.learning_rate": Domain("loguniform", (1e-4, 1e-2))}
@@ -79,7 +79,7 @@ ONE = {"global.learning_rate": Domain("loguniform", (1e-4, 1e-2))}
 def test_what_cannot_be_tried_is_named_before_anything_starts(branch, key, values, said):
     space = {"global": ONE, "local": {}, "fusion": {}}[branch] | {key: Domain("choice", values)}
     with pytest.raises(ParamsError) as caught:
-        check(recipe_of(space, branch=branch))
+        check(spec_of(space, branch=branch))
     assert said in str(caught.value)
     assert str(caught.value).startswith("r.yaml: ")
 
@@ -88,14 +88,14 @@ def test_what_cannot_be_tried_is_named_before_anything_starts(branch, key, value
 def test_threads_other_than_a_trial_s_cores_are_refused(number):
     with_threads = changed(BASE, {"train.threads": number})
     with pytest.raises(ParamsError, match=rf"train.threads is {number} and resources.cpu 1, and"):
-        check(recipe_of(ONE), with_threads)
-    check(recipe_of(ONE), changed(BASE, {"train.threads": 1}))
+        check(spec_of(ONE), with_threads)
+    check(spec_of(ONE), changed(BASE, {"train.threads": 1}))
 
 
 def test_a_bound_that_no_trial_could_have_is_named_though_it_was_not_drawn():
     space = {"train.augment.rotation_degrees": Domain("uniform", (0, 46))}
     with pytest.raises(ParamsError, match=r"space.train.augment.rotation_degrees: .*45.*46"):
-        check(recipe_of(space, trials=1))
+        check(spec_of(space, trials=1))
 
 
 def test_values_that_cannot_go_together_are_named_by_their_trial():
@@ -104,7 +104,7 @@ def test_values_that_cannot_go_together_are_named_by_their_trial():
         "global.output_stride": Domain("grid", (16, 32)),
     }
     with pytest.raises(ParamsError, match=r"r.yaml: t002: train.input_size 48, global.output_str"):
-        check(recipe_of(space, trials=1))
+        check(spec_of(space, trials=1))
 
 
 def test_changes_replace_leaves_and_leave_the_base_alone():
