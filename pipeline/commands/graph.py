@@ -3,15 +3,23 @@
 from pipeline.base.files import write_text
 from pipeline.commands.checkout import enter_checkout
 from pipeline.graph.code_deps import rewrite_code_deps
-from pipeline.graph.reruns import find_reruns, render_reruns, rewrite_reruns
+from pipeline.graph.reruns import (
+    find_reruns,
+    find_room_reruns,
+    render_reruns,
+    render_room_reruns,
+    rewrite_reruns,
+)
 from pipeline.params.whole import load_params
 
 
 def main() -> None:
-    """Rewrite the code deps, then the table; all else in both files stays."""
+    """Rewrite the code deps, the README's table and docs/rooms.md; all else stays."""
     root = enter_checkout()
     dvc_yaml, readme = root / "dvc.yaml", root / "README.md"
     write_text(rewrite_code_deps(dvc_yaml.read_text(encoding="utf-8"), root), dvc_yaml)
     members = load_params(root / "params.yaml").ensemble.members
     table = render_reruns(find_reruns(root), members)
     write_text(rewrite_reruns(readme.read_text(encoding="utf-8"), table), readme)
+    rooms = render_room_reruns(find_room_reruns(root), members)
+    write_text(rooms, root / "docs/rooms.md")

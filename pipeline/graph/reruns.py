@@ -9,8 +9,8 @@ from pathlib import Path
 from dvc.repo.reproduce import plan_repro
 
 from pipeline.errors import ArtifactError
-from pipeline.graph.code_deps import CHECK
-from pipeline.graph.index import covers, params_of, read_index
+from pipeline.graph.code_deps import BESIDE, CHECK, INERT, ROOMS
+from pipeline.graph.index import covers, params_of, paths_of, read_index
 from pipeline.params.whole import Params, load_params
 from pipeline.tracking.origin import flat_params
 
@@ -19,6 +19,14 @@ Reruns = dict[str, tuple[str, ...]]
 
 MARKERS = ("<!-- Written by `make graph`: -->", "<!-- End of what `make graph` writes. -->")
 """The lines of the README that the table stands between."""
+
+_ROOMS_PAGE = """# What an edit of code runs again
+
+`cxr graph` writes this page from DVC's own graph; a test edits a file of each room and asks DVC.
+A stage depends on whole rooms (folders of `pipeline/`), and on its own file in `stages/`. These
+are the stages that run at most: one whose inputs come out as they were is skipped. What a change
+of `params.yaml` runs again is in the [README](../README.md#what-a-change-runs-again).
+"""
 
 _ANY = "<member>"  # stands in the table for the name of any
 
@@ -42,6 +50,36 @@ def find_reruns(root: Path) -> Reruns:
         plan = plan_repro(graph, direct, downstream=True) if direct else []
         reruns[leaf] = tuple(stage.name for stage in stages if stage in plan)
     return reruns
+
+
+def find_room_reruns(root: Path) -> Reruns:
+    """Stages that run again after an edit in each room, by its folder, `check` among them.
+
+    Nothing follows from `check`, nor from stages that are idle with the params of `root`.
+    """
+    index = read_index(root)
+    silent = {CHECK, *idle_stages(load_params(root / "params.yaml"))}
+    graph = index.graph.copy()
+    graph.remove_edges_from([edge for edge in index.graph.edges if edge[1].name in silent])
+    reruns = {}
+    for room in (*ROOMS, *BESIDE, *INERT):
+        direct = [stage for stage in index.stages if room in paths_of(stage)]
+        plan = plan_repro(graph, direct, downstream=True) if direct else []
+        reruns[room.rstrip("/")] = tuple(one.name for one in index.stages if one in plan)
+    return reruns
+
+
+def render_room_reruns(reruns: Reruns, members: list[str]) -> str:
+    """The page `docs/rooms.md`; rooms of which the same holds share a row."""
+    rows = defaultdict(list)
+    for room, stages in reruns.items():
+        rows[stages].append(room)
+    lines = [
+        f"| {_code(rooms)} | {_in_words(stages, members)} |"
+        for stages, rooms in sorted(rows.items(), key=lambda row: len(row[0]))
+    ]
+    head = [_ROOMS_PAGE, "| you edit a file in | DVC runs again |", "|---|---|"]
+    return "\n".join([*head, *lines, ""])
 
 
 def idle_stages(params: Params) -> list[str]:
