@@ -4,7 +4,7 @@ import os
 import time
 
 # Before any of the code is read: what is edited while it is being read may have come too late.
-STARTED_NS = time.time_ns()
+os.environ["CXR_STARTED_NS"] = str(time.time_ns())
 
 # Before any stage imports torch: threads that wait for work sleep. By default they spin, and a
 # second busy process on the machine then makes training many times slower.

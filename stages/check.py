@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pipeline.base.cascades import write_cascades
 from pipeline.base.files import write_text
+from pipeline.guard.options import Out, ParamsFile, run
 from pipeline.params.doubts import warn_of_doubts
 from pipeline.params.sources import expect_source, expect_weights
 from pipeline.params.whole import load_params
-from stages.options import Out, ParamsFile, run
 
 
 def main(out: Out, cascades: Out, params: ParamsFile = Path("params.yaml")) -> None:

@@ -6,10 +6,10 @@ from pipeline import tracking
 from pipeline.base.checkout import checkout
 from pipeline.base.members import SYSTEMS_BESIDE, read_systems, voting_folders
 from pipeline.base.tables import read_predictions, write_predictions
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.files.extra_votes import collect_votes, write_extra
 from pipeline.results.evaluation.vote import VOTES, vote
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(voting: Dep, extra: Out, out: Out, params: ParamsFile = Path("params.yaml")) -> None:

@@ -7,13 +7,13 @@ from pipeline import tracking
 from pipeline.base import tables
 from pipeline.base.files import read_json
 from pipeline.base.members import read_systems, voting_folders
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.evaluation import evaluate
 from pipeline.results.evaluation.files import evaluations
 from pipeline.results.evaluation.files.extra_votes import read_extra
 from pipeline.results.evaluation.headline import diagnosis
 from pipeline.results.statistics.metric_files import write_metrics, write_plot
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

@@ -10,11 +10,11 @@ from pipeline.attention.place import place_crops
 from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import read_index, write_crop_boxes
 from pipeline.base.watching import watched
+from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.layers import find_layer
 from pipeline.params.whole import load_params
-from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(

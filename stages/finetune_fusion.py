@@ -11,6 +11,7 @@ from pipeline.fusion.gathering import gather
 from pipeline.fusion.head import mirrored_branches
 from pipeline.fusion.head_training import fit_fusion, joint_task, read_view
 from pipeline.fusion.metadata import fit_metadata
+from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.params.whole import load_params
 from pipeline.training.data.examples import training_rows
@@ -18,7 +19,6 @@ from pipeline.training.prediction_tables import predict_table
 from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.records.curves import write_curves
 from pipeline.training.stage_training import StageTraining
-from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(

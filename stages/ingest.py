@@ -13,8 +13,8 @@ from pipeline.cohort.reading.nih import parse_entries
 from pipeline.cohort.reading.nih_boxes import boxes_as_fractions, parse_boxes
 from pipeline.cohort.reading.nih_lists import lists_of_images, parse_lists
 from pipeline.cohort.reading.row_places import placing
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

@@ -8,11 +8,11 @@ from pipeline.attention.heatmaps import read_heatmaps
 from pipeline.base import tables
 from pipeline.base.members import read_members
 from pipeline.base.seeds import derive_seed
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.results.localisation.key_figures import key_figures, over_findings
 from pipeline.results.localisation.localisation import iou_metrics, iou_points, localise, locate
 from pipeline.results.statistics.metric_files import write_metrics, write_plot
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

@@ -9,10 +9,10 @@ from pipeline.attention.map_boxed import boxed_images, map_boxed
 from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_boxes, read_index
+from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.branch import restore_branch, unfold_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.whole import load_params
-from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(

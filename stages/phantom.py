@@ -6,8 +6,8 @@ from pipeline import tracking
 from pipeline.base.watching import watched
 from pipeline.cohort.phantom.cohort import make_cohort
 from pipeline.cohort.phantom.layout import write_cohort
+from pipeline.guard.options import Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from stages.options import Out, ParamsFile, run
 
 
 def main(out: Out, params: ParamsFile = Path("params.yaml")) -> None:

@@ -6,10 +6,10 @@ from pipeline.attention.crop import BoxRule
 from pipeline.attention.heatmaps import read_heatmaps
 from pipeline.base import tables
 from pipeline.base.shards import Shards
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.results.report.gallery import write_gallery
 from pipeline.results.report.pictures import Radiographs, draw_gallery
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

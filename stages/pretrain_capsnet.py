@@ -7,10 +7,10 @@ from pipeline.base.cascades import read_cascades
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits
 from pipeline.capsnet.pretraining import pretrain, thumbnails, write_pretrained
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.stage_training import StageTrainings
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

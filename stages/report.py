@@ -8,6 +8,7 @@ from pipeline.base import tables
 from pipeline.base.files import write_text
 from pipeline.base.members import read_members, read_systems, voting_folders
 from pipeline.capsnet.reconstructions import read_reconstructions
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.files.evaluations import read_evaluation
 from pipeline.results.evaluation.headline import diagnosis
@@ -16,7 +17,6 @@ from pipeline.results.report.gallery import read_gallery
 from pipeline.results.report.report import Cohort, Figures, render_report
 from pipeline.results.statistics.metric_files import read_metrics
 from pipeline.training.records.curves import read_curves
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

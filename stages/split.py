@@ -6,8 +6,8 @@ from pipeline import tracking
 from pipeline.base.files import write_json
 from pipeline.base.tables import read_index, read_official_lists, write_splits
 from pipeline.cohort.splitting.split import assign_splits, check_learnable, count_splits
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from stages.options import Dep, Out, ParamsFile, run
 
 
 def main(

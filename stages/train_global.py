@@ -7,6 +7,7 @@ from pipeline import tracking
 from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits, write_predictions
+from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
@@ -15,7 +16,6 @@ from pipeline.training.prediction_tables import predict_table
 from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.records.curves import write_curves
 from pipeline.training.stage_training import StageTraining
-from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(

@@ -9,6 +9,7 @@ from pipeline import tracking
 from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import read_index, read_splits, write_predictions
+from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.branch import adopt
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
@@ -18,7 +19,6 @@ from pipeline.training.prediction_tables import predict_table
 from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.records.curves import write_curves
 from pipeline.training.stage_training import StageTraining
-from stages.options import Choice, Dep, Out, ParamsFile, run
 
 
 def main(

@@ -37,7 +37,7 @@ BESIDE = (
 )
 """Folders that no stage may import: what people type beside `dvc`."""
 
-INERT = ("pipeline/errors.py", "pipeline/tracking/", "pipeline/guard/", "stages/options.py")
+INERT = ("pipeline/errors.py", "pipeline/tracking/", "pipeline/guard/")
 """What no stage declares, since it carries no value into an output: it speaks, or lets a stage run
 or fail."""
 

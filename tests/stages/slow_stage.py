@@ -32,7 +32,7 @@ STAGE = '''
 import time
 from pathlib import Path
 from pipeline.base.seeds import derive_seed
-from stages.options import Dep, Out, ParamsFile, run
+from pipeline.guard.options import Dep, Out, ParamsFile, run
 
 def main(source: Dep, table: Dep, out: Out, params: ParamsFile = Path("params.yaml")) -> None:
     text = params.read_text() + table.read_text()
@@ -62,7 +62,7 @@ from pathlib import Path
 from made_tasks import linear, task, vectors
 from training_numbers import PLAN
 from pipeline.training.fit import fit
-from stages.options import Dep, Out, ParamsFile
+from pipeline.guard.options import Dep, Out, ParamsFile
 from stages.training import follow_training, run_training, snapshots_of
 
 def main(source: Dep, model: Out, params: ParamsFile = Path("params.yaml")) -> None:

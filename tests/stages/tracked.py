@@ -17,7 +17,7 @@ import signal, time
 from dataclasses import dataclass
 from pathlib import Path
 from pipeline import tracking
-from stages.options import Choice, Out, ParamsFile, run
+from pipeline.guard.options import Choice, Out, ParamsFile, run
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

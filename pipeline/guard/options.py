@@ -1,6 +1,7 @@
 """What every stage's command line shares: option types, tracking, a guard, readable errors."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -13,7 +14,9 @@ import typer
 from pipeline import tracking
 from pipeline.errors import readable
 from pipeline.guard.stage import guarded
-from stages import STARTED_NS
+
+STARTED = "CXR_STARTED_NS"
+"""Of the environment: when Python began to read the code, as `stages/__init__.py` notes it."""
 
 Dep = Annotated[Path, typer.Option(help="Read by the stage.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Written by the stage.", show_default=False)]
@@ -54,7 +57,7 @@ def _guarded(main: Callable[..., Any]) -> Callable[..., None]:
             given.get("member", ""),
             inputs=[given[name] for name in deps],
             params=given.get("params", Path("params.yaml")),
-            since_ns=STARTED_NS,
+            since_ns=int(os.environ[STARTED]),
         ):
             main(**given)
 
