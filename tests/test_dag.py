@@ -93,16 +93,17 @@ def faults_of_paths(name: str, stage: dict[str, Any], root: Path) -> list[str]:
 def faults_of_params(name: str, stage: dict[str, Any], root: Path) -> list[str]:
     """(c) The declared params are exactly the sections that the stage reads, and of a member's
     section exactly the keys: `cfg.members[member].global_`, run with `--member ${item}`, is
-    `${item}.global`. A key that its command line is filled in with is read, too. What `check`
-    does depends on the whole file, read or not.
+    `${item}.global`. Of a section of which it reads keys alone, these may be declared. A key that
+    its command line is filled in with is read, too. What `check` does depends on the whole file,
+    read or not.
     """
     if name == CHECK:
         return [] if stage["params"] == [{"params.yaml": None}] else ["not the whole file"]
     tree, _ = parse_main(name, root)
     words = {option[2:]: word for option, word in given_options(stage)}
-    read = {declared_as(chain, words) for chain in chains_of_cfg(tree)}
-    read |= {key for key in filled_in(stage["cmd"]) if key.partition(".")[0] not in read}
     declared = {str(entry) for entry in stage.get("params", [])}
+    read = {declared_as(chain, words, declared) for chain in chains_of_cfg(tree)}
+    read |= {key for key in filled_in(stage["cmd"]) if key.partition(".")[0] not in read}
     return [f"{key}: not declared" for key in read - declared] + [
         f"{key}: not read" for key in declared - read
     ]
@@ -132,10 +133,11 @@ def chain_of(node: ast.expr) -> list[str]:
     return [node.id if isinstance(node, ast.Name) else "?"]
 
 
-def declared_as(chain: list[str], words: dict[str, str]) -> str:
-    """The entry of `params:` for what is read; a section counts as a whole."""
+def declared_as(chain: list[str], words: dict[str, str], declared: set[str]) -> str:
+    """The entry of `params:` for what is read: of a section the key, where that is declared."""
     if chain[0] != "members":
-        return chain[0]
+        key = ".".join(chain)
+        return key if key in declared else chain[0]
     index, *keys = chain[1:] or ["[?]"]
     return ".".join([words.get(index[1:-1], f"a member {index}"), *keys])
 
@@ -185,6 +187,9 @@ BROKEN = {
     "params": [
         ("stages/iou.py", "cfg.iou", "cfg.train"),
         ("dvc.yaml", "params: [split]", "params: [seed, split]"),
+        ("dvc.yaml", "[train.flip_at_predict, heatmap", "[train.standardise, heatmap"),
+        ("dvc.yaml", "[train.flip_at_predict, heatmap", "[heatmap"),
+        ("stages/extract_crops.py", "cfg.train.flip_at_predict", "cfg.train"),
         ("dvc.yaml", "params: [split]", "params: [params.yaml: ]"),
         ("dvc.yaml", "params:\n    - params.yaml:\n", "params: [ingest]\n"),
         ("dvc.yaml", "params: [ensemble, fusion]", "params: [ensemble, fusion, iou]"),
