@@ -46,6 +46,7 @@ seeds: setup  ## N=3: the same configuration under N seeds, mean and spread; J=2
 	@$(BIN)/cxr seeds --count $(N) --jobs $(J)
 
 search: setup  ## other values of one branch's params tried with Ray Tune; F=<file>: as that file says
+	$(if $(R),$(error make search: R= names a recipe; name the file of a search with F=))
 	@$(BIN)/cxr search --spec "$(or $(F),search.yaml)"
 
 tables: setup  ## the last run's AUROCs as the paper's two tables
