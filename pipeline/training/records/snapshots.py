@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import torch
 
+import pipeline
 from pipeline.base.files import remove_left_over, replacing
 from pipeline.training.records.recorded import Records, is_recorded, read_records, write_digests
 
@@ -37,7 +38,7 @@ _LOCK = Path("dvc.lock")
 
 _DIGEST = 32  # bytes at the start of a file, of all that follows
 
-_ELSEWHERE = ("tracking", "params", "guard", "errors.py", "listing.py")
+_ELSEWHERE = ("tracking/", "params/", "guard/", "errors.py", "base/listing.py")
 """What of this project cannot change what is trained."""
 
 
@@ -152,13 +153,10 @@ def _locked(path: Path) -> IO[bytes] | None:
 
 def _code_digest() -> str:
     """Of all that this project runs, and what it computes with: other code trains otherwise."""
-    root = Path(__file__).parents[1]
+    root = Path(pipeline.__path__[0])
     files = {Path(file) for module in list(sys.modules.values()) if (file := _file_of(module))}
-    ours = {
-        file.relative_to(root)
-        for file in files
-        if file.is_relative_to(root) and file.relative_to(root).parts[0] not in _ELSEWHERE
-    }
+    names = {file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)}
+    ours = {name for name in names if not name.startswith(_ELSEWHERE)}
     found = blake2b(repr([version(name) for name in ("torch", "torchvision", "numpy")]).encode())
     for name in sorted(ours):
         found.update(f"{name}\n".encode() + (root / name).read_bytes())

@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +17,8 @@ from training_numbers import PLAN
 from pipeline.training.fit import fit
 from pipeline.training.records import snapshots as module
 from pipeline.training.records.snapshots import Snapshots
+
+REPO = Path(__file__).parents[3]
 
 
 class Begins(BaseException):
@@ -175,3 +180,31 @@ def test_what_another_machine_is_writing_is_left_alone(tmp_path):
     writing.touch()
     stop()
     assert writing.exists()
+
+
+CODE = """
+import sys
+from pathlib import Path
+import pipeline
+from pipeline.training.records import snapshots
+import pipeline.networks.branch, pipeline.tracking.spool
+root = Path(pipeline.__path__[0])
+before = snapshots._code_digest()
+for name in sys.argv[1:]:
+    file = root / name
+    file.write_text(file.read_text() + "# edited\\n")
+    print(name, snapshots._code_digest() != before)
+    before = snapshots._code_digest()
+"""
+
+
+def test_code_of_every_room_that_is_loaded_decides_on_a_snapshot_and_what_only_speaks_does_not(
+    tmp_path,
+):
+    shutil.copytree(REPO / "pipeline", tmp_path / "pipeline")
+    names = ["networks/branch.py", "base/files.py", "training/records/snapshots.py",
+             "tracking/spool.py", "errors.py", "base/listing.py"]  # fmt: skip
+    command = [sys.executable, "-c", CODE, *names]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = dict(line.split() for line in done.stdout.splitlines())
+    assert [name for name in names if found[name] == "True"] == names[:3]
