@@ -3,6 +3,7 @@
 import inspect
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import wraps
@@ -17,6 +18,8 @@ from pipeline.guard.stage import guarded
 
 STARTED = "CXR_STARTED_NS"
 """Of the environment: when Python began to read the code, as `stages/__init__.py` notes it."""
+
+_READ_NS = time.time_ns()  # of what is no module of `stages`
 
 Dep = Annotated[Path, typer.Option(help="Read by the stage.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Written by the stage.", show_default=False)]
@@ -57,7 +60,7 @@ def _guarded(main: Callable[..., Any]) -> Callable[..., None]:
             given.get("member", ""),
             inputs=[given[name] for name in deps],
             params=given.get("params", Path("params.yaml")),
-            since_ns=int(os.environ[STARTED]),
+            since_ns=int(os.environ.get(STARTED, _READ_NS)),
         ):
             main(**given)
 
