@@ -68,10 +68,10 @@ def test_a_given_path_is_from_the_folder_in_which_it_was_typed(tmp_path, monkeyp
     root = marked(tmp_path / "checkout")
     (root / "deep").mkdir()
     monkeypatch.chdir(root / "deep")
-    said = say(monkeypatch, "search", "--recipe", "mine.yaml")
+    said = say(monkeypatch, "search", "--spec", "mine.yaml")
     assert said.startswith(f"error: {root}/deep/mine.yaml: ")
     monkeypatch.chdir(root / "deep")
-    assert say(monkeypatch, "search").startswith("error: recipes/search.yaml: ")
+    assert say(monkeypatch, "search").startswith("error: search.yaml: ")
 
 
 def test_a_command_runs_the_code_of_its_checkout_and_not_that_it_was_installed_from(tmp_path):
