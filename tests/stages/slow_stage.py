@@ -61,22 +61,23 @@ from functools import partial
 from pathlib import Path
 from made_tasks import linear, task, vectors
 from training_numbers import PLAN
+from pipeline.guard.options import Dep, Out, ParamsFile, run
+from pipeline.params.whole import load_params
 from pipeline.training.fit import fit
-from pipeline.guard.options import Dep, Out, ParamsFile
-from stages.training import follow_training, run_training, snapshots_of
+from pipeline.training.stage_training import StageTraining
 
 def main(source: Dep, model: Out, params: ParamsFile = Path("params.yaml")) -> None:
-    network = linear()
-    snapshots = snapshots_of("brief", "model")
-    follow_training(partial(fit, network, task(vectors), PLAN), snapshots, label="x", epochs=3)
+    network, cfg = linear(), load_params(params)
+    training = StageTraining("brief", "model", cfg.train, cfg.global_)
+    training.follow(partial(fit, network, task(vectors), PLAN), label="x")
     Path("started").touch()
     while not Path("go").exists():
         time.sleep(0.02)
     model.write_text(str(network.weight.sum().item()))
-    snapshots.finish(model)
+    training.finish(model)
 
 if __name__ == "__main__":
-    run_training(main)
+    run(main)
 '''
 
 COMMAND = [
