@@ -68,7 +68,8 @@ from pipeline.training.stage_training import StageTraining
 
 def main(source: Dep, model: Out, params: ParamsFile = Path("params.yaml")) -> None:
     network, cfg = linear(), load_params(params)
-    training = StageTraining("brief", "model", cfg.train, cfg.global_)
+    long = cfg.global_.model_copy(update={"epochs": 3})
+    training = StageTraining("brief", "model", cfg.train, long)
     training.follow(partial(fit, network, task(vectors), PLAN), label="x")
     Path("started").touch()
     while not Path("go").exists():
