@@ -1,18 +1,15 @@
 """Stage `train_fusion`: join both branches with age, gender and view position."""
 
-from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.seeds import derive_seed
 from pipeline.base.tables import read_index, read_splits, write_predictions
 from pipeline.fusion.gathering import gather
-from pipeline.fusion.head_training import fit_fusion, fusion_task, read_view
-from pipeline.fusion.metadata import fit_metadata
+from pipeline.fusion.head_training import fusion_task, read_view
 from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.params.whole import load_params
-from pipeline.training.data.examples import training_rows
 from pipeline.training.prediction_tables import predict_table
 from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.records.curves import write_curves
@@ -40,22 +37,18 @@ def main(
     """Train the head on stored features; gather what the member brings to the vote."""
     cfg = load_params(params)
     seed = derive_seed(cfg.seed, member, "fusion")
-    table, assigned = read_index(index), read_splits(splits)
-    metadata = fit_metadata(training_rows(table, assigned), cfg.fusion.features)
     task = fusion_task(
         read_view(global_model, global_features),
         read_view(local_model, local_features),
-        metadata.encode(table),
-        table,
-        assigned,
+        read_index(index),
+        read_splits(splits),
+        cfg.train,
         cfg.fusion,
         seed=seed,
     )
-    fit = partial(fit_fusion, task, cfg.train, cfg.fusion, seed=seed)
     training = StageTraining("train_fusion", member, cfg.train, cfg.fusion)
-    followed = training.follow(fit, label=f"{member}.fusion")
-    about = task.about() | {"metadata": metadata.about()}
-    write_checkpoint(task.network.state_dict(), about, model)
+    followed = training.follow(task.fit, label=f"{member}.fusion")
+    write_checkpoint(task.network.state_dict(), task.about(), model)
     write_predictions(predict_table(task.network, task.examples), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)
     brought = [global_predictions, local_predictions, predictions]

@@ -1,17 +1,15 @@
 """Stage `train_global`: fine-tune the global branch on whole images."""
 
-from functools import partial
 from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.seeds import derive_seed
-from pipeline.base.shards import Shards
-from pipeline.base.tables import read_index, read_splits, write_predictions
+from pipeline.base.tables import write_predictions
 from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import load_params
-from pipeline.training.branches import branch_task, fit_branch
+from pipeline.training.branches import global_task
 from pipeline.training.prediction_tables import predict_table
 from pipeline.training.processes.torchrun import share_with_other_devices
 from pipeline.training.records.curves import write_curves
@@ -34,25 +32,23 @@ def main(
     backbone = cfg.members[member].global_
     seed = derive_seed(cfg.seed, member, "global")
     start, _ = read_checkpoint(capsnet)
-    task = branch_task(
+    task = global_task(
         backbone,
         cfg.members[member].weights.global_,
-        start,
-        Shards(images),
-        read_index(index),
-        read_splits(splits),
         cfg.train,
         cfg.global_,
-        size=cfg.train.input_size,
+        images=images,
+        index=index,
+        splits=splits,
         seed=seed,
+        capsnet=start,
     )
-    branch, examples = task.branch, task.examples
-    fit = partial(fit_branch, branch, examples, cfg.train, cfg.global_, seed=seed)
     training = StageTraining("train_global", member, cfg.train, cfg.global_)
-    followed = training.follow(fit, label=f"{member}.global {backbone}")
+    followed = training.follow(task.fit, label=f"{member}.global {backbone}")
+    branch = task.branch
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
     seeing = mirrored(branch, on=cfg.train.flip_at_predict)
-    write_predictions(predict_table(seeing, examples), predictions)
+    write_predictions(predict_table(seeing, task.examples), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)
     tracking.log_artifact(model)

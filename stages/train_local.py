@@ -1,6 +1,5 @@
 """Stage `train_local`: fine-tune the local branch on crops."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,9 @@ from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import read_index, read_splits, write_predictions
 from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
-from pipeline.networks.branch import adopt
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
-from pipeline.training.branches import branch_task, fit_branch, pooled_rows
+from pipeline.training.branches import local_task, pooled_rows
 from pipeline.training.data.examples import vector_examples
 from pipeline.training.prediction_tables import predict_table
 from pipeline.training.processes.torchrun import share_with_other_devices
@@ -38,30 +36,26 @@ def main(
     cfg = load_params(params)
     backbone = cfg.members[member].local
     seed = derive_seed(cfg.seed, member, "local")
-    shards = Shards(crops)
     start, _ = read_checkpoint(capsnet)
-    table, assigned = read_index(index), read_splits(splits)
-    task = branch_task(
+    task = local_task(
         backbone,
         cfg.members[member].weights.local,
-        start,
-        shards,
-        table,
-        assigned,
         cfg.train,
         cfg.local,
-        size=shards.shape[-1],
+        crops=crops,
+        global_model=global_model,
+        index=index,
+        splits=splits,
         seed=seed,
+        capsnet=start,
     )
-    branch, examples = task.branch, task.examples
-    adopt(branch, *read_checkpoint(global_model), start=cfg.local.start)
-    fit = partial(fit_branch, branch, examples, cfg.train, cfg.local, seed=seed)
     training = StageTraining("train_local", member, cfg.train, cfg.local)
-    followed = training.follow(fit, label=f"{member}.local {backbone}")
+    followed = training.follow(task.fit, label=f"{member}.local {backbone}")
+    branch, table = task.branch, read_index(index)
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
-    write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
+    write_shards(pooled_rows(branch, Shards(crops), flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
-    judged = vector_examples(pooled, table, assigned)
+    judged = vector_examples(pooled, table, read_splits(splits))
     write_predictions(predict_table(branch.head, judged), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)

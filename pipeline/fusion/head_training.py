@@ -12,11 +12,18 @@ from jaxtyping import Float
 
 from pipeline.base.shards import Shards
 from pipeline.fusion.head import Fusion, FusionSpec, JointFusion, build_fusion, join_branches
+from pipeline.fusion.metadata import MetadataEncoder, fit_metadata
 from pipeline.networks.augment import Augment, as_they_are, augmentation
 from pipeline.networks.branch import Branch, BranchSpec, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.sections import FusionParams, TrainParams
-from pipeline.training.data.examples import Examples, beside, load_examples, vector_examples
+from pipeline.training.data.examples import (
+    Examples,
+    beside,
+    load_examples,
+    training_rows,
+    vector_examples,
+)
 from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
@@ -50,30 +57,62 @@ class FusionTask:
     spec: FusionSpec
     branches: dict[str, BranchSpec]
     """By "global" and "local"."""
+    metadata: MetadataEncoder
+    train: TrainParams
+    params: FusionParams
+    seed: int
 
     def about(self) -> dict[str, Any]:
         """The JSON-able description that goes into a checkpoint."""
         branches = {name: spec.about() for name, spec in self.branches.items()}
-        return {"fusion": self.spec.about(), **branches}
+        return {"fusion": self.spec.about(), **branches, "metadata": self.metadata.about()}
+
+    def fit(
+        self, *, snapshots: Snapshots | None = None, watch: Watch = unwatched
+    ) -> Iterator[Epoch]:
+        """Train the fusion head, and the branches if they are part of the network; see `fit`."""
+        train, examples = self.train, self.examples
+        through_branches = isinstance(self.network, JointFusion)
+        precision = train.precision if through_branches else "fp32"
+        plan = build_plan(train, self.params, precision=precision, seed=self.seed)
+        loss = build_loss(train.loss, examples["train"].targets, train.losses).loss
+        augment: Augment = as_they_are
+        if through_branches:
+            log.info("both branches learn with the fusion head, whole and from the first epoch on")
+            augment = augmentation(train.augment, alpha=train.standardise)
+        learnt = Task(examples["train"], examples["val"], loss, augment)
+        return fit(self.network, learnt, plan, snapshots=snapshots, watch=watch)
 
 
 def fusion_task(
     global_: BranchView,
     local: BranchView,
-    metadata: Float[np.ndarray, "n m"],
     index: pd.DataFrame,
     splits: pd.DataFrame,
+    train: TrainParams,
     params: FusionParams,
     *,
     seed: int,
 ) -> FusionTask:
-    """The head on stored features."""
+    """The head on stored features before its training: what its stage and a search train.
+
+    Args:
+        global_: the global branch, and what it has pooled.
+        local: the local branch, and what it has pooled.
+        index: labels and metadata, schema INDEX.
+        splits: schema SPLITS.
+        train: what all training stages share.
+        params: what the fusion has of its own.
+        seed: of what starts at random, and of the training.
+    """
+    encoder = fit_metadata(training_rows(index, splits), params.features)
+    metadata = encoder.encode(index)
     spec, fusion = _head(global_, local, metadata, params, seed=seed)
     rows = np.arange(len(index))
     parts = [*(view.pooled.gather(rows) for view in (global_, local)), metadata]
     joined = np.concatenate(parts, axis=1, dtype=np.float32)
     examples = vector_examples(joined, index, splits)
-    return FusionTask(fusion, examples, spec, _specs(global_, local))
+    return FusionTask(fusion, examples, spec, _specs(global_, local), encoder, train, params, seed)
 
 
 def joint_task(
@@ -81,14 +120,16 @@ def joint_task(
     local: BranchView,
     images: Shards,
     crops: Shards,
-    metadata: Float[np.ndarray, "n m"],
     index: pd.DataFrame,
     splits: pd.DataFrame,
+    train: TrainParams,
     params: FusionParams,
     *,
     seed: int,
 ) -> FusionTask:
     """Both branches and the head on images and crops, of which row i is image i of the index."""
+    encoder = fit_metadata(training_rows(index, splits), params.features)
+    metadata = encoder.encode(index)
     spec, fusion = _head(global_, local, metadata, params, seed=seed)
     seen = [
         load_examples(shards, index, splits, size=view.branch.spec.input_size)
@@ -96,7 +137,10 @@ def joint_task(
     ]
     known = vector_examples(metadata.astype(np.float32), index, splits)
     network = join_branches(global_.branch, local.branch, fusion)
-    return FusionTask(network, beside(beside(*seen), known), spec, _specs(global_, local))
+    examples = beside(beside(*seen), known)
+    return FusionTask(
+        network, examples, spec, _specs(global_, local), encoder, train, params, seed
+    )
 
 
 def _head(
@@ -120,26 +164,3 @@ def _head(
 
 def _specs(global_: BranchView, local: BranchView) -> dict[str, BranchSpec]:
     return {"global": global_.branch.spec, "local": local.branch.spec}
-
-
-def fit_fusion(
-    task: FusionTask,
-    train: TrainParams,
-    params: FusionParams,
-    *,
-    seed: int,
-    snapshots: Snapshots | None = None,
-    watch: Watch = unwatched,
-) -> Iterator[Epoch]:
-    """Train a fusion head, and the branches if they are part of the network; see `fit`."""
-    through_branches = isinstance(task.network, JointFusion)
-    precision = train.precision if through_branches else "fp32"
-    plan = build_plan(train, params, precision=precision, seed=seed)
-    examples = task.examples
-    loss = build_loss(train.loss, examples["train"].targets, train.losses).loss
-    augment: Augment = as_they_are
-    if through_branches:
-        log.info("both branches learn with the fusion head, whole and from the first epoch on")
-        augment = augmentation(train.augment, alpha=train.standardise)
-    learnt = Task(examples["train"], examples["val"], loss, augment)
-    return fit(task.network, learnt, plan, snapshots=snapshots, watch=watch)

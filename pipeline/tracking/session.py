@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,82 @@ MAX_WAITING_MB = 1024
 _INTERRUPTED = 128 + signal.SIGINT
 """Exit code into which a command line parser turns a Ctrl-C."""
 
-_spool: Spool | None = None
-_known_until = 0  # epochs of a training that an earlier process began
-_has_warned = False
+
+@dataclasses.dataclass
+class _Session:
+    """A stage as it is tracked; without a spool it is not, and yet its epochs are shown."""
+
+    spool: Spool | None = None
+    known_until: int = 0
+    """Epochs of a training that an earlier process began."""
+    has_warned: bool = False
+
+    def say(self, record: Record) -> None:
+        if self.spool is not None:
+            self.attempt(self.spool.append, record)
+
+    def attempt(self, action: Callable[..., None], *args: Any) -> None:
+        """Tracking never costs a stage: what goes wrong is a warning, and the rest is tracked."""
+        try:
+            action(*args)
+        except Exception as error:
+            missing = "not tracked" if self.spool is None else "tracked with gaps"
+            self.warn(f"this stage is {missing}: {reason(error)}")
+
+    def warn(self, words: str) -> None:
+        """Once for each stage."""
+        if not self.has_warned:
+            log.warning("warning: %s", words)
+        self.has_warned = True
+
+    def open(self, argv: Sequence[str]) -> None:
+        root = checkout()
+        name, words = Path(argv[0]).stem, options(argv[1:])
+        title = " ".join(filter(None, [name, words.get("member")]))
+        params = Path(words.get("params", "params.yaml"))
+        origin = origin_of(title, root=root, params=params)
+        opening = opening_of(origin, root) | {"stage": name, "title": title, "options": words}
+        self.spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
+        start_writer(self.spool.path.parent)
+
+    def close(self, status: str) -> None:
+        if self.spool is not None:
+            spool, self.spool = self.spool, None
+            spool.append({"kind": "end", "status": status})
+            spool.close()
+            start_writer(spool.path.parent)
+
+    def add_artifact(self, path: Path) -> None:
+        if self.spool is None:
+            return
+        files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
+        size = sum(file.stat().st_size for file in files) / 1e6
+        if not files:
+            log.warning("%s: nothing there to log as an artifact", path)
+        elif size > MAX_ARTIFACT_MB or self._is_too_much(self.spool.path.parent, size):
+            self.spool.append({"kind": "named", "path": str(path), "size_mb": round(size)})
+        else:
+            self.spool.append({"kind": "artifact", "path": self.spool.add(path)})
+
+    def _is_too_much(self, folder: Path, more_mb: float) -> bool:
+        """Whether the reports that wait leave no room for so much more; that is said."""
+        waiting_mb = size_mb(folder)
+        if waiting_mb + more_mb <= MAX_WAITING_MB:
+            return False
+        self.warn(
+            f"{waiting_mb:.0f} MB wait in {folder}, of {MAX_WAITING_MB} at most: further files "
+            "are only named in MLflow. `python -m pipeline.tracking.writer .tracking` in the "
+            "checkout writes what waits, or says what is in the way."
+        )
+        return True
+
+
+_current: ContextVar[_Session] = ContextVar("session")
+
+
+def _session() -> _Session:
+    """That of the stage which runs; outside of one, a session that tracks nothing."""
+    return _current.get(None) or _Session()
 
 
 @contextmanager
@@ -45,10 +119,10 @@ def stage(argv: Sequence[str]) -> Iterator[None]:
     Args:
         argv: The stage's command line: `[".../stages/split.py", "--index", ...]`.
     """
-    if "--help" in argv or not is_wanted():
-        yield
-        return
-    _begin(argv)
+    session = _Session()
+    ours = _current.set(session)
+    if "--help" not in argv and is_wanted():
+        session.attempt(session.open, argv)
     status = "FINISHED"
     try:
         yield
@@ -56,7 +130,8 @@ def stage(argv: Sequence[str]) -> Iterator[None]:
         status = _status_after(error)
         raise
     finally:
-        _try(_close, status)
+        session.attempt(session.close, status)
+        _current.reset(ours)
 
 
 def log_epoch(numbers: Mapping[str, Any], shown: Shown) -> None:
@@ -71,14 +146,16 @@ def log_epoch(numbers: Mapping[str, Any], shown: Shown) -> None:
     """
     fields = numbers_of(numbers)
     number = int(fields.pop("epoch"))
-    _say({"kind": "metrics", "values": fields, "step": number})
-    if number > _known_until:
+    session = _session()
+    session.say({"kind": "metrics", "values": fields, "step": number})
+    if number > session.known_until:
         shown.epoch(number, fields)
 
 
 def run_id() -> str:
     """Under which a later process finds this stage's run again; empty if it is not tracked."""
-    return _spool.path.stem if _spool is not None else ""
+    spool = _session().spool
+    return spool.path.stem if spool is not None else ""
 
 
 def go_on_with(run: str, epoch: int) -> None:
@@ -88,10 +165,10 @@ def go_on_with(run: str, epoch: int) -> None:
         run: The `run_id` of the stage that began it.
         epoch: The last one that it finished.
     """
-    global _known_until  # noqa: PLW0603
-    _known_until = epoch
+    session = _session()
+    session.known_until = epoch
     if run:
-        _say({"kind": "continues", "run": run, "epoch": epoch})
+        session.say({"kind": "continues", "run": run, "epoch": epoch})
 
 
 def log_metrics(values: Mapping[str, Any], *, group: str = "") -> None:
@@ -102,7 +179,8 @@ def log_metrics(values: Mapping[str, Any], *, group: str = "") -> None:
         group: Under which they stand in the pipeline's run, `systems/ensemble.mean_auroc`;
             what one looks at first has none.
     """
-    _say({"kind": "metrics", "values": numbers_of(values), "step": 0, "group": group})
+    values = numbers_of(values)
+    _session().say({"kind": "metrics", "values": values, "step": 0, "group": group})
 
 
 def log_artifact(path: Path) -> None:
@@ -110,32 +188,14 @@ def log_artifact(path: Path) -> None:
 
     What is larger than `MAX_ARTIFACT_MB` is only named there, with its size.
     """
-    if _spool is not None:
-        _try(_add_artifact, _spool, path)
+    session = _session()
+    session.attempt(session.add_artifact, path)
 
 
 def is_wanted() -> bool:
     """Whether anything is to be tracked, by this process."""
     off = os.environ.get("CXR_TRACKING", "on").lower() in {"off", "0", "false", "no"}
     return not off and is_first_process()
-
-
-def _begin(argv: Sequence[str]) -> None:
-    global _has_warned  # noqa: PLW0603
-    _has_warned = False
-    _try(_open, argv)
-
-
-def _open(argv: Sequence[str]) -> None:
-    global _spool  # noqa: PLW0603 (a process is one stage)
-    root = checkout()
-    name, words = Path(argv[0]).stem, options(argv[1:])
-    title = " ".join(filter(None, [name, words.get("member")]))
-    params = Path(words.get("params", "params.yaml"))
-    origin = origin_of(title, root=root, params=params)
-    opening = opening_of(origin, root) | {"stage": name, "title": title, "options": words}
-    _spool = Spool(spool_folder(root), title.replace(" ", "-"), opening)
-    start_writer(_spool.path.parent)
 
 
 def opening_of(origin: Origin, root: Path) -> Record:
@@ -157,15 +217,6 @@ def _status_after(error: BaseException) -> str:
     return "FINISHED" if isinstance(error, SystemExit) and not code else "FAILED"
 
 
-def _close(status: str) -> None:
-    global _spool
-    if _spool is not None:
-        spool, _spool = _spool, None
-        spool.append({"kind": "end", "status": status})
-        spool.close()
-        start_writer(spool.path.parent)
-
-
 def options(words: Sequence[str]) -> dict[str, str]:
     """`--a 1 --b=2 --c` as a mapping; values of a repeated option are joined by spaces."""
     found: dict[str, str] = {}
@@ -184,49 +235,3 @@ def numbers_of(values: Mapping[str, Any]) -> dict[str, float]:
     """The finite numbers among the leaves, under dotted names."""
     flat = {name: leaf for name, leaf in flatten(values).items() if isinstance(leaf, Real)}
     return {name: float(leaf) for name, leaf in flat.items() if math.isfinite(leaf)}
-
-
-def _add_artifact(spool: Spool, path: Path) -> None:
-    files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
-    size = sum(file.stat().st_size for file in files) / 1e6
-    if not files:
-        log.warning("%s: nothing there to log as an artifact", path)
-    elif size > MAX_ARTIFACT_MB or _is_too_much(spool.path.parent, size):
-        spool.append({"kind": "named", "path": str(path), "size_mb": round(size)})
-    else:
-        spool.append({"kind": "artifact", "path": spool.add(path)})
-
-
-def _is_too_much(folder: Path, more_mb: float) -> bool:
-    """Whether the reports that wait leave no room for so much more; that is said."""
-    waiting_mb = size_mb(folder)
-    if waiting_mb + more_mb <= MAX_WAITING_MB:
-        return False
-    _warn(
-        f"{waiting_mb:.0f} MB wait in {folder}, of {MAX_WAITING_MB} at most: further files are "
-        "only named in MLflow. `python -m pipeline.tracking.writer .tracking` in the checkout "
-        "writes what waits, or says what is in the way."
-    )
-    return True
-
-
-def _say(record: Record) -> None:
-    if _spool is not None:
-        _try(_spool.append, record)
-
-
-def _try(action: Callable[..., None], *args: Any) -> None:
-    """Tracking never costs a stage: what goes wrong is a warning, and the rest is tracked."""
-    try:
-        action(*args)
-    except Exception as error:
-        missing = "not tracked" if _spool is None else "tracked with gaps"
-        _warn(f"this stage is {missing}: {reason(error)}")
-
-
-def _warn(words: str) -> None:
-    """Once for each stage."""
-    global _has_warned  # noqa: PLW0603
-    if not _has_warned:
-        log.warning("warning: %s", words)
-    _has_warned = True

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits
 from pipeline.networks.augment import augmentation, to_unit
-from pipeline.networks.branch import Branch, BranchSpec, Pooling, build_branch
+from pipeline.networks.branch import Branch, BranchSpec, Pooling, adopt, build_branch
+from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.device import settle
 from pipeline.networks.mirror import Mirrored
 from pipeline.networks.pretrained import read_weights
 from pipeline.networks.rows import image_batches
-from pipeline.params.sections import BranchParams, TrainParams
+from pipeline.params.sections import BranchParams, LocalParams, TrainParams
 from pipeline.training.data.examples import Examples, load_examples
 from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.fit import Task, fit
@@ -26,6 +28,8 @@ from pipeline.training.plan import build_plan
 from pipeline.training.records.snapshots import Snapshots
 from pipeline.training.state import Epoch
 
+Weights = dict[str, Tensor]
+
 
 @dataclass(frozen=True)
 class BranchTask:
@@ -33,35 +37,101 @@ class BranchTask:
 
     branch: Branch
     examples: dict[str, Examples]
+    train: TrainParams
+    params: BranchParams
+    seed: int
+
+    def fit(
+        self, *, snapshots: Snapshots | None = None, watch: Watch = unwatched
+    ) -> Iterator[Epoch]:
+        """Train it; see `fit_branch`."""
+        given = (self.branch, self.examples, self.train, self.params)
+        return fit_branch(*given, seed=self.seed, snapshots=snapshots, watch=watch)
 
 
-def branch_task(
+def global_task(
     backbone: str,
     weights: str,
-    capsnet: dict[str, Tensor],
-    images: Shards,
-    index: pd.DataFrame,
-    splits: pd.DataFrame,
     train: TrainParams,
     params: BranchParams,
     *,
-    size: int,
+    images: Path,
+    index: Path,
+    splits: Path,
     seed: int,
+    capsnet: Weights | None = None,
 ) -> BranchTask:
-    """What a branch is before its training, as params.yaml asks for it.
+    """The global branch before its training, from files: what its stage and a search train.
 
     Args:
         backbone: its name.
         weights: where it starts, as `read_weights` takes it.
-        capsnet: where a cascade's CapsNet starts; empty for every other branch.
-        images: row i of which is row i of `index`.
-        index: labels, schema INDEX.
-        splits: schema SPLITS.
         train: what all training stages share.
         params: what this branch has of its own.
-        size: side of its input, in pixels.
-        seed: of what starts at random.
+        images: shards of the cohort, of which row i is row i of the index.
+        index: schema INDEX.
+        splits: schema SPLITS.
+        seed: of what starts at random, and of the training.
+        capsnet: where a cascade's CapsNet starts; None or empty for every other branch.
     """
+    return _branch_task(
+        backbone,
+        weights,
+        train,
+        params,
+        Shards(images),
+        (index, splits),
+        size=train.input_size,
+        seed=seed,
+        capsnet=capsnet,
+    )
+
+
+def local_task(
+    backbone: str,
+    weights: str,
+    train: TrainParams,
+    params: LocalParams,
+    *,
+    crops: Path,
+    global_model: Path,
+    index: Path,
+    splits: Path,
+    seed: int,
+    capsnet: Weights | None = None,
+) -> BranchTask:
+    """The local branch before its training, on crops; otherwise as `global_task`.
+
+    With `params.start`, it begins as the global branch of the checkpoint ended.
+    """
+    shards = Shards(crops)
+    task = _branch_task(
+        backbone,
+        weights,
+        train,
+        params,
+        shards,
+        (index, splits),
+        size=shards.shape[-1],
+        seed=seed,
+        capsnet=capsnet,
+    )
+    adopt(task.branch, *read_checkpoint(global_model), start=params.start)
+    return task
+
+
+def _branch_task(
+    backbone: str,
+    weights: str,
+    train: TrainParams,
+    params: BranchParams,
+    images: Shards,
+    tables: tuple[Path, Path],
+    *,
+    size: int,
+    seed: int,
+    capsnet: Weights | None,
+) -> BranchTask:
     spec = BranchSpec(
         backbone,
         FINDINGS,
@@ -70,10 +140,13 @@ def branch_task(
         standardise=train.standardise,
     )
     start = read_weights(weights, spec)
-    examples = load_examples(images, index, splits, size=size)
+    index, splits = tables
+    examples = load_examples(images, read_index(index), read_splits(splits), size=size)
     prior = prior_logits(examples["train"], train)
-    branch = build_branch(spec, weights=start, capsnet=capsnet, prior_logits=prior, seed=seed)
-    return BranchTask(branch, examples)
+    branch = build_branch(
+        spec, weights=start, capsnet=capsnet or {}, prior_logits=prior, seed=seed
+    )
+    return BranchTask(branch, examples, train, params, seed)
 
 
 def fit_branch(

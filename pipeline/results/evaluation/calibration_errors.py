@@ -22,7 +22,7 @@ _SLOPE_ALONE = (
     "positives raises; evaluate.calibration: platt corrects both"
 )
 
-_LINE = "its line follows a few images that are far off"
+_LINE = "the validation images may hold too few positives for its two numbers"
 
 
 def calibration_errors(

@@ -13,7 +13,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards, write_shards
 from pipeline.errors import ArtifactError
 from pipeline.fusion.head import HEADS, FusionSpec, build_fusion, restore_fusion
-from pipeline.fusion.head_training import BranchView, fit_fusion, fusion_task, joint_task
+from pipeline.fusion.head_training import BranchView, fusion_task, joint_task
 from pipeline.fusion.metadata import METADATA, fit_metadata
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
@@ -83,14 +83,13 @@ def cohort(tmp_path_factory):
 
 def task_of(cohort, *, features=METADATA, finetune=False, **params):
     index, splits, views = cohort
-    fusion = PARAMS.fusion.model_copy(update=params)
-    metadata = fit_metadata(training_rows(index, splits), features).encode(index)
+    fusion = PARAMS.fusion.model_copy(update=params | {"features": features})
     seen = [BranchView(branch, pooled) for branch, _, pooled in views]
     shards = [images for _, images, _ in views]
-    given = (metadata, index, splits, fusion)
+    given = (index, splits, PARAMS.train, fusion)
     if finetune:
-        return joint_task(*seen, *shards, *given, seed=0), fusion
-    return fusion_task(*seen, *given, seed=0), fusion
+        return joint_task(*seen, *shards, *given, seed=1), fusion
+    return fusion_task(*seen, *given, seed=1), fusion
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -137,10 +136,10 @@ def test_frozen_branches_are_not_touched_and_open_ones_learn(cohort):
         ]
 
     task, params = task_of(cohort, finetune=False)
-    assert len(list(fit_fusion(task, PARAMS.train, params, seed=1))) == params.epochs
+    assert len(list(task.fit())) == params.epochs
     assert moved() == [set(), set()]
     task, params = task_of(cohort, finetune=True)
-    list(fit_fusion(task, PARAMS.train, params, seed=1))
+    list(task.fit())
     assert {"features.0.1.running_mean", "features.0.0.weight"} <= moved()[0]
     assert {"features.conv1.weight", "readout.classes.transform"} <= moved()[1]
     for branch, old in zip(branches, before, strict=True):

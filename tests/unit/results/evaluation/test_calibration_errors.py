@@ -99,7 +99,7 @@ def table_of(before, after, *, intercept):
 
 @pytest.mark.parametrize(
     ("after", "intercept", "said"),
-    [(0.054, 0.0, None), (0.056, 0.0, "platt corrects both"), (0.056, 0.1, "a few images"),
+    [(0.054, 0.0, None), (0.056, 0.0, "platt corrects both"), (0.056, 0.1, "too few positives"),
      (0.04, 0.0, None), (float("nan"), 0.0, None)],
 )  # fmt: skip
 def test_what_is_within_noise_is_not_worse_and_advice_is_of_the_method_in_use(
