@@ -7,7 +7,6 @@ from branches import LINEAR, make_branch, some_images
 
 from pipeline.attention.extract import seen_rows
 from pipeline.base.shards import Shards, write_shards
-from pipeline.fusion.head import FusionSpec, JointFusion, build_fusion
 from pipeline.networks.layers import find_layer
 from pipeline.networks.mirror import mirrored
 from pipeline.training.branches import pooled_rows
@@ -27,27 +26,9 @@ def test_logits_of_a_linear_head_are_the_mean_of_both(name):
         torch.testing.assert_close(found, mirrored(network, on=True)(images.flip(-1)))
 
 
-def test_off_it_is_the_network_itself_and_so_is_a_fusion_head_of_stored_features():
+def test_off_it_is_the_network_itself():
     network = make_branch("resnet18")
     assert mirrored(network, on=False) is network
-    spec = FusionSpec("linear", 1024, network.spec.findings, 8, 0.0)
-    head = build_fusion(spec, network.head, network.head, seed=0)
-    assert mirrored(head, on=True) is head
-
-
-def test_both_branches_below_a_fusion_head_look_twice():
-    global_, local = make_branch("resnet18").eval(), make_branch("mobilenet_v2").eval()
-    inputs = global_.head.in_features + local.head.in_features
-    spec = FusionSpec("linear", inputs, global_.spec.findings, 8, 0.0)
-    joint = JointFusion(global_, local, build_fusion(spec, global_.head, local.head, seed=0))
-    images, crops, nothing = some_images(2), some_images(2).flip(0), torch.zeros(2, 0)
-    with torch.inference_mode():
-        found = mirrored(joint.eval(), on=True)(images, crops, nothing)
-        ways = [
-            (one, other) for one in (images, images.flip(-1)) for other in (crops, crops.flip(-1))
-        ]
-        expected = sum(joint(one, other, nothing) for one, other in ways) / 4
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_stored_features_of_both_stages_are_the_mean_of_both(tmp_path):

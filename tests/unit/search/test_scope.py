@@ -11,13 +11,15 @@ from pipeline.search.scope import digests, read_scope
 
 REPO = Path(__file__).parents[3]
 
+KINDS = ("model", "features", "predictions", "curves")
+
 NEEDED = {
     "global": (["split"], {"images", "index", "splits"}),
     "local": (["extract_crops@model"], {"crops", "global-model", "index", "splits"}),
     "fusion": (
-        ["train_local@model", "lend_images"],
-        {"images", "crops", "index", "splits"}
-        | {"global-model", "global-features", "local-model", "local-features"},
+        ["train_local@model"],
+        {"index", "splits"}
+        | {f"{branch}-{kind}" for branch in ("global", "local") for kind in KINDS},
     ),
 }
 
