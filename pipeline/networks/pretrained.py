@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import torch
-import torchvision
 
 from pipeline.errors import ArtifactError
 from pipeline.networks.backbones.timm_backbone import TIMM, timm_weights
 from pipeline.networks.backbones.torchvision_backbone import TORCHVISION
+from pipeline.networks.backbones.torchvision_models import models
 from pipeline.networks.backbones.zoo import CASCADE
 from pipeline.networks.branch import BranchSpec
 from pipeline.networks.weight_files import State, read_state
@@ -55,7 +55,7 @@ def _published(spec: BranchSpec) -> State:
 
 def _torchvision(backbone: str) -> State:
     try:
-        found = torchvision.models.get_model_weights(TORCHVISION.get(backbone, backbone))
+        found = models.get_model_weights(TORCHVISION.get(backbone, backbone))
     except ValueError:
         raise ArtifactError(
             f"there are no ImageNet weights for {backbone}; say none, or the path of a file"

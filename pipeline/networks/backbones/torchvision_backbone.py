@@ -3,10 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Callable
 
-import torchvision.models as tv
 from torch import nn
 
 from pipeline.networks.backbones.backbone import Backbone
+from pipeline.networks.backbones.torchvision_models import models as tv
 
 TORCHVISION = {
     "resnext50": "resnext50_32x4d",

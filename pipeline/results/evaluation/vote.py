@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import rankdata
 
 from pipeline.base.findings import FINDINGS
 from pipeline.results.evaluation.files.systems import Systems, aligned
@@ -32,7 +31,7 @@ def rank_vote(votes: Votes) -> Float[np.ndarray, " n"]:
     """
     if len(votes) == 1:
         return np.asarray(votes[0])
-    ranks = np.sort(rankdata(votes, axis=1), axis=0)
+    ranks = np.sort(pd.DataFrame(votes).rank(axis=1).to_numpy(), axis=0)
     return np.asarray((ranks.mean(axis=0) - 0.5) / votes.shape[1])
 
 

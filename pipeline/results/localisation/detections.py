@@ -83,9 +83,8 @@ def _ious(maps: Maps, case: Case, region: RegionRule) -> Float[np.ndarray, " t"]
     """Of the box at every threshold."""
     fine = fine_map(finding_map(maps, case.row, case.finding), maps.grid)
     boxes = [region_box(fine, BoxRule(threshold, region)) for threshold in THRESHOLDS]
-    return np.array(
-        [0.0 if box is None else box_iou(box[None], case.truths).max() for box in boxes]
-    )
+    drawn = np.array([np.zeros(4) if box is None else box for box in boxes])
+    return np.asarray(box_iou(drawn, case.truths).max(axis=1))
 
 
 def detect_in_noise(

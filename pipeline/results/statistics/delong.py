@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float, Num
 from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from pipeline.results.statistics.bootstrap import LEVEL
 from pipeline.results.statistics.estimate import Interval
@@ -28,12 +28,17 @@ class Placements(NamedTuple):
 
 def placements(targets: Bool[np.ndarray, " n"], scores: Num[np.ndarray, " n"]) -> Placements:
     """By mid-ranks in O(n log n) (Sun and Xu 2014, eq. 14 to 16); a class may not be missing."""
-    together = rankdata(scores)
+    together = _mid_ranks(scores)
     positives, negatives = scores[targets], scores[~targets]
     return Placements(
-        (together[targets] - rankdata(positives)) / len(negatives),
-        1 - (together[~targets] - rankdata(negatives)) / len(positives),
+        (together[targets] - _mid_ranks(positives)) / len(negatives),
+        1 - (together[~targets] - _mid_ranks(negatives)) / len(positives),
     )
+
+
+def _mid_ranks(scores: Num[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Equal scores share the mean of their ranks; pandas is loaded anyway, scipy.stats is not."""
+    return np.asarray(pd.Series(scores).rank(), np.float64)
 
 
 def covariance(systems: Sequence[Placements]) -> Float[np.ndarray, "k k"]:
