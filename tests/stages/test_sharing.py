@@ -19,7 +19,7 @@ from tests.stages.conftest import merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
-MEMBERS = ("model", "second", "third")
+MEMBERS = ("model", "second")
 
 
 @pytest.fixture(scope="module")
