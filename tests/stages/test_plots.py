@@ -39,19 +39,19 @@ def seen(page):
 
 
 @pytest.fixture(scope="module")
-def looser(finished):
-    """An experiment beside HEAD whose heatmaps are cut lower."""
-    run("dvc", "exp", "run", "-n", "looser", "-S", "iou.threshold=0.5", "iou", cwd=finished)
+def tighter(finished):
+    """An experiment beside HEAD whose heatmaps are cut higher."""
+    run("dvc", "exp", "run", "-n", "tighter", "-S", "iou.threshold=0.95", "iou", cwd=finished)
     yield finished
     run("git", "checkout", "-q", ".", cwd=finished)
     run("dvc", "checkout", "-q", cwd=finished)
-    run("dvc", "exp", "remove", "-q", "looser", cwd=finished)
+    run("dvc", "exp", "remove", "-q", "tighter", cwd=finished)
 
 
 @pytest.fixture(scope="module")
-def page(looser):
-    told = run(*CXR, "plots", "HEAD", "looser", cwd=looser).stdout
-    page = looser / "report/plots/index.html"
+def page(tighter):
+    told = run(*CXR, "plots", "HEAD", "tighter", cwd=tighter).stdout
+    page = tighter / "report/plots/index.html"
     assert told.strip() == page.as_uri()
     return page
 
@@ -75,7 +75,7 @@ def test_every_plot_is_drawn_with_both_revisions_and_nothing_is_loaded(page):
     for name, shown in plots.items():
         assert "<svg" in shown, shown[:500]
         assert ">HEAD<" in shown, name
-        assert ">looser<" in shown, name
+        assert ">tighter<" in shown, name
     assert ">cam, threshold fitted<" in plots["iou"]
     assert ">Learning curves of model/global<" in plots["plots_curves_model_global_csv"]
 
@@ -93,8 +93,8 @@ def test_where_no_revision_has_data_the_plot_says_so_and_the_others_are_drawn(pa
 
 @in_a_browser
 @pytest.mark.xdist_group("pipeline")
-def test_what_dvc_plots_writes_on_its_own_is_drawn_with_the_vega_beside_it(page, looser, tmp_path):
-    run("dvc", "plots", "diff", "HEAD", "looser", "--targets", "iou", cwd=looser)
+def test_what_dvc_plots_writes_on_its_own_is_drawn_with_the_vega_beside_it(page, tighter, tmp_path):
+    run("dvc", "plots", "diff", "HEAD", "tighter", "--targets", "iou", cwd=tighter)
     beside = seen(page)
     assert list(beside) == ["iou", "loaded"]
     assert "<svg" in beside["iou"]
@@ -105,14 +105,14 @@ def test_what_dvc_plots_writes_on_its_own_is_drawn_with_the_vega_beside_it(page,
 
 
 @pytest.mark.xdist_group("pipeline")
-def test_metrics_and_params_diff_show_what_differs_and_nothing_else(looser):
-    params = run("dvc", "params", "diff", "HEAD", "looser", cwd=looser).stdout.split("\n")
+def test_metrics_and_params_diff_show_what_differs_and_nothing_else(tighter):
+    params = run("dvc", "params", "diff", "HEAD", "tighter", cwd=tighter).stdout.split("\n")
     assert [line.split() for line in params[1:] if line] == [
-        ["params.yaml", "iou.threshold", "0.7", "0.5"]
+        ["params.yaml", "iou.threshold", "0.7", "0.95"]
     ]
     every = "metrics/methods.json"
-    diff = ["dvc", "metrics", "diff", "--json", "--targets", every, "--", "HEAD", "looser"]
-    changed = json.loads(run(*diff, cwd=looser).stdout)[every]
+    diff = ["dvc", "metrics", "diff", "--json", "--targets", every, "--", "HEAD", "tighter"]
+    changed = json.loads(run(*diff, cwd=tighter).stdout)[every]
     assert all(entry["old"] != entry["new"] for entry in changed.values())
     methods = {name.split(".")[1] for name in changed}
     assert {"attention", "cam"} <= methods
