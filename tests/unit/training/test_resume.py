@@ -29,7 +29,7 @@ KINDS = {
     "plain": {},
     "one_cycle": {"schedule": "one_cycle"},
     "cosine": {"schedule": "cosine", "head_epochs": 2},
-    "plateau": {"schedule": "plateau", "head_epochs": 1, "learning_rate": 0.05},
+    "plateau": {"schedule": "plateau", "head_epochs": 1, "learning_rate": 0.05, "epochs": 6},
     "ema": {"ema": 0.9},
     "bf16": {"precision": "bf16"},
     "fp16": {"precision": "fp16"},
@@ -90,6 +90,9 @@ def same(found, expected):
 def test_a_branch_ends_with_the_weights_of_an_uninterrupted_training(root, kind):
     what, plan = task(images, rows=24, augment=TURNED), dataclasses.replace(PLAN, epochs=4)
     plan = dataclasses.replace(plan, **KINDS[kind])
+    if kind == "fp16":  # gradients overflow at first, so that the scaler has something to carry
+        mild = what.loss
+        what = dataclasses.replace(what, loss=lambda *pair: mild(*pair) * 100)
     expected = branch()
     epochs = list(fit(expected, what, plan))
     network, found = stopped_and_gone_on(branch, what, plan, (1, 1), (2, 0), (3, 2), (4, 1))
