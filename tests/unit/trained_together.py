@@ -29,8 +29,8 @@ KINDS = {
 }
 """Backbones and what is special in their training; a micro-batch is of all ranks together.
 
-Small ones: BatchNorm of PyTorch and of timm, groups, capsules, two branches. What is shared between
-ranks is the trainer's, whatever the size of the network.
+Small ones: BatchNorm of PyTorch and of timm, groups, capsules, two branches. What is shared
+between ranks is the trainer's, whatever the size of the network.
 """
 
 SIZE = 48
