@@ -29,10 +29,10 @@ def images(rows, seed, split="train", size=32):
     return Examples([f"{i}" for i in range(rows)], split, (inputs,), targets)
 
 
-def task(make, rows=64, augment=as_they_are, loss="bce"):
+def task(make, rows=64, augment=as_they_are, loss="bce", val_rows=32):
     train = make(rows, 0)
     fitted = build_loss(loss, train.targets, NUMBERS)
-    return Task(train, make(32, 1, "val"), fitted.loss, augment)
+    return Task(train, make(val_rows, 1, "val"), fitted.loss, augment)
 
 
 def linear():
@@ -41,7 +41,11 @@ def linear():
         return nn.Linear(20, 14)
 
 
-def branch(name="mobilenet_v2"):
+SMALL = "timm:test_efficientnet"
+"""0.1 million weights in blocks with BatchNorm: a branch where any branch will do."""
+
+
+def branch(name=SMALL):
     return build_branch(
         BranchSpec(name, FINDINGS, 16, 32, standardise=False), weights=None, seed=0
     )
@@ -59,7 +63,7 @@ def without_batch_norm():
 
 def joint(head="mlp"):
     """Both branches and a fusion head, as the stage builds them; an mlp has dropout."""
-    global_, local = branch("resnet18"), branch("resnet18")
+    global_, local = branch(), branch("timm:test_byobnet")
     inputs = global_.head.in_features + local.head.in_features
     spec = FusionSpec(head, inputs, FINDINGS, 16, 0.5)
     fusion = build_fusion(spec, global_.head, local.head, seed=0)

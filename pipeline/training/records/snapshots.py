@@ -154,8 +154,9 @@ def _locked(path: Path) -> IO[bytes] | None:
 def _code_digest() -> str:
     """Of all that this project runs, and what it computes with: other code trains otherwise."""
     root = Path(pipeline.__path__[0])
-    files = {Path(file) for module in list(sys.modules.values()) if (file := _file_of(module))}
-    names = {file.relative_to(root).as_posix() for file in files if file.is_relative_to(root)}
+    inside = f"{pipeline.__path__[0].rstrip(os.sep)}{os.sep}"  # a text: thousands are compared
+    loaded = [_file_of(module) for module in list(sys.modules.values())]
+    names = {Path(file[len(inside) :]).as_posix() for file in loaded if file.startswith(inside)}
     ours = {name for name in names if not name.startswith(_ELSEWHERE)}
     found = blake2b(repr([version(name) for name in ("torch", "torchvision", "numpy")]).encode())
     for name in sorted(ours):
@@ -163,8 +164,8 @@ def _code_digest() -> str:
     return found.hexdigest()
 
 
-def _file_of(module: object) -> str | None:
-    return getattr(module, "__file__", None)
+def _file_of(module: object) -> str:
+    return getattr(module, "__file__", None) or ""
 
 
 def _sweep(folder: Path, *, wanted: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_mlp_drops_out_in_training_and_judges_alike_in_eval():
 def cohort(tmp_path_factory):
     """Index, splits, and two views on noise: mobilenet_v2 on 64 pixels, capsnet on crops of 32."""
     folder = tmp_path_factory.mktemp("fusion")
-    index = made_index()
+    index = made_index(patients=30)
     views = []
     for number, (name, size) in enumerate((("mobilenet_v2", 64), ("capsnet", 32))):
         rng = np.random.default_rng(number)

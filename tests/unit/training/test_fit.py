@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from branches import ALL, make_branch, some_images
-from made_tasks import branch, images, linear, task, vectors
+from branches import ALL, CASCADES, make_branch, some_images
+from made_tasks import SMALL, branch, images, linear, task, vectors
 from torch import nn
 from training_numbers import PLAN
 
@@ -117,9 +117,15 @@ def parameters_of(blocks):
     return {id(p) for block in blocks for p in block.parameters()}
 
 
-@pytest.mark.parametrize("name", ALL)
+# Each kind of backbone cuts itself into blocks in a function of its own. Not here: ResNets that
+# `_resnet` cuts as it does resnet50 and resnext50, and cascades, whose readout is one class.
+# All of them are built, and look at images, in networks/test_branch.py.
+DIVIDED = [name for name in ALL if name not in ("resnext101", *CASCADES[:2])]
+
+
+@pytest.mark.parametrize("name", DIVIDED)
 def test_gradients_are_where_and_only_where_blocks_are_released(name):
-    network, images_ = make_branch(name), some_images(4)
+    network, images_ = make_branch(name), some_images(2)
     total = len(network.blocks)
     head = {id(p) for part in (network.readout, network.head) for p in part.parameters()}
     for count in sorted({0, 1, total // 2, total}):
@@ -134,13 +140,13 @@ def test_gradients_are_where_and_only_where_blocks_are_released(name):
         assert all(m.training for block in released for m in layers(block))
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", DIVIDED)
 def test_frozen_blocks_keep_weights_and_batchnorm_statistics(name):
     """One epoch of the head alone, then one with the last block."""
     network = make_branch(name, size=32)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     plan = dataclasses.replace(PLAN, head_epochs=1, epochs=2, patience=3, learning_rate=0.001)
-    epochs = fit(network, task(images, rows=8), plan)
+    epochs = fit(network, task(images, rows=8, val_rows=8), plan)
     movable = {id(v) for part in (network.readout, network.head) for v in part.parameters()}
     for released in (0, 1):
         assert next(epochs).released_blocks == released
@@ -162,13 +168,15 @@ def test_optimiser_and_scheduler_keep_their_state_when_blocks_are_released(monke
 
     def watched(self, *args, **kwargs):
         done = step(self, *args, **kwargs)
-        head = next(p for p in self.param_groups[0]["params"] if p.shape == (14, 1280))
+        head = next(p for p in self.param_groups[0]["params"] if p.shape == shape)
         seen.append((id(self), float(self.state[head]["step"]), len(self.state)))
         return done
 
     monkeypatch.setattr(torch.optim.AdamW, "step", watched)
     plan = dataclasses.replace(PLAN, head_epochs=1, epochs=3)
-    list(fit(branch(), task(images, rows=16), plan))
+    network = branch()
+    shape = network.head.weight.shape
+    list(fit(network, task(images, rows=16), plan))
     optimizers, steps, known = zip(*seen, strict=True)
     assert len(set(optimizers)) == 1
     assert list(steps) == [1, 2, 3, 4, 5, 6]
@@ -177,7 +185,7 @@ def test_optimiser_and_scheduler_keep_their_state_when_blocks_are_released(monke
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("name", ["densenet121", "capsnet", "timm:resnet18", "resnet18_capsnet"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "capsnet", SMALL, f"{SMALL}_capsnet"])
 def test_one_optimiser_and_one_scheduler_see_every_step_and_epoch(monkeypatch, name, schedule):
     built, calls = [], {"step": 0, "epoch": 0}
 
@@ -197,9 +205,10 @@ def test_one_optimiser_and_one_scheduler_see_every_step_and_epoch(monkeypatch, n
 
     monkeypatch.setattr("pipeline.training.state.build_schedule", watched)
     plan = dataclasses.replace(
-        PLAN, head_epochs=1, epochs=3, schedule=schedule, learning_rate=1e-4
+        PLAN, head_epochs=1, epochs=3, schedule=schedule, learning_rate=1e-4, batch_size=3
     )
-    epochs = list(fit(make_branch(name, size=32), task(images, rows=16), plan))
+    what = task(images, rows=6, val_rows=4)
+    epochs = list(fit(make_branch(name, size=32), what, plan))
     assert [epoch.released_blocks for epoch in epochs][:2] == [0, 1]
     assert len(built) == 1
     assert calls == {"step": 6, "epoch": 3}
@@ -217,7 +226,7 @@ def test_plateau_counts_bad_epochs_across_a_release(monkeypatch):
 def test_deterministic_gives_the_same_weights_and_leaves_pytorch_as_it_was():
     trained = []
     for deterministic in (True, True, False):
-        network = branch("resnet18")
+        network = branch()
         plan = dataclasses.replace(PLAN, deterministic=deterministic, epochs=2)
         for _ in fit(network, task(images, rows=16), plan):
             assert torch.are_deterministic_algorithms_enabled() == deterministic
@@ -245,15 +254,17 @@ def test_dropout_and_stochastic_depth_follow_the_seed():
     for _ in range(2):
         torch.manual_seed(len(trained))  # whatever else has drawn numbers before
         network = make_branch("convnext_tiny", size=32)
-        list(fit(network, task(images, rows=8), dataclasses.replace(PLAN, epochs=1)))
+        what = task(images, rows=8, val_rows=4)
+        list(fit(network, what, dataclasses.replace(PLAN, epochs=1)))
         trained.append(network.state_dict())
     assert all(torch.equal(value, trained[1][key]) for key, value in trained[0].items())
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("name", ["mobilenet_v2", "capsnet", "mobilenet_v2_capsnet"])
+@pytest.mark.parametrize("name", ["mobilenet_v2", "capsnet", f"{SMALL}_capsnet"])
 def test_every_loss_falls_on_every_kind_of_branch(loss, name):
-    network, what = make_branch(name, size=32), task(images, rows=16, loss=loss)
+    network = make_branch(name, size=32)
+    what = task(images, rows=8, loss=loss, val_rows=4)
     network.start_at(torch.zeros(14))
     plan = dataclasses.replace(PLAN, epochs=4, batch_size=16, learning_rate=0.001)
     epochs = list(fit(network, what, plan))
@@ -269,7 +280,7 @@ def test_the_learning_rate_falls_once_when_the_first_block_is_released():
 
 
 def test_release_is_the_head_alone_at_zero():
-    network = branch()
+    network = branch("mobilenet_v2")
     release(network, 0)
     learning = {name for name, p in network.named_parameters() if p.requires_grad}
     assert learning == {"head.weight", "head.bias"}

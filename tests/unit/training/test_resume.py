@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 import torch
 from branches import make_branch
-from made_tasks import branch, images, joint, joint_task, linear, task, vectors
+from made_tasks import SMALL, branch, images, joint, joint_task, linear, task, vectors
 from training_numbers import NO_CHANGE, PLAN
 
 from pipeline.capsnet.autoencoder import build_autoencoder
@@ -29,7 +29,7 @@ KINDS = {
     "plain": {},
     "one_cycle": {"schedule": "one_cycle"},
     "cosine": {"schedule": "cosine", "head_epochs": 2},
-    "plateau": {"schedule": "plateau", "head_epochs": 1, "learning_rate": 0.05},
+    "plateau": {"schedule": "plateau", "head_epochs": 1, "learning_rate": 0.05, "epochs": 6},
     "ema": {"ema": 0.9},
     "bf16": {"precision": "bf16"},
     "fp16": {"precision": "fp16"},
@@ -90,6 +90,9 @@ def same(found, expected):
 def test_a_branch_ends_with_the_weights_of_an_uninterrupted_training(root, kind):
     what, plan = task(images, rows=24, augment=TURNED), dataclasses.replace(PLAN, epochs=4)
     plan = dataclasses.replace(plan, **KINDS[kind])
+    if kind == "fp16":  # gradients overflow at first, so that the scaler has something to carry
+        mild = what.loss
+        what = dataclasses.replace(what, loss=lambda *pair: mild(*pair) * 100)
     expected = branch()
     epochs = list(fit(expected, what, plan))
     network, found = stopped_and_gone_on(branch, what, plan, (1, 1), (2, 0), (3, 2), (4, 1))
@@ -99,19 +102,20 @@ def test_a_branch_ends_with_the_weights_of_an_uninterrupted_training(root, kind)
 
 
 def test_so_does_every_other_kind_of_network(root):
-    pictures = {"train": images(24, 0), "val": images(16, 1, "val")}
+    pictures = {"train": images(8, 0), "val": images(4, 1, "val")}
     thumbs = {
-        "train": with_labels(images(24, 0, size=28)),
-        "val": with_labels(images(16, 1, "val", size=28)),
+        "train": with_labels(images(8, 0, size=28)),
+        "val": with_labels(images(4, 1, "val", size=28)),
     }
     loss = task(images).loss
     for make, examples, its_loss in [
-        (lambda: make_branch("resnet18_capsnet", size=32), pictures, loss),
+        (lambda: make_branch("mobilenet_v2", size=32), pictures, loss),
+        (lambda: make_branch(f"{SMALL}_capsnet", size=32), pictures, loss),
         (lambda: build_autoencoder(14, seed=0), thumbs, with_reconstruction(loss, weight=0.1)),
-        (linear, {"train": vectors(24, 0), "val": vectors(16, 1)}, loss),
+        (linear, {"train": vectors(8, 0), "val": vectors(4, 1)}, loss),
     ]:
         what = Task(examples["train"], examples["val"], its_loss, TURNED)
-        plan = dataclasses.replace(PLAN, schedule="cosine", learning_rate=0.001)
+        plan = dataclasses.replace(PLAN, schedule="cosine", learning_rate=0.001, batch_size=4)
         expected = make()
         epochs = list(fit(expected, what, plan))
         network, found = stopped_and_gone_on(make, what, plan, (3, 1))
