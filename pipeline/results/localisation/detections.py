@@ -82,10 +82,15 @@ def _fitted(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> dict[str, f
 def _ious(maps: Maps, case: Case, region: RegionRule) -> Float[np.ndarray, " t"]:
     """Of the box at every threshold."""
     fine = fine_map(finding_map(maps, case.row, case.finding), maps.grid)
-    boxes = [region_box(fine, BoxRule(threshold, region)) for threshold in THRESHOLDS]
-    return np.array(
-        [0.0 if box is None else box_iou(box[None], case.truths).max() for box in boxes]
-    )
+    boxes = [
+        box
+        for threshold in THRESHOLDS
+        for box in [region_box(fine, BoxRule(threshold, region))]
+        if box is not None
+    ]
+    if not boxes:  # an empty map has none at any threshold, another one at each
+        return np.zeros(len(THRESHOLDS))
+    return np.asarray(box_iou(np.stack(boxes), case.truths).max(axis=1))
 
 
 def detect_in_noise(
