@@ -175,8 +175,23 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def page(cohort, figures, gallery):
-    return render(cohort, figures, gallery)
+def drawn(cohort, figures, gallery):
+    """The page, and its charts of the evaluation."""
+    charts, draw = {}, evaluation_part._charts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation_part, "_charts", lambda *of: charts.update(draw(*of)) or charts)
+        return render(cohort, figures, gallery), charts
+
+
+@pytest.fixture(scope="module")
+def page(drawn):
+    return drawn[0]
+
+
+@pytest.fixture
+def drawn_once(drawn, undrawn, monkeypatch):
+    """The page's charts, for pages of the same predictions whose words are looked at."""
+    monkeypatch.setattr(evaluation_part, "_charts", lambda *of: drawn[1])
 
 
 @pytest.fixture(scope="module")
@@ -301,7 +316,7 @@ def test_the_page_says_which_epoch_was_kept_and_what_the_other_rule_would_keep(p
     assert cells == ["2", "epoch 1 (loss)", "0.600", "epoch 1", "0.600", "epoch 2", "0.700"]
 
 
-@pytest.mark.usefixtures("undrawn")
+@pytest.mark.usefixtures("drawn_once")
 def test_the_page_says_which_epoch_of_a_capsnet_s_pretraining_was_kept(
     cohort, figures, no_examples
 ):
@@ -392,7 +407,7 @@ def test_calibration_shows_the_errors_before_and_after(page, evaluation):
 
 @pytest.mark.parametrize(("before", "after"), [(0.339, 0.357), (0.357, 0.339)])
 def test_a_calibration_that_makes_validation_worse_is_said_to(
-    cohort, figures, no_examples, undrawn, before, after
+    cohort, figures, no_examples, drawn_once, before, after
 ):
     table = figures.evaluation["calibration"].assign(val_ece=before, val_ece_calibrated=after)
     changed = figures._replace(evaluation={**figures.evaluation, "calibration": table})
@@ -437,7 +452,7 @@ def test_a_gap_says_if_its_groups_were_chosen_afterwards(page, evaluation):
 
 @pytest.mark.parametrize("min_cell", [4, 6])
 def test_cells_that_are_kept_back_show_what_they_lack(
-    cohort, figures, no_examples, min_cell, undrawn
+    cohort, figures, no_examples, min_cell, drawn_once
 ):
     evaluation = made_evaluation(cohort, replicates=0, min_cell=min_cell)
     table = evaluation.tables["subgroups"]
@@ -504,7 +519,7 @@ def test_a_page_without_a_split_leaves_out_what_is_taken_from_it(
 
 
 def test_works_stand_beside_the_run_only_on_the_official_test_images(
-    cohort, figures, bare_page, no_examples, monkeypatch, undrawn
+    cohort, figures, bare_page, no_examples, monkeypatch, drawn_once
 ):
     assert all(work.source not in bare_page for work in WORKS)
     assert "is not the official test list" in bare_page
@@ -520,7 +535,7 @@ def test_works_stand_beside_the_run_only_on_the_official_test_images(
 
 
 def test_works_are_not_shown_beside_a_made_cohort(
-    cohort, figures, no_examples, monkeypatch, undrawn
+    cohort, figures, no_examples, monkeypatch, drawn_once
 ):
     monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
     assert 'id="literature"' not in render(cohort, figures, no_examples)
