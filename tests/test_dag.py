@@ -215,23 +215,43 @@ BROKEN = {
 }
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    """The code and the graph, in a folder of their own; who changes a file puts it back."""
+    root = tmp_path_factory.mktemp("copied")
+    for folder in ("pipeline", "stages"):
+        shutil.copytree(REPO / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPO / "dvc.yaml", root)
+    return root
+
+
+@pytest.fixture
+def changed(copied):
+    """Writes another text into a file of the copy, until the test ends."""
+    kept = {}
+
+    def change(file, text):
+        kept.setdefault(file, (copied / file).read_text())
+        (copied / file).write_text(text)
+        return copied
+
+    yield change
+    for file, text in kept.items():
+        (copied / file).write_text(text)
+
+
 @pytest.mark.parametrize(
     ("claim", "file", "old", "new"),
     [(claim, *change) for claim, changes in BROKEN.items() for change in changes],
 )
-def test_each_claim_fails_when_it_is_broken(tmp_path, claim, file, old, new):
-    for folder in ("pipeline", "stages"):
-        shutil.copytree(REPO / folder, tmp_path / folder)
-    shutil.copy(REPO / "dvc.yaml", tmp_path)
-    text = (tmp_path / file).read_text()
+def test_each_claim_fails_when_it_is_broken(changed, claim, file, old, new):
+    text = (REPO / file).read_text()
     assert old in text
-    (tmp_path / file).write_text(text.replace(old, new, 1))
-    graph = read_graph(tmp_path)
-    assert [fault for name in graph for fault in CLAIMS[claim](name, graph[name], tmp_path)]
+    root = changed(file, text.replace(old, new, 1))
+    graph = read_graph(root)
+    assert [fault for name in graph for fault in CLAIMS[claim](name, graph[name], root)]
     others = [c for c in CLAIMS if c != claim]
-    assert not [
-        f for c in others for name in graph for f in CLAIMS[c](name, graph[name], tmp_path)
-    ]
+    assert not [f for c in others for name in graph for f in CLAIMS[c](name, graph[name], root)]
 
 
 def roots(graph: Graph) -> list[str]:
@@ -329,13 +349,10 @@ def test_a_room_imports_only_rooms_before_it():
     assert imports_against_the_walk(REPO) == []
 
 
-def test_an_import_against_the_walk_is_found(tmp_path):
-    shutil.copytree(REPO / "pipeline", tmp_path / "pipeline")
-    module = tmp_path / "pipeline/networks/rows.py"
-    module.write_text(module.read_text() + "\nfrom pipeline.fusion.head import Fusion\n")
-    assert imports_against_the_walk(tmp_path) == [
-        "pipeline/networks/rows.py: pipeline.fusion.head"
-    ]
+def test_an_import_against_the_walk_is_found(changed):
+    file = "pipeline/networks/rows.py"
+    root = changed(file, (REPO / file).read_text() + "\nfrom pipeline.fusion.head import Fusion\n")
+    assert imports_against_the_walk(root) == ["pipeline/networks/rows.py: pipeline.fusion.head"]
 
 
 def test_every_module_is_in_a_room_or_is_inert():

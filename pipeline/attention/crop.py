@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -59,16 +60,19 @@ def fine_map(heatmap: Float[np.ndarray, "h w"], grid: Grid) -> Float32[np.ndarra
     """
     height, width = (max(FINE_GRID, cells) for cells in heatmap.shape)
     fine = draw_on_image(np.maximum(heatmap, 0), grid, height=height, width=width)
-    for cell in np.argwhere(heatmap == heatmap.max()) if heatmap.max() > 0 else ():
-        x, y = cell_centre(cell, grid)
-        fine[_pixels_at(y, height), _pixels_at(x, width)] = heatmap.max()
+    peak = heatmap.max()
+    if peak > 0:
+        # all at once: a saturated map is at its maximum in hundreds of cells
+        x, y = cell_centre(np.argwhere(heatmap == peak), grid).T
+        for rows, columns in product(_pixels_at(y, height), _pixels_at(x, width)):
+            fine[rows, columns] = peak
     return fine
 
 
-def _pixels_at(place: float, length: int) -> slice:
-    """The pixel at a fraction of the side; both of those between which it lies."""
-    first, last = (int(np.floor(place * length + nudge)) for nudge in (-1e-6, 1e-6))
-    return slice(min(max(first, 0), length - 1), min(max(last, 0), length - 1) + 1)
+def _pixels_at(places: Float[np.ndarray, " k"], length: int) -> Int[np.ndarray, "2 k"]:
+    """The pixel at each fraction of the side, twice; or both of those between which it lies."""
+    beside = np.floor(places * length + np.array([[-1e-6], [1e-6]]))
+    return np.clip(beside.astype(int), 0, length - 1)
 
 
 def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndarray, "4"] | None:

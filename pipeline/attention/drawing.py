@@ -7,9 +7,9 @@ from jaxtyping import Float, Float32, Int
 from pipeline.base.grid import Grid
 
 
-def cell_centre(cell: Int[np.ndarray, "2"], grid: Grid) -> Float[np.ndarray, "2"]:
+def cell_centre(cell: Int[np.ndarray, "*k 2"], grid: Grid) -> Float[np.ndarray, "*k 2"]:
     """Where cell (row, column) of a grid looks: (x, y) as fractions of the image."""
-    return np.asarray(grid.first + grid.step * cell[::-1], float)
+    return np.asarray(grid.first + grid.step * cell[..., ::-1], float)
 
 
 def draw_on_image(

@@ -2,7 +2,9 @@
 
 import ast
 import io
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -63,8 +65,8 @@ def code_files(stage: str, root: Path) -> list[str]:
             continue
         found.add(name)
         if path.suffix == ".py":
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-            todo += _imported(tree, root) + _named_beside(tree, path)
+            named = _named_in(path.read_text(encoding="utf-8"))
+            todo += _imported(named, root) + _named_beside(named, path)
     return sorted(found)
 
 
@@ -100,25 +102,35 @@ def _inert(name: str, stage: str) -> bool:
     return name.startswith(INERT) or name.endswith("__init__.py")
 
 
-def _imported(tree: ast.AST, root: Path) -> list[Path]:
-    names: list[str] = []
-    for node in ast.walk(tree):
+class _Named(NamedTuple):
+    modules: tuple[str, ...]
+    """That may be imported: `from a import b` names `a` and `a.b`."""
+    strings: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def _named_in(text: str) -> _Named:
+    """What a module's source names; most modules are those of many stages, and parsed once."""
+    modules: list[str] = []
+    strings: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-    files = [root / (name.replace(".", "/") + ".py") for name in names]
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            strings.add(node.value)
+    return _Named(tuple(modules), frozenset(strings))
+
+
+def _imported(named: _Named, root: Path) -> list[Path]:
+    files = [root / (name.replace(".", "/") + ".py") for name in named.modules]
     return [file for file in files if file.is_file()]
 
 
-def _named_beside(tree: ast.AST, module: Path) -> list[Path]:
-    strings = {
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+def _named_beside(named: _Named, module: Path) -> list[Path]:
     return [
         file
         for file in sorted(module.parent.iterdir())
-        if file.is_file() and file.suffix != ".py" and file.name in strings
+        if file.suffix != ".py" and file.name in named.strings and file.is_file()
     ]

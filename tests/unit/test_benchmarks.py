@@ -96,12 +96,12 @@ def test_a_part_that_there_is_not_is_refused():
 
 
 def test_the_patient_bootstrap_is_measured_and_told():
-    figures = measure_evaluation(images=1500, replicates=10, rounds=1)
+    figures = measure_evaluation(images=1000, replicates=5, rounds=1)
     one = figures["evaluation"]
     assert one["seconds"] > 0
     assert one["ratio"] > 0
     assert one["peak MB"] > 20
-    assert "14 findings, 1,500 images, 10 replicates" in evaluation_table(figures)
+    assert "14 findings, 1,000 images, 5 replicates" in evaluation_table(figures)
 
 
 @pytest.mark.slow

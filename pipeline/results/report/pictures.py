@@ -61,10 +61,11 @@ def draw_gallery(radiographs: Radiographs, rule: BoxRule, *, examples: int) -> G
         examples: per finding.
     """
     expect_rows(len(radiographs.images), radiographs.index, of="images")
+    ranked = _rankings(radiographs, examples, rule)
     return Gallery(
         heatmap_method(radiographs.heatmaps),
-        draw_examples(radiographs, rule, examples=examples),
-        compare_methods(radiographs, rule, examples=examples),
+        _examples(radiographs, ranked, examples, rule),
+        _compared(radiographs, ranked, rule),
     )
 
 
@@ -81,28 +82,12 @@ def draw_examples(
         rule: by which a heatmap becomes the predicted box.
         examples: per finding.
     """
-    shown = [heatmap_method(radiographs.heatmaps)]
-    return {
-        finding: [
-            _picture(radiographs, finding, ranked, rank, shown, rule)
-            for rank in _even(len(ranked.names), examples)
-        ]
-        for finding in FINDINGS
-        for ranked in [_ranked(radiographs, finding, max(examples, 1), rule)]
-    }
+    return _examples(radiographs, _rankings(radiographs, examples, rule), examples, rule)
 
 
 def compare_methods(radiographs: Radiographs, rule: BoxRule, *, examples: int) -> list[Picture]:
     """The median of the test images that `draw_examples` orders, under every method's heatmap."""
-    methods = sorted(radiographs.heatmaps)
-    ranked = {
-        finding: _ranked(radiographs, finding, max(examples, 1), rule) for finding in FINDINGS
-    }
-    return [
-        _picture(radiographs, finding, its, (len(its.names) - 1) // 2, methods, rule)
-        for finding, its in ranked.items()
-        if its.names
-    ]
+    return _compared(radiographs, _rankings(radiographs, examples, rule), rule)
 
 
 def heatmap_method(heatmaps: Mapping[str, Maps]) -> str:
@@ -115,6 +100,34 @@ class _Ranked(NamedTuple):
     names: list[str]
     """Of test images that have the finding, from best to worst."""
     by: str
+
+
+def _rankings(radiographs: Radiographs, examples: int, rule: BoxRule) -> dict[str, _Ranked]:
+    return {finding: _ranked(radiographs, finding, max(examples, 1), rule) for finding in FINDINGS}
+
+
+def _examples(
+    radiographs: Radiographs, ranked: Mapping[str, _Ranked], examples: int, rule: BoxRule
+) -> dict[str, list[Picture]]:
+    shown = [heatmap_method(radiographs.heatmaps)]
+    return {
+        finding: [
+            _picture(radiographs, finding, its, rank, shown, rule)
+            for rank in _even(len(its.names), examples)
+        ]
+        for finding, its in ranked.items()
+    }
+
+
+def _compared(
+    radiographs: Radiographs, ranked: Mapping[str, _Ranked], rule: BoxRule
+) -> list[Picture]:
+    methods = sorted(radiographs.heatmaps)
+    return [
+        _picture(radiographs, finding, its, (len(its.names) - 1) // 2, methods, rule)
+        for finding, its in ranked.items()
+        if its.names
+    ]
 
 
 def _ranked(radiographs: Radiographs, finding: str, examples: int, rule: BoxRule) -> _Ranked:
@@ -150,8 +163,8 @@ def _picture(
     row = radiographs.rows[name]
     image = _fit(radiographs.images[row])
     about = radiographs.index.iloc[row]
-    predictions = radiographs.predictions.set_index("image_index")
-    probs = {other: float(predictions.loc[[name], other].iloc[0]) for other in FINDINGS}
+    predictions = radiographs.predictions.set_index("image_index").loc[[name], list(FINDINGS)]
+    probs = {str(other): float(prob) for other, prob in predictions.iloc[0].items()}
     return Picture(
         image_index=name,
         finding=finding,

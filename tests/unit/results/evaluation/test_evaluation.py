@@ -26,6 +26,13 @@ def cohort():
     return index, splits, made_systems(index, splits)
 
 
+@pytest.fixture(scope="module")
+def two(cohort):
+    """With the ensemble and the one that votes alone, for what is said of every system alike."""
+    index, splits, systems = cohort
+    return index, splits, {name: systems[name] for name in ("model.fusion", "ensemble")}
+
+
 def run(cohort, *, ceiling=CEILING, replicates=50, seed=7, **other):
     index, splits, systems = cohort
     params = EvaluateParams(
@@ -101,8 +108,8 @@ def test_a_system_does_not_differ_from_itself(cohort):
     assert delta == {"mean_auroc": 0, "low": 0, "high": 0, "p": 1}
 
 
-def test_the_ensemble_is_compared_with_the_member_that_validation_prefers(cohort):
-    index, splits, systems = cohort
+def test_the_ensemble_is_compared_with_the_member_that_validation_prefers(two):
+    index, splits, systems = two
     frame = systems["model.fusion"]
     test = frame["split"].eq("test").to_numpy()
     weaker_on_val = frame.assign(**{name: frame[name].where(test, 0.5) for name in FINDINGS})
@@ -111,8 +118,8 @@ def test_the_ensemble_is_compared_with_the_member_that_validation_prefers(cohort
     assert "ensemble - model.fusion" in run((index, splits, both), voters=voters).metrics["delta"]
 
 
-def test_the_ensemble_is_compared_with_who_votes_from_elsewhere_too(cohort):
-    index, splits, systems = cohort
+def test_the_ensemble_is_compared_with_who_votes_from_elsewhere_too(two):
+    index, splits, systems = two
     both = systems | {"other": made_predictions(index, splits, signal=9.0, seed=8)}
     delta = run((index, splits, both), voters=["model.fusion", "other"]).metrics["delta"]
     assert delta["ensemble - other"]["mean_auroc"] < 0
@@ -126,8 +133,8 @@ def test_a_system_with_the_name_of_something_else_in_the_metrics_is_refused(coho
             run((index, splits, systems | {name: systems["ensemble"]}))
 
 
-def test_a_finding_of_few_patients_has_a_value_and_no_interval(cohort):
-    index, splits, systems = cohort
+def test_a_finding_of_few_patients_has_a_value_and_no_interval(two):
+    index, splits, systems = two
     test = index["image_index"].isin(splits.loc[splits["split"] == "test", "image_index"])
     first = index["patient_id"] == index.loc[test & index["Hernia"], "patient_id"].iloc[0]
     rare = index.assign(Hernia=index["Hernia"] & (~test | first))
@@ -138,8 +145,8 @@ def test_a_finding_of_few_patients_has_a_value_and_no_interval(cohort):
     assert others[["low", "high"]].notna().all(axis=None)
 
 
-def test_a_finding_of_one_class_is_named_and_in_no_mean(cohort):
-    index, splits, systems = cohort
+def test_a_finding_of_one_class_is_named_and_in_no_mean(two):
+    index, splits, systems = two
     test = splits["split"].eq("test")
     missing = index.assign(Hernia=index["Hernia"] & ~test, Edema=index["Edema"] | test)
     evaluation = run((missing, splits, systems))
@@ -154,8 +161,8 @@ def test_a_finding_of_one_class_is_named_and_in_no_mean(cohort):
     json.dumps(metrics, allow_nan=False)
 
 
-def test_a_finding_so_rare_that_replicates_miss_it_leaves_no_nan(cohort):
-    index, splits, systems = cohort
+def test_a_finding_so_rare_that_replicates_miss_it_leaves_no_nan(two):
+    index, splits, systems = two
     first = index["image_index"].eq(splits.loc[splits["split"].eq("test"), "image_index"].iloc[0])
     rare = index.assign(Hernia=(index["Hernia"] & splits["split"].ne("test")) | first)
     metrics = run((rare, splits, systems)).metrics
@@ -163,28 +170,28 @@ def test_a_finding_so_rare_that_replicates_miss_it_leaves_no_nan(cohort):
     json.dumps(metrics, allow_nan=False)
 
 
-def test_the_share_of_the_ceiling_is_over_the_findings_that_have_one(cohort):
+def test_the_share_of_the_ceiling_is_over_the_findings_that_have_one(two):
     ceiling = {"auroc": {"Mass": 0.8, "Nodule": 0.7, "Hernia": None}, "mean_auroc": 0.75}
-    entry = run(cohort, ceiling=ceiling).metrics["ensemble"]
+    entry = run(two, ceiling=ceiling).metrics["ensemble"]
     reached = (entry["auroc"]["Mass"] + entry["auroc"]["Nodule"]) / 2
     assert entry["share_of_ceiling"] == pytest.approx((reached - 0.5) / 0.25)
 
 
-def test_without_a_ceiling_nothing_speaks_of_one(cohort):
-    metrics = run(cohort, ceiling={}).metrics
+def test_without_a_ceiling_nothing_speaks_of_one(two):
+    metrics = run(two, ceiling={}).metrics
     assert "ceiling" not in metrics
     assert "share_of_ceiling" not in metrics["ensemble"]
 
 
-def test_without_replicates_there_are_no_intervals(cohort):
-    metrics = run(cohort, replicates=0).metrics
+def test_without_replicates_there_are_no_intervals(two):
+    metrics = run(two, replicates=0).metrics
     assert not {"mean_auroc_low", "mean_auroc_high"} & set(metrics["ensemble"])
     assert all(set(one) == {"mean_auroc"} for one in metrics["delta"].values())
     json.dumps(metrics, allow_nan=False)
 
 
-def test_without_validation_images_the_rest_is_still_there(cohort):
-    index, splits, systems = cohort
+def test_without_validation_images_the_rest_is_still_there(two):
+    index, splits, systems = two
     no_val = splits.assign(split=splits["split"].replace("val", "train"))
     only_test = {name: table[table["split"] == "test"] for name, table in systems.items()}
     metrics = run((index, no_val, only_test)).metrics

@@ -32,6 +32,18 @@ def cohort():
     return index, splits, made_predictions(index, splits, signal=2.0)
 
 
+@pytest.fixture(scope="module")
+def few(cohort):
+    """Predictions of two findings, for what is said of every finding alike."""
+    return cohort[2][["image_index", "split", "Mass", "Edema"]]
+
+
+@pytest.fixture(scope="module")
+def evaluation(cohort):
+    index, _, frame = cohort
+    return run({"a": frame}, index)
+
+
 def run(systems, index, params=PARAMS):
     return evaluate_given(systems, index, params, seed=7)
 
@@ -40,18 +52,18 @@ def text_of(evaluation, frame, name="a"):
     return scorecard(evaluation, name, only_test(frame)["image_index"])
 
 
-def test_it_is_the_evaluation_of_the_pipeline(cohort):
+def test_it_is_the_evaluation_of_the_pipeline(cohort, evaluation):
     index, splits, frame = cohort
-    mine = run({"a": frame}, index).metrics
+    mine = evaluation.metrics
     whole = evaluate({"a": frame}, index, splits, {}, PARAMS, subject="a", seed=7).metrics
     assert mine["a"] == whole["a"]
     assert mine["metadata_only"] == whole["metadata_only"]
 
 
-def test_the_floor_is_fitted_on_patients_who_are_in_no_predictions(cohort):
+def test_the_floor_is_fitted_on_patients_who_are_in_no_predictions(cohort, few):
     """It is the same whatever the evaluated patients' labels are, and another one for others'."""
-    index, _, frame = cohort
-    test = only_test(frame)
+    index = cohort[0]
+    test = only_test(few)
     owners = index.set_index("image_index")["patient_id"].loc[test["image_index"]]
     mine = index["patient_id"].isin(owners)
 
@@ -61,8 +73,9 @@ def test_the_floor_is_fitted_on_patients_who_are_in_no_predictions(cohort):
         auroc = evaluation.metrics["metadata_only"]["auroc"]["Mass"]
         return auroc if targets.equals(index["Mass"][targets.index]) else 1 - auroc
 
-    assert floor(index["Mass"] ^ mine) == pytest.approx(floor(index["Mass"]), abs=1e-12)
-    assert floor(index["Mass"] & (mine | (index["gender"] == "M"))) != floor(index["Mass"])
+    as_it_is = floor(index["Mass"])
+    assert floor(index["Mass"] ^ mine) == pytest.approx(as_it_is, abs=1e-12)
+    assert floor(index["Mass"] & (mine | (index["gender"] == "M"))) != as_it_is
 
 
 def test_a_paired_difference_from_another_file_needs_no_validation_images_of_it(cohort):
@@ -88,9 +101,8 @@ def test_a_paired_difference_from_another_file_needs_no_validation_images_of_it(
     assert f"{delta['mean_auroc']:+.4f}" in text
 
 
-def test_the_text_holds_the_tables_numbers(cohort):
-    index, _, frame = cohort
-    evaluation = run({"a": frame}, index)
+def test_the_text_holds_the_tables_numbers(cohort, evaluation):
+    frame = cohort[2]
     text = text_of(evaluation, frame)
     scores = evaluation.tables["scores"]
     mass = scores.query(
@@ -115,29 +127,26 @@ def test_without_validation_images_or_replicates_the_text_says_so(cohort):
     assert not re.search(r"\bnan\b", text)
 
 
-def test_fewer_findings_make_a_mean_of_fewer(cohort):
-    index, _, frame = cohort
-    few = frame[["image_index", "split", "Mass", "Edema"]]
-    evaluation = run({"a": few}, index)
+def test_fewer_findings_make_a_mean_of_fewer(cohort, few):
+    evaluation = run({"a": few}, cohort[0])
     assert list(evaluation.metrics["a"]["auroc"]) == ["Mass", "Edema"]
     assert list(evaluation.metrics["metadata_only"]["auroc"]) == ["Mass", "Edema"]
     assert "mean of 2" in text_of(evaluation, few)
     assert "Hernia" in text_of(evaluation, few).partition("In no mean")[2]
 
 
-def test_predictions_of_everybody_leave_no_floor_but_the_shuffled(cohort):
-    index, _, frame = cohort
-    test = only_test(frame)
+def test_predictions_of_everybody_leave_no_floor_but_the_shuffled(cohort, few):
+    index = cohort[0]
+    test = only_test(few)
     only = index[index["image_index"].isin(test["image_index"])].reset_index(drop=True)
     metrics = run({"a": test}, only).metrics
     assert "shuffled" in metrics
     assert "metadata_only" not in metrics
 
 
-def test_patients_on_both_sides_are_warned_of(cohort, caplog):
-    index, _, frame = cohort
-    mixed = frame.assign(split=np.where(frame.index % 2, "val", "test"))
-    run({"a": mixed}, index)
+def test_patients_on_both_sides_are_warned_of(cohort, few, caplog):
+    mixed = few.assign(split=np.where(few.index % 2, "val", "test"))
+    run({"a": mixed}, cohort[0])
     assert "patients have test and validation images" in caplog.text
 
 
@@ -150,20 +159,21 @@ def test_an_image_without_a_label_is_named(cohort):
         run({"a": strange}, index)
 
 
-def test_the_labels_themselves_are_refused_as_scores(cohort):
-    index, _, frame = cohort
-    truth = index.set_index("image_index").loc[frame["image_index"], list(FINDINGS)]
-    labels = frame.assign(**{f: truth[f].to_numpy(float) for f in FINDINGS})
+def test_the_labels_themselves_are_refused_as_scores(cohort, few):
+    index = cohort[0]
+    findings = ["Mass", "Edema"]
+    truth = index.set_index("image_index").loc[few["image_index"], findings]
+    labels = few.assign(**{f: truth[f].to_numpy(float) for f in findings})
     with pytest.raises(ArtifactError, match="a: its scores are the labels themselves"):
         run({"a": labels}, index)
     with pytest.raises(ArtifactError, match="b: its scores are the labels themselves"):
-        run({"a": frame, "b": labels}, index)
+        run({"a": few, "b": labels}, index)
     one_wrong = labels.assign(Mass=1 - labels["Mass"])
     assert run({"a": one_wrong}, index).metrics["a"]["auroc"]["Mass"] == 0
 
 
-def test_predictions_of_other_images_are_not_compared(cohort):
-    index, _, frame = cohort
+def test_predictions_of_other_images_are_not_compared(cohort, few):
+    index, frame = cohort[0], few
     with pytest.raises(ArtifactError, match=r"a predicts 60 images and b 59"):
         run({"a": frame, "b": only_test(frame).iloc[1:]}, index)
 

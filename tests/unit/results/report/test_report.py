@@ -62,6 +62,7 @@ INGEST = {
         "drawn_in": "pixels of 1024 x 1024 px",
     },
 }  # fmt: skip
+RULE = BoxRule(0.5, "peak")
 CEILING = {"auroc": dict.fromkeys(FINDINGS, 0.9), "mean_auroc": 0.9}
 
 
@@ -114,11 +115,11 @@ def figures(cohort, evaluation):
     return made_figures(cohort, evaluation)
 
 
-def made_figures(cohort, evaluation, *, replicates=20):
+def made_figures(cohort, evaluation):
     radiographs = cohort[0]
     index = radiographs.index
     members = {"model": made_located(index, radiographs.heatmaps)}
-    params = iou_params(fit_threshold=True, bootstrap=replicates)
+    params = iou_params(fit_threshold=True, bootstrap=20)
     found = localise(members, radiographs.boxes, index, params, seed=0)
     curve = pd.DataFrame(
         {
@@ -139,14 +140,30 @@ def made_figures(cohort, evaluation, *, replicates=20):
     return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, {}, INGEST)
 
 
-def render(cohort, figures, *, examples=2):
+@pytest.fixture(scope="module")
+def gallery(cohort):
+    return draw_gallery(cohort[0], RULE, examples=2)
+
+
+@pytest.fixture(scope="module")
+def no_examples(cohort):
+    """The pictures of pages whose words are looked at."""
+    return draw_gallery(cohort[0], RULE, examples=0)
+
+
+@pytest.fixture(scope="module")
+def examples(cohort):
+    return draw_examples(cohort[0], RULE, examples=1)
+
+
+def render(cohort, figures, gallery):
     radiographs, splits, systems = cohort
     return render_report(
         figures,
-        draw_gallery(radiographs, BoxRule(0.5, "peak"), examples=examples),
+        gallery,
         Cohort(radiographs.index, splits, systems["ensemble"], radiographs.crops),
         member="model",
-        rule=BoxRule(0.5, "peak"),
+        rule=RULE,
         sensitivity=0.9,
     )
 
@@ -158,23 +175,37 @@ def undrawn(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def page(cohort, figures):
-    return render(cohort, figures)
+def drawn(cohort, figures, gallery):
+    """The page, and its charts of the evaluation."""
+    charts, draw = {}, evaluation_part._charts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation_part, "_charts", lambda *of: charts.update(draw(*of)) or charts)
+        return render(cohort, figures, gallery), charts
 
 
 @pytest.fixture(scope="module")
-def bare_page(cohort):
+def page(drawn):
+    return drawn[0]
+
+
+@pytest.fixture
+def drawn_once(drawn, undrawn, monkeypatch):
+    """The page's charts, for pages of the same predictions whose words are looked at."""
+    monkeypatch.setattr(evaluation_part, "_charts", lambda *of: drawn[1])
+
+
+@pytest.fixture(scope="module")
+def bare_page(cohort, figures):
     """Of a cohort without ceiling and boxes, evaluated without bootstrap."""
     radiographs, splits, systems = cohort
     evaluation = made_evaluation(cohort, ceiling={}, replicates=0)
-    figures = made_figures(cohort, evaluation, replicates=0)
     files = {"boxes": None, "train_val_list": None, "test_list": None, "not_read": ["bbox.csv"]}
-    bare = figures._replace(
+    bare = with_evaluation(figures, evaluation)._replace(
         localisation=figures.localisation.iloc[:0], curves={}, split_counts={},
         ingest=INGEST | {"files": files},
     )  # fmt: skip
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
-    return render((unboxed, splits, systems), bare, examples=0)
+    return render((unboxed, splits, systems), bare, draw_gallery(unboxed, RULE, examples=0))
 
 
 class Tags(HTMLParser):
@@ -269,7 +300,7 @@ def test_the_headline_is_the_system_chosen_on_validation(page, figures):
 
 
 def test_the_same_results_give_the_same_bytes(cohort, figures, page):
-    assert render(cohort, figures) == page
+    assert render(cohort, figures, draw_gallery(cohort[0], RULE, examples=2)) == page
 
 
 def test_a_made_cohort_is_said_to_be_one_and_a_real_one_is_not(page, bare_page):
@@ -285,11 +316,13 @@ def test_the_page_says_which_epoch_was_kept_and_what_the_other_rule_would_keep(p
     assert cells == ["2", "epoch 1 (loss)", "0.600", "epoch 1", "0.600", "epoch 2", "0.700"]
 
 
-@pytest.mark.usefixtures("undrawn")
-def test_the_page_says_which_epoch_of_a_capsnet_s_pretraining_was_kept(cohort, figures):
+@pytest.mark.usefixtures("drawn_once")
+def test_the_page_says_which_epoch_of_a_capsnet_s_pretraining_was_kept(
+    cohort, figures, no_examples
+):
     drawn = Reconstruction("a.png", "Mass", *[np.zeros((28, 28), np.uint8)] * 2)
     one = Pretraining(5, 2, "auroc", 0.7, [drawn])
-    page = render(cohort, figures._replace(pretraining={"model": one}), examples=0)
+    page = render(cohort, figures._replace(pretraining={"model": one}), no_examples)
     assert "5 epochs, of which the weights of epoch 2 are kept (train.keep: auroc)" in page
 
 
@@ -374,11 +407,11 @@ def test_calibration_shows_the_errors_before_and_after(page, evaluation):
 
 @pytest.mark.parametrize(("before", "after"), [(0.339, 0.357), (0.357, 0.339)])
 def test_a_calibration_that_makes_validation_worse_is_said_to(
-    cohort, figures, undrawn, before, after
+    cohort, figures, no_examples, drawn_once, before, after
 ):
     table = figures.evaluation["calibration"].assign(val_ece=before, val_ece_calibrated=after)
     changed = figures._replace(evaluation={**figures.evaluation, "calibration": table})
-    section = render(cohort, changed, examples=0)
+    section = render(cohort, changed, no_examples)
     assert ("error goes from 0.339 to 0.357" in section) == (after > before)
 
 
@@ -418,7 +451,9 @@ def test_a_gap_says_if_its_groups_were_chosen_afterwards(page, evaluation):
 
 
 @pytest.mark.parametrize("min_cell", [4, 6])
-def test_cells_that_are_kept_back_show_what_they_lack(cohort, figures, min_cell, undrawn):
+def test_cells_that_are_kept_back_show_what_they_lack(
+    cohort, figures, no_examples, min_cell, drawn_once
+):
     evaluation = made_evaluation(cohort, replicates=0, min_cell=min_cell)
     table = evaluation.tables["subgroups"]
     single = table[table["grouping"].isin(["gender", "age", "view"]) & table["finding"].ne("mean")]
@@ -426,19 +461,19 @@ def test_cells_that_are_kept_back_show_what_they_lack(cohort, figures, min_cell,
     in_open = single[single["group"].isin(shown.index[shown > 0])]
     lacks = in_open["reason"].dropna().str.partition(",")[0]
     assert len(lacks)
-    page = render(cohort, with_evaluation(figures, evaluation), examples=0)
+    page = render(cohort, with_evaluation(figures, evaluation), no_examples)
     cells = [cell for row in Rows(page, "subgroups").rows for cell in row]
     assert sorted(cell for cell in cells if cell.startswith("– ")) == sorted("– " + lacks)
 
 
 def test_the_heatmap_is_of_the_calls_that_evaluate_counted(
-    cohort, figures, evaluation, monkeypatch, undrawn
+    cohort, figures, evaluation, no_examples, monkeypatch, undrawn
 ):
     drawn = []
     monkeypatch.setattr(
         evaluation_part, "cooccurrence_chart", lambda t: drawn.append(t) or "<svg/>"
     )
-    render(cohort, figures, examples=0)
+    render(cohort, figures, no_examples)
     pd.testing.assert_frame_equal(drawn[0], evaluation.plots["cooccurrence"])
 
 
@@ -476,20 +511,21 @@ def test_a_page_without_a_split_leaves_out_what_is_taken_from_it(
     held = {name: frame[frame["split"] != gone] for name, frame in systems.items()}
     without = (replace(radiographs, predictions=held["ensemble"]), kept[gone], held)
     evaluation = made_evaluation(without, ceiling={})
-    page = render(without, with_evaluation(figures, evaluation), examples=0)
+    pictures = draw_gallery(without[0], RULE, examples=0)
+    page = render(without, with_evaluation(figures, evaluation), pictures)
     assert Tags(page).open == []
     assert [words for words in missing if words in page] == []
     assert [words for words in said if words not in page] == []
 
 
 def test_works_stand_beside_the_run_only_on_the_official_test_images(
-    cohort, figures, bare_page, monkeypatch, undrawn
+    cohort, figures, bare_page, no_examples, monkeypatch, drawn_once
 ):
     assert all(work.source not in bare_page for work in WORKS)
     assert "is not the official test list" in bare_page
     monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
     evaluation = made_evaluation(cohort, ceiling={})
-    page = render(cohort, with_evaluation(figures, evaluation), examples=0)
+    page = render(cohort, with_evaluation(figures, evaluation), no_examples)
     rows = rows_of(page, "literature")
     assert all(rows[work.name][-1] == f"{work.mean_auroc:.3f}" for work in WORKS)
     names = list(rows)
@@ -498,9 +534,11 @@ def test_works_stand_beside_the_run_only_on_the_official_test_images(
     assert "this run: ensemble" in names[: names.index("AG-CNN")]
 
 
-def test_works_are_not_shown_beside_a_made_cohort(cohort, figures, monkeypatch, undrawn):
+def test_works_are_not_shown_beside_a_made_cohort(
+    cohort, figures, no_examples, monkeypatch, drawn_once
+):
     monkeypatch.setattr(evaluation_part, "why_not_comparable", lambda *of: None)
-    assert 'id="literature"' not in render(cohort, figures, examples=0)
+    assert 'id="literature"' not in render(cohort, figures, no_examples)
 
 
 def test_systems_stand_in_reading_order():
@@ -527,7 +565,7 @@ def test_nested_split_counts_become_rows_in_the_order_of_use():
 def test_examples_run_from_the_best_to_the_worst_test_image(cohort):
     radiographs, splits, _ = cohort
     test = set(splits.loc[splits["split"].eq("test"), "image_index"])
-    for finding, chosen in draw_examples(radiographs, BoxRule(0.5, "peak"), examples=3).items():
+    for finding, chosen in draw_examples(radiographs, RULE, examples=3).items():
         boxed = finding in BOXED_FINDINGS
         assert {picture.by for picture in chosen} == {"IoU" if boxed else "probability"}
         worth = [picture.panels[0].iou if boxed else picture.prob for picture in chosen]
@@ -537,9 +575,9 @@ def test_examples_run_from_the_best_to_the_worst_test_image(cohort):
         assert [picture.place for picture in chosen] == ["best", "median", "worst"]
 
 
-def test_an_example_shows_the_boxes_of_its_own_finding(cohort):
+def test_an_example_shows_the_boxes_of_its_own_finding(examples):
     for finding in BOXED_FINDINGS:
-        for picture in draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1)[finding]:
+        for picture in examples[finding]:
             assert len(picture.truths) == 1
             # the made heatmap is hot in the true box
             assert picture.panels[0].iou == pytest.approx(1, abs=0.3)
@@ -554,23 +592,23 @@ def test_a_finding_s_own_map_is_shown_where_there_is_one(cohort):
 
 
 def test_methods_are_compared_on_one_radiograph_of_each_finding(cohort):
-    compared = compare_methods(cohort[0], BoxRule(0.5, "peak"), examples=3)
+    compared = compare_methods(cohort[0], RULE, examples=3)
     assert [picture.finding for picture in compared] == list(FINDINGS)
     for picture in compared:
         assert [panel.method for panel in picture.panels] == ["attention", "cam"]
         assert picture.panels[0].predicted is None  # made empty
 
 
-def test_an_example_names_the_three_most_probable_findings(cohort):
-    picture = draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1)["Mass"][0]
+def test_an_example_names_the_three_most_probable_findings(cohort, examples):
+    picture = examples["Mass"][0]
     probs = [prob for _, prob in picture.likely]
     assert probs == sorted(probs, reverse=True)
     row = cohort[0].predictions.set_index("image_index").loc[picture.image_index]
     assert probs == sorted(row[list(FINDINGS)].astype(float), reverse=True)[:3]
 
 
-def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
-    picture = next(iter(draw_examples(cohort[0], BoxRule(0.5, "peak"), examples=1).values()))[0]
+def test_a_picture_is_a_jpeg_of_the_radiograph(cohort, examples):
+    picture = next(iter(examples.values()))[0]
     encoded = base64.b64decode(picture.plain.partition(",")[2])
     image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
     row = int(np.flatnonzero(cohort[0].index["image_index"] == picture.image_index)[0])
@@ -578,8 +616,7 @@ def test_a_picture_is_a_jpeg_of_the_radiograph(cohort):
     assert np.corrcoef(image.ravel(), original.ravel())[0, 1] > 0.9
 
 
-def test_the_pictures_are_the_same_when_they_were_written_and_read(cohort, tmp_path):
-    gallery = draw_gallery(cohort[0], BoxRule(0.5, "peak"), examples=2)
+def test_the_pictures_are_the_same_when_they_were_written_and_read(gallery, tmp_path):
     write_gallery(gallery, tmp_path / "pictures.json")
     back = read_gallery(tmp_path / "pictures.json")
     assert repr(back) == repr(gallery)
@@ -589,7 +626,7 @@ def test_the_pictures_are_the_same_when_they_were_written_and_read(cohort, tmp_p
 def test_pictures_of_images_that_are_not_the_indexs_are_refused(cohort):
     radiographs = replace(cohort[0], index=cohort[0].index.iloc[1:])
     with pytest.raises(ArtifactError, match=r"images: .* rows for the"):
-        draw_gallery(radiographs, BoxRule(0.5, "peak"), examples=1)
+        draw_gallery(radiographs, RULE, examples=1)
 
 
 def test_an_empty_heatmap_leaves_the_radiograph_as_it_is():
@@ -608,12 +645,7 @@ def test_the_overlay_is_where_the_heatmap_is():
 def test_a_finding_without_test_positives_has_no_examples(cohort):
     radiographs = cohort[0]
     index = radiographs.index.assign(Hernia=False)
-    assert (
-        draw_examples(replace(radiographs, index=index), BoxRule(0.5, "peak"), examples=2)[
-            "Hernia"
-        ]
-        == []
-    )
+    assert draw_examples(replace(radiographs, index=index), RULE, examples=2)["Hernia"] == []
 
 
 def test_a_difference_without_an_interval_is_not_coloured_as_a_sure_one():
