@@ -1,9 +1,12 @@
 """Heatmaps: closed forms against gradients, gradients against hand-written ones, and edges."""
 
+import copy
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import torch
-from branches import ALL, CAPSULES, LINEAR, make_branch, some_images
+from branches import ALL, CAPSULES, LINEAR, each_kind, make_branch, of_each, some_images
 from torch import nn
 
 from pipeline.attention import formulas
@@ -47,6 +50,7 @@ def toy(*, seed=0, channels=4, symmetric=False, scale=1.0):
     return Branch(backbone, GlobalAverage(), head, grid, spec).eval()
 
 
+@lru_cache(maxsize=1)
 def lively(name):
     """With batch statistics of images: without, the logits of some hardly move at all."""
     branch = make_branch(name).train()
@@ -66,7 +70,7 @@ def assert_alike(found, expected):
     torch.testing.assert_close(found / peak, expected / peak)
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@of_each(each_kind(LINEAR))
 def test_closed_forms_are_the_gradient_s_formulas(name):
     branch, images = lively(name), some_images().double()
     closed, opened = looked_at(branch, images), looked_at(branch, images, gradients=True)
@@ -77,7 +81,7 @@ def test_closed_forms_are_the_gradient_s_formulas(name):
         assert_alike(HEATMAPS[method](closed), expected.relu().detach())
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@of_each(each_kind(LINEAR))
 def test_behind_the_last_layer_grad_cam_and_xgrad_cam_are_cam(name):
     branch, images = lively(name), some_images().double()
     opened = looked_at(branch, images, gradients=True)
@@ -87,7 +91,7 @@ def test_behind_the_last_layer_grad_cam_and_xgrad_cam_are_cam(name):
             assert_alike(formula(opened.maps, gradient), cam[:, finding])
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@of_each(each_kind(LINEAR))
 def test_the_mean_of_cam_and_the_bias_are_the_logit(name):
     branch, images = lively(name), some_images().double()
     looked = looked_at(branch, images)
@@ -96,9 +100,9 @@ def test_the_mean_of_cam_and_the_bias_are_the_logit(name):
     assert_alike(cam.mean(dim=(2, 3)), looked.logits - branch.head.bias)
 
 
-@pytest.mark.parametrize("name", CAPSULES)
+@of_each(each_kind(CAPSULES))
 def test_the_map_of_a_capsule_is_its_gradient_times_the_maps(name):
-    branch, images = lively(name).float(), some_images(1)
+    branch, images = copy.deepcopy(lively(name)).float(), some_images(1)
     looked = looked_at(branch, images)
     assert looked.weight is None
     maps = branch.feature_map(images).detach().requires_grad_()
@@ -125,7 +129,7 @@ def test_the_gradient_of_an_inner_layer_is_that_of_the_layers_behind_it():
         torch.testing.assert_close(looked.gradients[finding], expected)
 
 
-@pytest.mark.parametrize("name", INNER)
+@of_each(INNER)
 def test_of_an_inner_layer_the_grid_is_finer_and_logits_are_the_same(name):
     branch, images = make_branch(name), some_images()
     last, inner = looked_at(branch, images), looked_at(branch, images, 16)
@@ -138,7 +142,7 @@ def test_of_an_inner_layer_the_grid_is_finer_and_logits_are_the_same(name):
         assert torch.isfinite(found).all()
 
 
-@pytest.mark.parametrize("name", ["resnet18", *CAPSULES])
+@of_each(["resnet18", *each_kind(CAPSULES)])
 @pytest.mark.parametrize("method", HEATMAPS)
 def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
     branch = make_branch(name)
@@ -233,12 +237,16 @@ def test_weights_can_be_trained_again_after_a_look():
     assert all(weight.requires_grad for weight in branch.parameters())
 
 
-def test_a_layer_is_found_by_the_size_of_its_cells():
-    for name in ALL:
-        branch = make_branch(name)
-        assert find_layer(branch, "last").module is None
+@of_each(each_kind(ALL))
+def test_the_last_layer_is_what_the_readout_reads(name):
+    branch = make_branch(name)
+    with torch.inference_mode():
         maps = branch.feature_map(some_images(1))
-        assert find_layer(branch, "last").shape == tuple(maps.shape[1:])
+    assert find_layer(branch, "last").module is None
+    assert find_layer(branch, "last").shape == tuple(maps.shape[1:])
+
+
+def test_a_layer_is_found_by_the_size_of_its_cells():
     branch = make_branch("resnet18")
     assert [find_layer(branch, cells).shape for cells in (16, 8, 4)] == [
         (256, 4, 4), (128, 8, 8), (64, 16, 16),

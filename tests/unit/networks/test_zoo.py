@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from branches import make_branch
+from branches import each_kind, make_branch
 
 from pipeline.base.findings import FINDINGS
 from pipeline.networks.backbones.zoo import BACKBONES, CASCADES
@@ -34,7 +34,7 @@ def test_costs_are_the_published_ones_less_the_classifier(name):
     assert found.multiply_adds / 1e9 == pytest.approx(giga, abs=0.01)
 
 
-@pytest.mark.parametrize("name", [*BACKBONES, *CASCADES])
+@pytest.mark.parametrize("name", each_kind([*BACKBONES, *CASCADES, "mobilenet_v2_capsnet"]))
 def test_the_feature_maps_are_as_described(name):
     found = describe(name, size=96)
     maps = make_branch(name, size=96).feature_map(torch.rand(1, 1, 96, 96))
