@@ -45,6 +45,26 @@ def each_kind(names, *others):
     return [pytest.param(name, *others, marks=marks[name in TWINS]) for name in names]
 
 
+FEW = ("resnet18", "mobilenet_v2", "mobilenet_v3", *OF_TIMM[1:], "capsnet")
+"""One of each kind of feature maps, small ones: behind a ReLU, a normalisation, a hard swish; of
+both signs; of tokens; of a CapsNet. Enough where only maps and what is behind them count."""
+
+
+def few_kinds(names):
+    """These backbones, those beside `FEW` as proofs on a larger scale."""
+    return [one if one in FEW else pytest.param(one, marks=pytest.mark.slow) for one in names]
+
+
+def turned(branch):
+    """With all kernels upside down: what they prefer by chance, it prefers the other way round."""
+    other = copy.deepcopy(branch)
+    with torch.no_grad():
+        for layer in other.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight.copy_(layer.weight.flip(2, 3))
+    return other
+
+
 def built_branch(
     name="mobilenet_v2", *, seed=0, output_stride=32, size=64, standardise=False, findings=FINDINGS
 ):

@@ -1,11 +1,9 @@
 """A heatmap is drawn where the network's cells look."""
 
-import copy
-
 import numpy as np
 import pytest
 import torch
-from branches import LINEAR, each_kind, make_branch
+from branches import LINEAR, each_kind, make_branch, turned
 
 from pipeline.attention.drawing import cell_centre, draw_on_image
 from pipeline.base.grid import Grid, tiles
@@ -27,16 +25,6 @@ def receptive_centre(branches: list, row: int, column: int) -> np.ndarray:
     places = (torch.arange(SIDE) + 0.5) / SIDE
     influence /= influence.sum()
     return np.array([(influence.sum(0) * places).sum(), (influence.sum(1) * places).sum()])
-
-
-def turned(branch):
-    """With all kernels upside down: what they prefer by chance, it prefers the other way round."""
-    other = copy.deepcopy(branch)
-    with torch.no_grad():
-        for layer in other.modules():
-            if isinstance(layer, torch.nn.Conv2d):
-                layer.weight.copy_(layer.weight.flip(2, 3))
-    return other
 
 
 DILATED = ("resnet18", "densenet121", "mobilenet_v2", "convnext_tiny")
