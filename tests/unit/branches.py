@@ -45,9 +45,10 @@ def each_kind(names, *others):
     return [pytest.param(name, *others, marks=marks[name in TWINS]) for name in names]
 
 
-FEW = ("resnet18", "mobilenet_v2", "mobilenet_v3", *OF_TIMM[1:], "capsnet")
+FEW = ("resnet18", "mobilenet_v2", "mobilenet_v3", *OF_TIMM[1:], "capsnet", CASCADES[-1])
 """One of each kind of feature maps, small ones: behind a ReLU, a normalisation, a hard swish; of
-both signs; of tokens; of a CapsNet. Enough where only maps and what is behind them count."""
+both signs; of tokens; of a CapsNet, and in front of
+one. Enough where only maps and what is behind them count."""
 
 
 def few_kinds(names):

@@ -50,6 +50,12 @@ def toy(*, seed=0, channels=4, symmetric=False, scale=1.0):
     return Branch(backbone, GlobalAverage(), head, grid, spec).eval()
 
 
+@lru_cache(maxsize=2)
+def look_of_all(name, cells="last", *, first=0, end=2):
+    """Some images, seen at once; its gradients are those of every method."""
+    return looked_at(make_branch(name), some_images()[first:end], cells)
+
+
 @lru_cache(maxsize=1)
 def lively(name):
     """With batch statistics of images: without, the logits of some hardly move at all."""
@@ -131,7 +137,7 @@ def test_the_gradient_of_an_inner_layer_is_that_of_the_layers_behind_it():
 
 @of_each(INNER)
 def test_of_an_inner_layer_the_grid_is_finer_and_logits_are_the_same(name):
-    branch, images = make_branch(name), some_images()
+    branch, images = make_branch(name), some_images(1)
     last, inner = looked_at(branch, images), looked_at(branch, images, 16)
     assert last.maps.shape[2:] == (2, 2)
     assert inner.maps.shape[2:] == (4, 4)
@@ -145,8 +151,7 @@ def test_of_an_inner_layer_the_grid_is_finer_and_logits_are_the_same(name):
 @of_each(["resnet18", *each_kind(CAPSULES)])
 @pytest.mark.parametrize("method", HEATMAPS)
 def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
-    branch = make_branch(name)
-    looked = looked_at(branch, some_images())
+    looked = look_of_all(name)
     maps = HEATMAPS[method](looked)
     height, width = looked.maps.shape[2:]
     assert maps.shape in {(2, 14, height, width), (2, 1, height, width)}
@@ -158,9 +163,8 @@ def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
 @pytest.mark.parametrize("method", HEATMAPS)
 @pytest.mark.parametrize(("name", "cells"), [("resnet18", "last"), ("resnet18", 16)])
 def test_an_image_s_map_does_not_depend_on_its_batch(method, name, cells):
-    branch, images = make_branch(name), some_images()
-    together = HEATMAPS[method](looked_at(branch, images, cells))
-    alone = HEATMAPS[method](looked_at(branch, images[1:2], cells))
+    together = HEATMAPS[method](look_of_all(name, cells))
+    alone = HEATMAPS[method](look_of_all(name, cells, first=1))
     torch.testing.assert_close(together[1:2], alone, rtol=1e-3, atol=1e-4)
 
 
@@ -242,8 +246,9 @@ def test_the_last_layer_is_what_the_readout_reads(name):
     branch = make_branch(name)
     with torch.inference_mode():
         maps = branch.feature_map(some_images(1))
-    assert find_layer(branch, "last").module is None
-    assert find_layer(branch, "last").shape == tuple(maps.shape[1:])
+    layer = find_layer(branch, "last")
+    assert layer.module is None
+    assert layer.shape == tuple(maps.shape[1:])
 
 
 def test_a_layer_is_found_by_the_size_of_its_cells():

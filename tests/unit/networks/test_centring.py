@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from branches import ODD_TIMM, OF_TIMM, grid_of, make_branch, no_initialisation, turned
+from branches import ODD_TIMM, OF_TIMM, each_kind, grid_of, make_branch, no_initialisation, turned
 
 from pipeline.networks.backbones.centring import centre_grid
 from pipeline.networks.backbones.dilation import DilatedAverage
@@ -29,7 +29,7 @@ ODD = [(stride, size) for stride in (8, 16, 32) for size in (48, 100)]
 
 @pytest.mark.parametrize(
     ("name", "stride", "size"),
-    [*((name, 32, 64) for name in BACKBONES if name != "capsnet")]
+    each_kind([name for name in BACKBONES if name != "capsnet"], 32, 64)
     + [(name, *one) for name in SOME for one in SIZES]
     + [(name, *one) for name in SOME[:2] for one in ODD if one not in SIZES],
 )
