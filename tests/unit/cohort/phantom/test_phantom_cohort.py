@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from pipeline.base.findings import BOXED_FINDINGS, FINDINGS
+from pipeline.base.pool import _CHUNK
 from pipeline.cohort.phantom.cohort import Cohort, make_cohort
 from pipeline.cohort.phantom.picture import region_box
 from pipeline.params.sections import PhantomParams
@@ -38,8 +39,9 @@ def many() -> Cohort:
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers():
-    few = SMALL.model_copy(update={"patients": 25})
+    few = SMALL.model_copy(update={"size_px": 64})
     one, two = (make_cohort(few, workers=workers) for workers in (1, 2))
+    assert len(one.entries) >= 2 * 2 * _CHUNK  # of fewer no second process is started
     assert list(one.images) == list(two.images)
     assert one.entries.equals(two.entries)
     assert one.ceiling == two.ceiling
