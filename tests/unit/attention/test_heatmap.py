@@ -1,9 +1,12 @@
 """Heatmaps: closed forms against gradients, gradients against hand-written ones, and edges."""
 
+import copy
+from functools import lru_cache
+
 import numpy as np
 import pytest
 import torch
-from branches import ALL, CAPSULES, LINEAR, make_branch, some_images
+from branches import ALL, CAPSULES, LINEAR, each_kind, few_kinds, make_branch, of_each, some_images
 from torch import nn
 
 from pipeline.attention import formulas
@@ -47,6 +50,13 @@ def toy(*, seed=0, channels=4, symmetric=False, scale=1.0):
     return Branch(backbone, GlobalAverage(), head, grid, spec).eval()
 
 
+@lru_cache(maxsize=2)
+def look_of_all(name, cells="last", *, first=0, end=2):
+    """Some images, seen at once; its gradients are those of every method."""
+    return looked_at(make_branch(name), some_images()[first:end], cells)
+
+
+@lru_cache(maxsize=1)
 def lively(name):
     """With batch statistics of images: without, the logits of some hardly move at all."""
     branch = make_branch(name).train()
@@ -66,7 +76,7 @@ def assert_alike(found, expected):
     torch.testing.assert_close(found / peak, expected / peak)
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@of_each(few_kinds(LINEAR))
 def test_closed_forms_are_the_gradient_s_formulas(name):
     branch, images = lively(name), some_images().double()
     closed, opened = looked_at(branch, images), looked_at(branch, images, gradients=True)
@@ -77,7 +87,7 @@ def test_closed_forms_are_the_gradient_s_formulas(name):
         assert_alike(HEATMAPS[method](closed), expected.relu().detach())
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@of_each(few_kinds(LINEAR))
 def test_behind_the_last_layer_grad_cam_and_xgrad_cam_are_cam(name):
     branch, images = lively(name), some_images().double()
     opened = looked_at(branch, images, gradients=True)
@@ -87,7 +97,7 @@ def test_behind_the_last_layer_grad_cam_and_xgrad_cam_are_cam(name):
             assert_alike(formula(opened.maps, gradient), cam[:, finding])
 
 
-@pytest.mark.parametrize("name", LINEAR)
+@of_each(few_kinds(LINEAR))
 def test_the_mean_of_cam_and_the_bias_are_the_logit(name):
     branch, images = lively(name), some_images().double()
     looked = looked_at(branch, images)
@@ -96,9 +106,9 @@ def test_the_mean_of_cam_and_the_bias_are_the_logit(name):
     assert_alike(cam.mean(dim=(2, 3)), looked.logits - branch.head.bias)
 
 
-@pytest.mark.parametrize("name", CAPSULES)
+@of_each(each_kind(CAPSULES))
 def test_the_map_of_a_capsule_is_its_gradient_times_the_maps(name):
-    branch, images = lively(name).float(), some_images(1)
+    branch, images = copy.deepcopy(lively(name)).float(), some_images(1)
     looked = looked_at(branch, images)
     assert looked.weight is None
     maps = branch.feature_map(images).detach().requires_grad_()
@@ -125,9 +135,9 @@ def test_the_gradient_of_an_inner_layer_is_that_of_the_layers_behind_it():
         torch.testing.assert_close(looked.gradients[finding], expected)
 
 
-@pytest.mark.parametrize("name", INNER)
+@of_each(INNER)
 def test_of_an_inner_layer_the_grid_is_finer_and_logits_are_the_same(name):
-    branch, images = make_branch(name), some_images()
+    branch, images = make_branch(name), some_images(1)
     last, inner = looked_at(branch, images), looked_at(branch, images, 16)
     assert last.maps.shape[2:] == (2, 2)
     assert inner.maps.shape[2:] == (4, 4)
@@ -138,11 +148,10 @@ def test_of_an_inner_layer_the_grid_is_finer_and_logits_are_the_same(name):
         assert torch.isfinite(found).all()
 
 
-@pytest.mark.parametrize("name", ["resnet18", *CAPSULES])
+@of_each(["resnet18", *each_kind(CAPSULES)])
 @pytest.mark.parametrize("method", HEATMAPS)
 def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
-    branch = make_branch(name)
-    looked = looked_at(branch, some_images())
+    looked = look_of_all(name)
     maps = HEATMAPS[method](looked)
     height, width = looked.maps.shape[2:]
     assert maps.shape in {(2, 14, height, width), (2, 1, height, width)}
@@ -154,9 +163,8 @@ def test_every_heatmap_is_one_map_per_finding_or_one_for_all(method, name):
 @pytest.mark.parametrize("method", HEATMAPS)
 @pytest.mark.parametrize(("name", "cells"), [("resnet18", "last"), ("resnet18", 16)])
 def test_an_image_s_map_does_not_depend_on_its_batch(method, name, cells):
-    branch, images = make_branch(name, seed=3), some_images(3)
-    together = HEATMAPS[method](looked_at(branch, images, cells))
-    alone = HEATMAPS[method](looked_at(branch, images[1:2], cells))
+    together = HEATMAPS[method](look_of_all(name, cells))
+    alone = HEATMAPS[method](look_of_all(name, cells, first=1))
     torch.testing.assert_close(together[1:2], alone, rtol=1e-3, atol=1e-4)
 
 
@@ -233,12 +241,17 @@ def test_weights_can_be_trained_again_after_a_look():
     assert all(weight.requires_grad for weight in branch.parameters())
 
 
-def test_a_layer_is_found_by_the_size_of_its_cells():
-    for name in ALL:
-        branch = make_branch(name)
-        assert find_layer(branch, "last").module is None
+@of_each(each_kind(ALL))
+def test_the_last_layer_is_what_the_readout_reads(name):
+    branch = make_branch(name)
+    with torch.inference_mode():
         maps = branch.feature_map(some_images(1))
-        assert find_layer(branch, "last").shape == tuple(maps.shape[1:])
+    layer = find_layer(branch, "last")
+    assert layer.module is None
+    assert layer.shape == tuple(maps.shape[1:])
+
+
+def test_a_layer_is_found_by_the_size_of_its_cells():
     branch = make_branch("resnet18")
     assert [find_layer(branch, cells).shape for cells in (16, 8, 4)] == [
         (256, 4, 4), (128, 8, 8), (64, 16, 16),

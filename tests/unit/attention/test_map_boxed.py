@@ -39,7 +39,7 @@ def boxed_maps(name, shards, folder, *, rows=(0, 2), **params):
     return read_boxed_maps(folder)
 
 
-@pytest.mark.parametrize("name", ["resnet50", "mobilenet_v3"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3"])
 def test_each_kind_has_its_methods_and_is_kept_by_name(shards, tmp_path, name):
     found = boxed_maps(name, shards, tmp_path / "f", controls=True)
     assert found.rows == {"a.png": 0, "c.png": 1}
@@ -56,7 +56,7 @@ def test_each_kind_has_its_methods_and_is_kept_by_name(shards, tmp_path, name):
 
 
 def test_the_finer_layer_is_finer(shards, tmp_path):
-    found = boxed_maps("resnet50", shards, tmp_path / "f", controls=True)
+    found = boxed_maps("resnet18", shards, tmp_path / "f", controls=True)
     assert found.kinds["fine"]["layercam"][0].shape == (14, 8, 8)
     assert found.kinds["random"]["cam"][0].shape == (14, 2, 2)
 

@@ -139,10 +139,10 @@ def test_a_training_that_standardises_does_not_see_exposure_behind_its_augmentat
     params = cfg.global_.model_copy(update={"epochs": 1, "head_epochs": 0, "output_stride": 32})
     losses = []
     for brighter in (0, 100):
-        examples = {split: made_images(16, 1, split, size=64) for split in ("train", "val")}
+        examples = {split: made_images(16, 1, split, size=32) for split in ("train", "val")}
         for one in examples.values():
             one.inputs[0].floor_divide_(2).add_(brighter)
-        branch = make_branch("resnet18", standardise=standardise, size=64)
+        branch = make_branch("resnet18", standardise=standardise, size=32)
         (epoch,) = fit_branch(branch, examples, train, params, seed=1)
         losses.append(epoch.train_loss)
     assert (losses[0] == pytest.approx(losses[1], rel=1e-3)) is standardise

@@ -15,7 +15,10 @@ from branches import (
     LINEAR,
     ODD_TIMM,
     OF_TIMM,
+    each_kind,
     make_branch,
+    no_initialisation,
+    of_each,
     some_images,
 )
 from safetensors.torch import save_file
@@ -39,12 +42,11 @@ def spec_of(name, findings=FINDINGS, size=64):
 
 @pytest.mark.parametrize("name", [*OF_TIMM, *ODD_TIMM])
 def test_timms_own_state_dict_loads(name):
-    weights = (
-        timm.create_model(name.removeprefix("timm:"), img_size=224).state_dict()
-        if ("vit" in name or "swin" in name)
-        else timm.create_model(name.removeprefix("timm:")).state_dict()
-    )
-    branch = build_branch(spec_of(name, size=224), weights=Weights(weights, None), seed=9)
+    by_size = {"img_size": 224} if ("vit" in name or "swin" in name) else {}
+    weights = timm.create_model(name.removeprefix("timm:"), **by_size).state_dict()
+    spec = spec_of(name, **({"size": 224} if by_size else {}))
+    with no_initialisation():
+        branch = build_branch(spec, weights=Weights(weights, None), seed=9)
     for key, value in branch.features.network.state_dict().items():
         assert torch.equal(value, weights[key]), key
 
@@ -88,9 +90,9 @@ def test_weights_that_saw_other_images_are_refused(tmp_path):
 
 def published(name):
     """A state dict as its publisher would give it away, with statistics that are not 0 and 1."""
-    network = build_backbone(
-        name.removesuffix("_capsnet"), output_stride=32, input_size=64
-    ).network
+    plain = name.removesuffix("_capsnet")
+    with no_initialisation():
+        network = build_backbone(plain, output_stride=32, input_size=64).network
     generator = torch.Generator().manual_seed(5)
     return {
         key: torch.rand(value.shape, generator=generator) if value.is_floating_point() else value
@@ -98,10 +100,11 @@ def published(name):
     }
 
 
-@pytest.mark.parametrize("name", [*LINEAR, *CASCADES])
+@of_each(each_kind([*LINEAR, *CASCADES]))
 def test_published_weights_arrive_and_the_classifier_does_not(name):
     weights = published(name)
-    branch = build_branch(spec_of(name), weights=Weights(weights, None), seed=9)
+    with no_initialisation():
+        branch = build_branch(spec_of(name), weights=Weights(weights, None), seed=9)
     given = {hash(value.numpy().tobytes()) for value in weights.values()}
     for key, value in branch.features.state_dict().items():
         assert hash(value.numpy().tobytes()) in given, key
@@ -138,20 +141,22 @@ def test_weights_of_a_wrapped_network_and_of_old_densenets_are_recognised():
         for key, value in weights.items()
     }
     assert any(".norm.1." in key for key in old)
-    branches = [
-        build_branch(spec_of("densenet121"), weights=Weights(one, None), seed=9)
-        for one in (weights, old)
-    ]
+    with no_initialisation():
+        branches = [
+            build_branch(spec_of("densenet121"), weights=Weights(one, None), seed=9)
+            for one in (weights, old)
+        ]
     images = some_images()
     assert torch.equal(branches[0].feature_map(images), branches[1].feature_map(images))
 
 
-@pytest.mark.parametrize("name", ALL)
+@of_each(each_kind(ALL))
 def test_a_branch_of_this_project_can_be_the_start_of_another(tmp_path, name):
-    first = make_branch(name, seed=3)
+    first = make_branch(name)
     write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")
     weights = read_weights(str(tmp_path / "b.safetensors"), spec_of(name))
-    second = build_branch(first.spec, weights=weights, seed=9).eval()
+    with no_initialisation():
+        second = build_branch(first.spec, weights=weights, seed=9).eval()
     images = some_images()
     assert torch.equal(first(images), second(images))
 

@@ -68,7 +68,7 @@ def read(boxes: pd.DataFrame, files, originals, told="auto") -> np.ndarray:
     boxes=st.integers(1, 60),
     seed=st.integers(0, 2**32 - 1),
 )  # fmt: skip
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_boxes_of_any_frame_come_out_at_the_same_places_or_are_refused(frame, sizes, boxes, seed):
     files, originals = cohort(boxes, sizes, seed)
     places = fractions(boxes, seed)
