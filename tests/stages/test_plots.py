@@ -93,7 +93,9 @@ def test_where_no_revision_has_data_the_plot_says_so_and_the_others_are_drawn(pa
 
 @in_a_browser
 @pytest.mark.xdist_group("pipeline")
-def test_what_dvc_plots_writes_on_its_own_is_drawn_with_the_vega_beside_it(page, tighter, tmp_path):
+def test_what_dvc_plots_writes_on_its_own_is_drawn_with_the_vega_beside_it(
+    page, tighter, tmp_path
+):
     run("dvc", "plots", "diff", "HEAD", "tighter", "--targets", "iou", cwd=tighter)
     beside = seen(page)
     assert list(beside) == ["iou", "loaded"]
