@@ -72,7 +72,7 @@ def fine_map(heatmap: Float[np.ndarray, "h w"], grid: Grid) -> Float32[np.ndarra
 def _pixels_at(places: Float[np.ndarray, " k"], length: int) -> Int[np.ndarray, "2 k"]:
     """The pixel at each fraction of the side, twice; or both of those between which it lies."""
     beside = np.floor(places * length + np.array([[-1e-6], [1e-6]]))
-    return np.clip(beside.astype(int), 0, length - 1)
+    return np.asarray(np.clip(beside.astype(int), 0, length - 1))
 
 
 def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndarray, "4"] | None:

@@ -136,8 +136,7 @@ def _ranked(radiographs: Radiographs, finding: str, examples: int, rule: BoxRule
     positive = labels.loc[test["image_index"], finding].to_numpy(bool)
     ranked = test[positive].sort_values([finding, "image_index"], ascending=[False, True])
     names = list(ranked["image_index"])
-    drawn = radiographs.boxes.loc[radiographs.boxes["finding"] == finding, "image_index"]
-    boxes = set(drawn)
+    boxes = set(radiographs.boxes.loc[radiographs.boxes["finding"] == finding, "image_index"])
     boxed = [name for name in names if name in boxes]
     if len(boxed) < examples:
         return _Ranked(names, "probability")
