@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
             values["micro_batch"] = special["micro_batch"] // world.size
         plan, task = dataclasses.replace(PLAN, **values), tasks.get(backbone, plain)
         epochs = fit(make(backbone), task, plan, snapshots=Snapshots(kind))
-        next(epochs), next(epochs)  # and there it is stopped, with a snapshot of the first
+        next(epochs), next(epochs)  # and there it is stopped, with a snapshot of both
         epochs.close()
         network = make(backbone)
         records = list(fit(network, task, plan, snapshots=Snapshots(kind)))

@@ -37,7 +37,7 @@ def centre_grid(features: nn.Module, images: Float[Tensor, "b c s s"]) -> None:
         if off <= 1 / images.shape[-1]:
             return
         undo = [_move(layer) for layer in layers]
-        left, moved = _cells_and_offset(features, images)
+        left, moved = _try_cells_and_offset(features, images)
         if left == cells and moved < off:
             off = moved
         else:
@@ -50,6 +50,20 @@ def _cells_and_offset(features: nn.Module, images: Float[Tensor, "b c s s"]) -> 
     maps, grid = measure_grid(features, images)
     cells = maps.shape[-1]
     return cells, abs(grid.first + grid.step * (cells - 1) / 2 - 0.5)
+
+
+def _try_cells_and_offset(
+    features: nn.Module, images: Float[Tensor, "b c s s"]
+) -> tuple[int, float]:
+    """As `_cells_and_offset`; no cells where what was moved does not fit to a shortcut any more.
+
+    Of maps with an odd number of places, odd places are one less than even ones; a shortcut that
+    takes means of 2 x 2 places (ResNet-D) is not moved along.
+    """
+    try:
+        return _cells_and_offset(features, images)
+    except RuntimeError:
+        return 0, 1.0
 
 
 def _strides(features: nn.Module, images: Float[Tensor, "b c s s"]) -> list[list[nn.Conv2d]]:

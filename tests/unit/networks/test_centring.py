@@ -45,9 +45,16 @@ def test_without_it_the_last_cells_look_half_a_cell_before_the_border(name):
     assert off_centre_px(*grid_of(name, 32, 64, centred=False), size=64) == -15.5
 
 
-@pytest.mark.parametrize("name", ["capsnet", *OF_TIMM, *ODD_TIMM])
-def test_of_other_networks_none_is_farther_off_than_before(name):
-    size = 224 if "swin" in name else 96  # whose windows are made for it
+OTHERS = ["capsnet", *OF_TIMM, *ODD_TIMM]
+POOLED_SHORTCUT = ("timm:resnet18d", 80)
+"""Its shortcuts take means of 2 x 2 of 5 x 5 places, and there are 2 odd ones."""
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [*((name, 224 if "swin" in name else 96) for name in OTHERS), POOLED_SHORTCUT],
+)  # swin's windows are made for 224
+def test_of_other_networks_none_is_farther_off_than_before(name, size):
     with no_initialisation():
         backbone = build_backbone(name, output_stride=32, input_size=size)
     image = torch.zeros(1, len(backbone.mean), size, size)
