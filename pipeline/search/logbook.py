@@ -60,7 +60,7 @@ class Logbook:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         whole = [line for line in lines if self._takes(line)]
         write_text("".join(f"{line}\n" for line in whole), path)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
         for standing in self.standings.values():
             standing.state = standing.state if standing.state in OVER else "waiting"
 
@@ -106,8 +106,8 @@ class Logbook:
 
     def _note(self, row: dict[str, Any]) -> None:
         self._apply(row)
-        self._file.write(json.dumps(row) + "\n")
-        self._file.flush()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
 
     def _apply(self, row: dict[str, Any]) -> None:
         standing = self.standings[row["trial"]]

@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,7 @@ class Spool:
         # Named only once it is locked and has its first record: no reader sees it half made.
         hidden = self.path.with_suffix(".new")
         self._file: IO[bytes] = hidden.open("ab", buffering=0)
+        weakref.finalize(self, self._file.close)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self.append(opening)
         hidden.rename(self.path)

@@ -72,15 +72,15 @@ def environment() -> dict[str, str]:
 def kill(command: list[str], folder: Path, *, after: int, delay: float) -> list[str]:
     """Start a command and kill it with all its children, `delay` seconds after it has told of
     so many epochs (0: after it was started); what it said."""
-    log = (folder / "log").open("w+b")
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment(),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
+    with (folder / "log").open("w+b") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
     while process.poll() is None:
         if said(folder).count(": epoch ") >= after:
             time.sleep(delay)

@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
@@ -87,6 +88,7 @@ class Snapshots:
         if self._lock is None:
             log.warning("another process is at the same training: this one leaves no snapshots")
             return None
+        weakref.finalize(self, self._lock.close)
         self._path = path
         return self._read(path) if path.exists() else None
 

@@ -6,13 +6,14 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from three_members import three_members
 
 from pipeline.errors import ParamsError
 from pipeline.params.merging import made_by, merge
 from pipeline.params.recipes import merged
 
 REPO = Path(__file__).parents[3]
-PARAMS = (REPO / "tests/tiny.yaml").read_text()
+PARAMS = three_members()
 VALUES = yaml.safe_load(PARAMS)
 
 

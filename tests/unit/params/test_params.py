@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import yaml
 from pydantic import BaseModel
+from three_members import three_members
 
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
@@ -19,7 +20,7 @@ from pipeline.training.records.kept import KEEP
 from pipeline.training.schedule import SCHEDULES
 
 REPO = Path(__file__).parents[3]
-VALUES = (REPO / "tests/tiny.yaml").read_text()
+VALUES = three_members()
 
 
 def changed(**keys):

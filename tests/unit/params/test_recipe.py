@@ -5,13 +5,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from three_members import three_members
 
 from pipeline.errors import ParamsError
 from pipeline.params.recipes import merged, use_recipe
 from pipeline.params.whole import load_params
 
 REPO = Path(__file__).parents[3]
-DEMO = (REPO / "tests/tiny.yaml").read_text()
+DEMO = three_members()
 
 
 def git(folder, *words):
