@@ -28,6 +28,7 @@ def attempt(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess
         "GIT_COMMITTER_EMAIL": "a@example.org",
         "OMP_NUM_THREADS": "1",
         "CXR_TRACKING": "off",
+        "PYTHONDONTWRITEBYTECODE": "",  # each stage is a process: compiled once, not 20 times
     }
     return subprocess.run(
         command, cwd=cwd, env=variables | env, capture_output=True, text=True, check=False

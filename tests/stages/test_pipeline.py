@@ -277,6 +277,7 @@ def test_a_closer_look_reruns_localisation_alone(finished, with_params):
     assert changed_stages(finished) == looks | {"iou", "report"}
 
 
+@pytest.mark.slow
 def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restored, with_params):
     with_params(
         heatmap={"layer": 8, "methods": ["attention", "layercam"]},
