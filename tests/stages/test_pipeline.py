@@ -338,25 +338,25 @@ def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, wi
 
 
 def test_one_member_less_reruns_the_vote_alone_and_does_not_read_what_it_left(
-    finished, with_params
+    restored, with_params
 ):
     with_params(without=("second",), ensemble={"members": ["model"]})
-    left = files_of("second", finished)
+    left = files_of("second", restored)
     assert len(left) == 6 + 1 + 4 + 1 + 9
     for file in left:
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")
-    done = run("dvc", "repro", cwd=finished)
-    assert set(stages_run(done)) == VOTE
-    metrics = json.loads((finished / "metrics/systems.json").read_text())
+    done = run("dvc", "repro", cwd=restored)
+    # pretrain_capsnet notes that it has no cascade
+    assert set(stages_run(done)) - {"pretrain_capsnet"} == VOTE
+    metrics = json.loads((restored / "metrics/systems.json").read_text())
     assert {name.partition(".")[0] for name in metrics if "." in name} == {"model"}
     assert metrics["ensemble"] == metrics["model.fusion"]
-    assert json.loads((finished / "metrics/methods.json").read_text()).keys() == {
+    assert json.loads((restored / "metrics/methods.json").read_text()).keys() == {
         "model",
         "baseline",
     }
-    assert "second" not in (finished / "report/index.html").read_text()
-    restore(finished)
+    assert "second" not in (restored / "report/index.html").read_text()
 
 
 def files_of(member: str, folder: Path) -> list[Path]:
