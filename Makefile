@@ -69,7 +69,7 @@ check: setup  ## format, lint, types and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu"
+	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu and not long"
 
 graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into the README
 	$(BIN)/cxr graph

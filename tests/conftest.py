@@ -18,3 +18,19 @@ settings.load_profile("tests")
 def _one_thread():
     """Workers of pytest-xdist share the cores; results must not depend on how many there are."""
     torch.set_num_threads(1)
+
+
+LONG = {
+    "test_backbone", "test_benchmarks", "test_box_laws", "test_branch", "test_capsnet_training",
+    "test_centring", "test_commands", "test_distributed", "test_evaluation", "test_extract",
+    "test_fit", "test_golden", "test_grid", "test_heatmap", "test_localisation",
+    "test_phantom_cohort", "test_plot_page", "test_report", "test_resume", "test_snapshots",
+    "test_standalone", "test_threads", "test_weights", "test_zoo",
+}  # fmt: skip
+"""Modules of more than ten seconds, which `make check` leaves to `make test`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in LONG:
+            item.add_marker("long")
