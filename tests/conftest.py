@@ -21,13 +21,14 @@ def _one_thread():
 
 
 LONG = {
-    "test_backbone", "test_benchmarks", "test_box_laws", "test_branch", "test_capsnet_training",
-    "test_centring", "test_commands", "test_distributed", "test_evaluation", "test_extract",
-    "test_fit", "test_golden", "test_grid", "test_heatmap", "test_localisation",
-    "test_phantom_cohort", "test_plot_page", "test_report", "test_resume", "test_snapshots",
-    "test_standalone", "test_threads", "test_weights", "test_zoo",
+    "test_backbone", "test_benchmarks", "test_box_frame", "test_box_laws", "test_branch",
+    "test_capsnet_training", "test_centring", "test_cli", "test_commands", "test_distributed",
+    "test_evaluation", "test_extract", "test_fit", "test_fusion", "test_golden", "test_grid",
+    "test_heatmap", "test_localisation", "test_nih", "test_operating", "test_phantom_cohort",
+    "test_plot_page", "test_report", "test_resume", "test_snapshots", "test_split",
+    "test_standalone", "test_step", "test_threads", "test_trials", "test_weights", "test_zoo",
 }  # fmt: skip
-"""Modules of more than ten seconds, which `make check` leaves to `make test`."""
+"""Modules of more than eight seconds, which `make check` leaves to `make test`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
