@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.seeds import derive_seed
-from pipeline.base.tables import write_predictions
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits, write_predictions
 from pipeline.guard.options import Choice, Dep, Out, ParamsFile, run
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.networks.mirror import mirrored
@@ -37,9 +38,9 @@ def main(
         cfg.members[member].weights.global_,
         cfg.train,
         cfg.global_,
-        images=images,
-        index=index,
-        splits=splits,
+        images=Shards(images),
+        index=read_index(index),
+        splits=read_splits(splits),
         seed=seed,
         capsnet=start,
     )

@@ -37,25 +37,26 @@ def main(
     backbone = cfg.members[member].local
     seed = derive_seed(cfg.seed, member, "local")
     start, _ = read_checkpoint(capsnet)
+    shards, table, assigned = Shards(crops), read_index(index), read_splits(splits)
     task = local_task(
         backbone,
         cfg.members[member].weights.local,
         cfg.train,
         cfg.local,
-        crops=crops,
+        crops=shards,
         global_model=global_model,
-        index=index,
-        splits=splits,
+        index=table,
+        splits=assigned,
         seed=seed,
         capsnet=start,
     )
     training = StageTraining("train_local", member, cfg.train, cfg.local)
     followed = training.follow(task.fit, label=f"{member}.local {backbone}")
-    branch, table = task.branch, read_index(index)
+    branch = task.branch
     write_checkpoint(branch.state_dict(), branch.spec.about(), model)
-    write_shards(pooled_rows(branch, Shards(crops), flip=cfg.train.flip_at_predict), features)
+    write_shards(pooled_rows(branch, shards, flip=cfg.train.flip_at_predict), features)
     pooled = Shards(features, "pooled").gather(np.arange(len(table)))
-    judged = vector_examples(pooled, table, read_splits(splits))
+    judged = vector_examples(pooled, table, assigned)
     write_predictions(predict_table(branch.head, judged), predictions)
     write_curves(followed, curves, keep=cfg.train.keep)
     tracking.log_artifact(curves)

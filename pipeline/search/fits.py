@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.base.members import STUDIED
 from pipeline.base.seeds import derive_seed
+from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits
 from pipeline.fusion.head_training import fusion_task, read_view
 from pipeline.params.sections import LearningParams, Section
@@ -44,9 +45,9 @@ def global_fit(cfg: Params, inputs: Inputs) -> Fit:
         member.weights.global_,
         cfg.train,
         cfg.global_,
-        images=inputs["images"],
-        index=inputs["index"],
-        splits=inputs["splits"],
+        images=Shards(inputs["images"]),
+        index=read_index(inputs["index"]),
+        splits=read_splits(inputs["splits"]),
         seed=derive_seed(cfg.seed, STUDIED, "global"),
     ).fit
 
@@ -59,10 +60,10 @@ def local_fit(cfg: Params, inputs: Inputs) -> Fit:
         member.weights.local,
         cfg.train,
         cfg.local,
-        crops=inputs["crops"],
+        crops=Shards(inputs["crops"]),
         global_model=inputs["global-model"],
-        index=inputs["index"],
-        splits=inputs["splits"],
+        index=read_index(inputs["index"]),
+        splits=read_splits(inputs["splits"]),
         seed=derive_seed(cfg.seed, STUDIED, "local"),
     ).fit
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards
-from pipeline.base.tables import read_index, read_splits
 from pipeline.networks.augment import augmentation, to_unit
 from pipeline.networks.branch import Branch, BranchSpec, Pooling, adopt, build_branch
 from pipeline.networks.checkpoints import read_checkpoint
@@ -55,21 +55,21 @@ def global_task(
     train: TrainParams,
     params: BranchParams,
     *,
-    images: Path,
-    index: Path,
-    splits: Path,
+    images: Shards,
+    index: pd.DataFrame,
+    splits: pd.DataFrame,
     seed: int,
     capsnet: Weights | None = None,
 ) -> BranchTask:
-    """The global branch before its training, from files: what its stage and a search train.
+    """The global branch before its training: what its stage and a search train.
 
     Args:
         backbone: its name.
         weights: where it starts, as `read_weights` takes it.
         train: what all training stages share.
         params: what this branch has of its own.
-        images: shards of the cohort, of which row i is row i of the index.
-        index: schema INDEX.
+        images: of the cohort; row i of them is row i of `index`.
+        index: labels, schema INDEX.
         splits: schema SPLITS.
         seed: of what starts at random, and of the training.
         capsnet: where a cascade's CapsNet starts; None or empty for every other branch.
@@ -79,8 +79,9 @@ def global_task(
         weights,
         train,
         params,
-        Shards(images),
-        (index, splits),
+        images,
+        index,
+        splits,
         size=train.input_size,
         seed=seed,
         capsnet=capsnet,
@@ -93,10 +94,10 @@ def local_task(
     train: TrainParams,
     params: LocalParams,
     *,
-    crops: Path,
+    crops: Shards,
     global_model: Path,
-    index: Path,
-    splits: Path,
+    index: pd.DataFrame,
+    splits: pd.DataFrame,
     seed: int,
     capsnet: Weights | None = None,
 ) -> BranchTask:
@@ -104,15 +105,15 @@ def local_task(
 
     With `params.start`, it begins as the global branch of the checkpoint ended.
     """
-    shards = Shards(crops)
     task = _branch_task(
         backbone,
         weights,
         train,
         params,
-        shards,
-        (index, splits),
-        size=shards.shape[-1],
+        crops,
+        index,
+        splits,
+        size=crops.shape[-1],
         seed=seed,
         capsnet=capsnet,
     )
@@ -126,7 +127,8 @@ def _branch_task(
     train: TrainParams,
     params: BranchParams,
     images: Shards,
-    tables: tuple[Path, Path],
+    index: pd.DataFrame,
+    splits: pd.DataFrame,
     *,
     size: int,
     seed: int,
@@ -140,8 +142,7 @@ def _branch_task(
         standardise=train.standardise,
     )
     start = read_weights(weights, spec)
-    index, splits = tables
-    examples = load_examples(images, read_index(index), read_splits(splits), size=size)
+    examples = load_examples(images, index, splits, size=size)
     prior = prior_logits(examples["train"], train)
     branch = build_branch(
         spec, weights=start, capsnet=capsnet or {}, prior_logits=prior, seed=seed
