@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from first_calls import forget_calls
 from hypothesis import settings
 
 os.environ.setdefault("CXR_TRACKING", "off")
@@ -18,6 +19,11 @@ settings.load_profile("tests")
 def _one_thread():
     """Workers of pytest-xdist share the cores; results must not depend on how many there are."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _checks_begin_anew():
+    forget_calls()
 
 
 LONG = {
@@ -35,3 +41,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in LONG:
             item.add_marker("long")
+        if not item.get_closest_marker("xdist_group"):  # what a module makes is made once
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

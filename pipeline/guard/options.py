@@ -1,8 +1,10 @@
 """What every stage's command line shares: option types, tracking, a guard, readable errors."""
 
+import atexit
 import inspect
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -42,10 +44,27 @@ def run(
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_guarded(main) if tracking.is_first_process() else main)
-    with readable(speaks=tracking.is_first_process()):
-        before()
-        with tracking.stage(sys.argv) if tracked else nullcontext():
-            app()
+    try:
+        with readable(speaks=tracking.is_first_process()):
+            before()
+            with tracking.stage(sys.argv) if tracked else nullcontext():
+                app()
+    except SystemExit as end:
+        if end.code == 0:
+            _end_at_once()
+        raise
+
+
+def _end_at_once() -> None:
+    """End as Python does, but for its search for garbage: of torch's objects that takes a second.
+
+    So do the processes of Python's own multiprocessing.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _guarded(main: Callable[..., Any]) -> Callable[..., None]:

@@ -5,23 +5,28 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.stages import warm_python
 
 REPO = Path(__file__).parents[2]
 
 CXR = (sys.executable, "-m", "pipeline.commands.cli")
 """The console script, of whatever checkout it is called in."""
 
+_warm: list[str] = []
+"""The folder of a `python` that begins stages at once, where there is one."""
+
 
 def attempt(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run to the end, which may be a failure."""
-    bin_folder = str(Path(sys.executable).parent)
+    folders = [*_warm, str(Path(sys.executable).parent), os.environ["PATH"]]
     variables = os.environ | {
-        "PATH": f"{bin_folder}:{os.environ['PATH']}",
+        "PATH": os.pathsep.join(folders),
         "GIT_AUTHOR_NAME": "a",
         "GIT_AUTHOR_EMAIL": "a@example.org",
         "GIT_COMMITTER_NAME": "a",
@@ -80,7 +85,17 @@ def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @pytest.fixture(scope="session")
-def finished(make_clone: Callable[[], Path]) -> Path:
+def _warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    server, folder = warm_python.start(tmp_path_factory.mktemp("warm"))
+    _warm.append(str(folder))
+    yield
+    _warm.clear()
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture(scope="session")
+def finished(make_clone: Callable[[], Path], _warm_python: None) -> Path:
     """A clone after `dvc repro`; tests may change params, but put them back."""
     folder = make_clone()
     run("dvc", "repro", "report", cwd=folder)
