@@ -37,6 +37,7 @@ LONG = {
 """Modules of more than eight seconds, which `make check` leaves to `make test`."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in LONG:
