@@ -39,8 +39,9 @@ LONG = {
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A module's tests run on one worker, where what they share is made once."""
     for item in items:
         if item.path.stem in LONG:
             item.add_marker("long")
-        if not item.get_closest_marker("xdist_group"):  # what a module makes is made once
+        if not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))

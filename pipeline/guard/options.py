@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,9 +62,10 @@ def _end_at_once() -> None:
     """
     threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    with suppress(OSError):  # where output cannot be written, Python's own end says so
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _guarded(main: Callable[..., Any]) -> Callable[..., None]:

@@ -18,13 +18,10 @@ REPO = Path(__file__).parents[2]
 CXR = (sys.executable, "-m", "pipeline.commands.cli")
 """The console script, of whatever checkout it is called in."""
 
-_warm: list[str] = []
-"""The folder of a `python` that begins stages at once, where there is one."""
-
 
 def attempt(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run to the end, which may be a failure."""
-    folders = [*_warm, str(Path(sys.executable).parent), os.environ["PATH"]]
+    """Run to the end, which may be a failure; with the environment of `cwd`, if it has one."""
+    folders = [str(cwd / ".venv/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
     variables = os.environ | {
         "PATH": os.pathsep.join(folders),
         "GIT_AUTHOR_NAME": "a",
@@ -85,19 +82,19 @@ def make_clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
 
 
 @pytest.fixture(scope="session")
-def _warm_python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    server, folder = warm_python.start(tmp_path_factory.mktemp("warm"))
-    _warm.append(str(folder))
-    yield
-    _warm.clear()
-    server.kill()
-    server.wait()
+def finished(
+    make_clone: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A clone after `dvc repro`; tests may change params, but put them back.
 
-
-@pytest.fixture(scope="session")
-def finished(make_clone: Callable[[], Path], _warm_python: None) -> Path:
-    """A clone after `dvc repro`; tests may change params, but put them back."""
+    Its `python` begins stages at once, there and in copies.
+    """
     folder = make_clone()
+    server, python = warm_python.start(tmp_path_factory.mktemp("python"))
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").symlink_to(python)
     run("dvc", "repro", "report", cwd=folder)
     commit(folder)
-    return folder
+    yield folder
+    server.kill()
+    server.wait()

@@ -10,8 +10,6 @@ from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
 from tests.stages.tracked import Named, becomes_true, start
 
-pytestmark = pytest.mark.xdist_group("mlflow")  # the runs below are made once
-
 WATCHED = {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
 
 

@@ -16,8 +16,6 @@ from pipeline.tracking import address
 from tests.stages.checkouts import Checkout, use
 from tests.stages.tracked import REPOSITORY, becomes_true
 
-pytestmark = pytest.mark.xdist_group("mlflow moved")  # the store below is made once
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):

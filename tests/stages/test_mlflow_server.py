@@ -18,7 +18,7 @@ from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
 from tests.stages.tracked import REPOSITORY, Named, becomes_true, start
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mlflow server")]
+pytestmark = pytest.mark.slow
 
 EPOCHS = 20
 NO_RETRY = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}

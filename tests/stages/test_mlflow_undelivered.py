@@ -11,8 +11,6 @@ from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import files_of
 from tests.stages.checkouts import use
 
-pytestmark = pytest.mark.xdist_group("mlflow undelivered")  # the store below is made once
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):

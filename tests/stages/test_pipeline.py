@@ -157,7 +157,6 @@ def test_a_cascade_with_capsules_beside_it_and_an_open_fusion_run_to_the_report(
         model={"global": "mobilenet_v2_capsnet", "local": "capsnet"},
         fusion={"finetune": ["model"], "head": "mlp"},
         heatmap={"methods": ["attention"]},
-        map_boxed={"controls": False},
         ensemble={"members": ["model"]},
     )
     done = run("dvc", "repro", cwd=finished)

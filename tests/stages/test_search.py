@@ -86,7 +86,6 @@ def folder(make_clone):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("search")
 def test_a_search_that_is_killed_goes_on_to_a_best_that_dvc_reproduces(folder):
     kill_after(3, folder)
     before = rows_of(folder)
@@ -149,7 +148,6 @@ def check_runs(folder: Path, epochs: dict[str, list[dict]], states: dict[str, st
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("search")
 def test_a_search_with_other_values_does_not_go_on(folder):
     """After the one above: its trials are there."""
     changed = SPEC | {"asha": {"grace": 2, "reduction": 2}}

@@ -12,7 +12,7 @@ from tests.stages.conftest import CXR, run
 from tests.stages.queues import kill_workers, workers_stopped
 from tests.stages.toy import PYTHON, cohort_of, make_toy, toy
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("seeds")]  # one folder, one worker
+pytestmark = pytest.mark.slow
 
 SEEDS = (*CXR, "seeds", "--count")
 

@@ -4,8 +4,6 @@ Half of a tiny stage's time goes into importing PyTorch and pandas. A server imp
 nothing of this project; `python -m stages.x` asks it for a child, which runs the stage's module
 as Python does: in the caller's folder, with its arguments, environment and open files, and with
 the code of that folder. Any other command line is that of the real `python`.
-
-Run as a program, this file is the server.
 """
 
 import gc
@@ -19,6 +17,7 @@ import sys
 import time
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 LIBRARIES = (
     "cv2", "matplotlib.figure", "pandas", "pyarrow.parquet", "pydantic", "safetensors.torch",
@@ -26,43 +25,52 @@ LIBRARIES = (
     "torchvision", "typer", "yaml",
 )  # fmt: skip
 
-CLIENT = """\
-#!{real} -IS
-import json, os, signal, socket, sys
-if sys.argv[1:2] != ["-m"] or not sys.argv[2].startswith("stages."):
-    os.execv({python!r}, [{python!r}, *sys.argv[1:]])
-server = socket.socket(socket.AF_UNIX)
-server.connect({address!r})
-call = json.dumps([os.getcwd(), sys.argv[2:], dict(os.environ)]).encode()
-socket.send_fds(server, [len(call).to_bytes(8, "big")], [0, 1, 2])
-server.sendall(call)
-child = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, lambda number, frame: os.kill(child, number))
-status = server.recv(8, socket.MSG_WAITALL)
-code = os.waitstatus_to_exitcode(int.from_bytes(status, "big"))
-os.kill(os.getpid(), -code) if code < 0 else os._exit(code)
+PYTHON = """\
+#!/bin/sh
+case "$1 $2" in
+"-m stages."*) exec '{plain}' -IS '{this}' ask '{address}' "$@" ;;
+*) exec '{real}' "$@" ;;
+esac
 """
 
 
 def start(folder: Path) -> tuple[subprocess.Popen, Path]:
-    """The server, and the folder of the `python` that uses it."""
-    address = folder / "socket"
-    client = folder / "bin/python"
-    client.parent.mkdir()
-    real = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    client.write_text(CLIENT.format(real=real, python=sys.executable, address=str(address)))
-    client.chmod(0o755)
-    quiet = os.environ | {"OMP_NUM_THREADS": "1"}
-    server = subprocess.Popen([sys.executable, "-P", __file__, str(address)], env=quiet)
+    """The server, and the `python` that uses it."""
+    address, python = folder / "socket", folder / "python"
+    plain = f"{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    names = {"plain": plain, "this": __file__, "address": address, "real": sys.executable}
+    python.write_text(PYTHON.format(**names))
+    python.chmod(0o755)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", __file__, "serve", str(address)]
+    server = subprocess.Popen(command, env=one_thread)
     while not address.exists():
         if server.poll() is not None:
-            raise RuntimeError("no warm Python came up")
+            raise RuntimeError("the server of stages ended before it began")
         time.sleep(0.05)
-    return server, client.parent
+    return server, python
+
+
+def ask(address: str, *words: str) -> NoReturn:
+    """Have `words` run by a child of the server's, and end as it ends."""
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(address)
+    call = json.dumps([str(Path.cwd()), words, dict(os.environ)]).encode()
+    socket.send_fds(server, [len(call).to_bytes(8, "big")], [0, 1, 2])
+    server.sendall(call)
+    child = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda got, frame: os.kill(child, got))
+    status = int.from_bytes(server.recv(8, socket.MSG_WAITALL), "big")
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
 
 
 def serve(address: str) -> None:
+    """Answer whoever asks, as long as the tests run."""
     for library in LIBRARIES:
         import_module(library)
     gc.collect()
@@ -82,7 +90,7 @@ def serve(address: str) -> None:
         if os.fork() == 0:
             listener.close()
             answer(caller)
-            os._exit(0)
+            return
         caller.close()
 
 
@@ -95,7 +103,8 @@ def answer(caller: socket.socket) -> None:
     child = os.fork()
     if child == 0:
         caller.close()
-        become(files, *json.loads(call))
+        run_stage(files, *json.loads(call))
+        return
     for file in files:
         os.close(file)
     caller.sendall(child.to_bytes(8, "big"))
@@ -103,31 +112,17 @@ def answer(caller: socket.socket) -> None:
     caller.sendall(status.to_bytes(8, "big"))
 
 
-def become(files: list[int], folder: str, words: list[str], environment: dict[str, str]) -> None:
-    """Run the stage in this process, a child of the server's."""
-    code = 1
-    try:
-        for number, file in enumerate(files):
-            os.dup2(file, number)
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(environment)
-        sys.path.insert(0, folder)
-        module, *sys.argv[1:] = words
-        try:
-            runpy.run_module(module, run_name="__main__", alter_sys=True)
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-            if isinstance(end.code, str):
-                sys.stderr.write(f"{end.code}\n")
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def run_stage(files: list[int], folder: str, words: list[str], variables: dict[str, str]) -> None:
+    """What `python -m stages.x ...` does, in this process."""
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(variables)
+    sys.path.insert(0, folder)
+    _, module, *sys.argv[1:] = words
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    {"ask": ask, "serve": serve}[sys.argv[1]](*sys.argv[2:])

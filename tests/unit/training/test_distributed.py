@@ -43,7 +43,6 @@ def read(folder, kind, rank=0):
     return torch.load(folder / f"{kind}-{rank}.pt")
 
 
-@pytest.mark.xdist_group("trained together")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_losses_of_two_processes_are_those_of_one(trained, kind):
     one, two = (read(folder, kind)["epochs"] for folder in trained)
@@ -55,7 +54,6 @@ def test_the_losses_of_two_processes_are_those_of_one(trained, kind):
     assert [epoch["learning_rate"] for epoch in two] == [epoch["learning_rate"] for epoch in one]
 
 
-@pytest.mark.xdist_group("trained together")
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_processes_hold_the_same_weights_to_the_bit(trained, kind):
     _, folder = trained
@@ -63,7 +61,6 @@ def test_both_processes_hold_the_same_weights_to_the_bit(trained, kind):
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
 
-@pytest.mark.xdist_group("trained together")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_gradient_of_a_step_is_that_of_one_process(trained, kind):
     """Its length too, of which AdamW says little; rounding grows towards the first layers."""
@@ -73,7 +70,6 @@ def test_the_gradient_of_a_step_is_that_of_one_process(trained, kind):
     assert two[-14:] == pytest.approx(one[-14:], rel=1e-4)  # the last layer's
 
 
-@pytest.mark.xdist_group("trained together")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_weights_are_those_of_one_process(trained, kind):
     """The way from the start to the end is the same, to what rounding does on it."""
@@ -87,7 +83,6 @@ def test_the_weights_are_those_of_one_process(trained, kind):
     assert torch.cat(apart).norm() < 0.05 * torch.cat(moved).norm()
 
 
-@pytest.mark.xdist_group("trained together")
 def test_only_the_first_process_goes_on_after_training(trained):
     assert [json.loads((folder / "left.json").read_text()) for folder in trained] == [0, 0]
     assert not list(trained[1].rglob("*.partial"))
