@@ -98,20 +98,32 @@ def _multiples(
     *,
     legend: bool = False,
 ) -> str:
-    """A square for each finding; `draw` fills it, and returns what stands below its title."""
+    """A square for each finding; `draw` fills it, and returns what stands below its title.
+
+    What is around the squares has the same size on every page, so that it is given, in inches:
+    Matplotlib takes as long to find it out as to draw everything.
+    """
     rows = -(-len(findings) // ACROSS)
+    side, left, right, top, bottom = 1.26, 0.52, 0.1, 0.42 + 0.25 * legend, 0.52
+    across, down = 0.42, 0.64  # from one square to the next
+    width = left + ACROSS * side + (ACROSS - 1) * across + right
+    height = top + rows * side + (rows - 1) * down + bottom
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.6, 0.35 + 0.25 * legend + 1.95 * rows), layout="constrained")
+        figure = Figure(figsize=(width, height))
+        figure.subplots_adjust(
+            left / width, bottom / height, 1 - right / width, 1 - top / height,
+            wspace=across / side, hspace=down / side,
+        )  # fmt: skip
         grid = figure.subplots(rows, ACROSS, squeeze=False)
         for axes in grid.flat[len(findings) :]:
             axes.set_axis_off()
         for axes, finding in zip(grid.flat, findings, strict=False):
             _titled(axes, label(finding), partial(draw, axes, finding))
-        figure.supxlabel(xlabel, fontsize=9)
-        figure.supylabel(ylabel, fontsize=9)
+        figure.supxlabel(xlabel, y=0.05 / height, va="bottom", fontsize=9)
+        figure.supylabel(ylabel, x=0.05 / width, ha="left", fontsize=9)
         if legend:
             named = _handles(grid.flat)
-            figure.legend(named.values(), named, loc="outside upper center", ncols=len(named))
+            figure.legend(named.values(), named, loc="upper center", ncols=len(named))
         return svg(figure)
 
 
