@@ -37,6 +37,13 @@ LONG = {
 """Modules of more than eight seconds, which `make check` leaves to `make test`."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores, for while a test waits for a lock or a server, the next can run."""
+    from pipeline.base.cores import cores  # noqa: PLC0415 (behind jaxtyping's import hook)
+
+    return cores() + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A module's tests run on one worker, where what they share is made once."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.stages import warm_python
 
@@ -17,6 +18,14 @@ REPO = Path(__file__).parents[2]
 
 CXR = (sys.executable, "-m", "pipeline.commands.cli")
 """The console script, of whatever checkout it is called in."""
+
+
+SPECIAL = {
+    "second": {"local": "mobilenet_v2_capsnet"},
+    "fusion": {"head": "mlp", "finetune": ["model"]},
+}
+"""What the pipeline of the tests has beside tests/tiny.yaml, so that every stage has work in it: a
+cascade to pretrain, and a fusion through its branches."""
 
 
 def attempt(*command: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +74,8 @@ def clone(folder: Path) -> Path:
         if (REPO / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPO / name, folder / name)
-    shutil.copy(REPO / "tests/tiny.yaml", folder / "params.yaml")
+    values = merge(yaml.safe_load((REPO / "tests/tiny.yaml").read_text()), SPECIAL)
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     run("git", "init", "-q", cwd=folder)
     commit(folder)
     return folder

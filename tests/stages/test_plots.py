@@ -60,10 +60,10 @@ def page(tighter):
 def test_what_one_looks_for_first_is_first_on_the_page(page):
     order = re.findall(r'<div id = "(\w+)"', page.read_text())
     curves = [name for name in order if name.startswith("plots_curves_")]
-    assert len(curves) == 6  # three branches of two members
+    assert len(curves) == 7  # three branches of two members, and the fusion through the first's
     assert order[0] == "auroc"
-    assert order[1:7] == curves
-    assert order[7:9] == ["roc", "iou"]
+    assert order[1:8] == curves
+    assert order[8:10] == ["roc", "iou"]
 
 
 @in_a_browser

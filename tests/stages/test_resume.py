@@ -25,7 +25,7 @@ SECTION = {
 """The section of params.yaml that a training stage has of its own."""
 
 SPECIAL = {
-    "pretrain_capsnet": {"model": {"global": "resnet18_capsnet"}},
+    "pretrain_capsnet": {},
     "train_global": {"global": {"head_epochs": 2, "schedule": "cosine"}, "train": {"ema": 0.9}},
     "train_local": {"local": {"schedule": "plateau"}, "train": {"augment": {"flip": 0.5}}},
     "train_fusion": {"fusion": {"head": "mlp"}},
@@ -133,7 +133,7 @@ def test_dvc_repro_goes_on_with_a_training_that_was_killed_with_it(finished, tmp
     shutil.copytree(finished, folder, symlinks=True)
     change(folder, {"global": {"epochs": 3}})
     commit(folder)
-    repro = ["dvc", "repro", "--single-item", "train_global@second"]
+    repro = ["dvc", "repro", "--single-item", "train_global@model"]
     first = kill(repro, folder, after=2, delay=0.0)
     assert any("epoch 2/3" in line for line in first)
     again = run(*repro, cwd=folder).stderr
@@ -141,8 +141,8 @@ def test_dvc_repro_goes_on_with_a_training_that_was_killed_with_it(finished, tmp
     lines = [line for line in again.splitlines() if ": epoch " in line]
     assert 1 <= len(lines) <= 2
     assert "epoch 3/3" in lines[-1]
-    here = bytes_of([folder / "data/models/second/global.safetensors"])
-    forced = run("dvc", "repro", "--single-item", "--force", "train_global@second", cwd=folder)
+    here = bytes_of([folder / "data/models/model/global.safetensors"])
+    forced = run("dvc", "repro", "--single-item", "--force", "train_global@model", cwd=folder)
     assert "epoch 1/3" in forced.stderr
-    assert bytes_of([folder / "data/models/second/global.safetensors"]) == here
-    assert len(list((folder / ".ckpt/train_global/second").glob("*.pt"))) == 1
+    assert bytes_of([folder / "data/models/model/global.safetensors"]) == here
+    assert len(list((folder / ".ckpt/train_global/model").glob("*.pt"))) == 1

@@ -25,7 +25,7 @@ KINDS = {
     "in parts": ("timm:test_efficientnet", {"batch_size": 16, "micro_batch": 8, "ema": 0.9}),
     "capsules": ("capsnet", {"learning_rate": 1e-3}),
     "joint": ("joint", {"batch_size": 8}),
-    "half frozen": ("mobilenet_v2", {"head_epochs": 1, "learning_rate": 1e-3}),
+    "half frozen": ("timm:test_resnet", {"head_epochs": 1, "learning_rate": 1e-3}),
 }
 """Backbones and what is special in their training; a micro-batch is of all ranks together.
 
