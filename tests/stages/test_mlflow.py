@@ -216,7 +216,7 @@ def test_nine_pipeline_runs_at_once_leave_nine_whole_runs_in_a_cold_store(tmp_pa
             )
             for name in names
         ]
-        assert [stage.process.wait() for stage in started] == [0] * 9
+        assert [stage.ended()[0] for stage in started] == [0] * 9
     assert all(wait_until_written(spool_folder(r), timeout_s=300.0) for r in roots.values())
     client = MlflowClient(uri)
     (experiment,) = [e for e in client.search_experiments() if e.name == "cxr-pipeline"]

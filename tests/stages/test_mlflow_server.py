@@ -40,19 +40,20 @@ class Server:
     def running(self):
         """Its process group's id, once it answers; killed afterwards."""
         self.folder.mkdir(exist_ok=True)
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-                *("--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"),
-                *("--artifacts-destination", str(self.folder / "artifacts")),
-                *("--host", "127.0.0.1", "--port", str(self.port)),
-            ],
-            cwd=self.folder,
-            env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
-            stdout=(self.folder / "server.log").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+                    *("--backend-store-uri", f"sqlite:///{self.folder / 'server.db'}"),
+                    *("--artifacts-destination", str(self.folder / "artifacts")),
+                    *("--host", "127.0.0.1", "--port", str(self.port)),
+                ],
+                cwd=self.folder,
+                env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             assert becomes_true(self._answers, within_s=120.0), "no mlflow server"
             yield process.pid

@@ -247,7 +247,6 @@ def test_a_bad_value_stops_before_any_stage_and_costs_no_output(restored):
     ("leaf", "value"),
     [
         ("model.local", "mobilenet_v2"),
-        ("capsnet.epochs", 2),
         ("map_boxed.layer", 16),
         ("evaluate.sensitivity", 0.8),
         ("iou.threshold", 0.5),
@@ -258,6 +257,15 @@ def test_what_runs_is_what_the_table_says(restored, with_params, leaf, value):
     expected = find_reruns(restored)[leaf]
     with_params(**{section: {key: value}})
     assert stages_run(run("dvc", "repro", cwd=restored)) == list(expected)
+
+
+@pytest.mark.slow
+def test_of_what_may_follow_a_pretraining_only_what_starts_from_it_runs(restored, with_params):
+    with_params(capsnet={"epochs": 2})
+    ran = stages_run(run("dvc", "repro", cwd=restored))
+    assert ran[:2] == ["pretrain_capsnet", "train_local@second"]
+    assert set(ran) < set(find_reruns(restored)["capsnet.epochs"])
+    assert not [stage for stage in ran if stage.endswith("@model")]
 
 
 def test_a_closer_look_reruns_localisation_alone(finished, with_params):
