@@ -55,7 +55,7 @@ def outputs_of(stage: str, folder: Path) -> list[Path]:
 
 def bytes_of(paths: list[Path]) -> dict[str, bytes]:
     files = [f for path in paths for f in ([path] if path.is_file() else sorted(path.rglob("*")))]
-    return {str(file): file.read_bytes() for file in files}
+    return {str(file): file.read_bytes() for file in files if file.is_file()}
 
 
 def change(folder: Path, values: dict) -> None:
