@@ -20,7 +20,7 @@ CXR = (sys.executable, "-m", "pipeline.commands.cli")
 """The console script, of whatever checkout it is called in."""
 
 
-SPECIAL = {
+WORK_FOR_EACH_STAGE = {
     "second": {"local": "mobilenet_v2_capsnet"},
     "fusion": {"head": "mlp", "finetune": ["model"]},
 }
@@ -74,7 +74,7 @@ def clone(folder: Path) -> Path:
         if (REPO / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPO / name, folder / name)
-    values = merge(yaml.safe_load((REPO / "tests/tiny.yaml").read_text()), SPECIAL)
+    values = merge(yaml.safe_load((REPO / "tests/tiny.yaml").read_text()), WORK_FOR_EACH_STAGE)
     (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     run("git", "init", "-q", cwd=folder)
     commit(folder)

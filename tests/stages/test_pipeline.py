@@ -352,7 +352,7 @@ def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, wi
     resnets = {"global": "resnet18", "local": "resnet18"}
     third = resnets | {"weights": dict.fromkeys(resnets, "none")}
     with_params(third=third, ensemble={"members": [*MEMBERS, "third"]})
-    changed = changed_stages(finished) - {"pretrain_capsnet"}  # which notes that it has no cascade
+    changed = changed_stages(finished) - {"pretrain_capsnet"}  # whose cascades are the same
     assert changed == {f"{stage}@third" for stage in CHAIN} | VOTE
 
 

@@ -28,7 +28,7 @@ SPECIAL = {
     "pretrain_capsnet": {},
     "train_global": {"global": {"head_epochs": 2, "schedule": "cosine"}, "train": {"ema": 0.9}},
     "train_local": {"local": {"schedule": "plateau"}, "train": {"augment": {"flip": 0.5}}},
-    "train_fusion": {"fusion": {"head": "mlp"}},
+    "train_fusion": {},
     "finetune_fusion": {"fusion": {"head": "mlp", "finetune": ["model"]}},
 }
 """Between them all that is carried from one epoch to the next."""
