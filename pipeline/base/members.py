@@ -61,7 +61,7 @@ def read_systems(
 
     Args:
         folder: of all members.
-        members: the named ones, and the folder in it of each.
+        members: the named ones, and the folder in it of each: `voting_folders`.
         read: one file, `<branch><suffix>`.
         suffix: of its name.
         branches: whose files.
@@ -69,11 +69,13 @@ def read_systems(
     Raises:
         ArtifactError: as in `read_members`.
     """
-    return {
-        f"{member}.{branch}": read(_of(member, folder / own / f"{branch}{suffix}", "train_fusion"))
-        for member, own in members.items()
-        for branch in branches
-    }
+    systems = {}
+    for member, own in members.items():
+        stage = "train_fusion" if own == member else "finetune_fusion"
+        for branch in branches:
+            path = folder / own / f"{branch}{suffix}"
+            systems[f"{member}.{branch}"] = read(_of(member, path, stage))
+    return systems
 
 
 def voting_folders(members: Sequence[str], finetuned: Sequence[str]) -> dict[str, str]:

@@ -13,8 +13,14 @@ from tests.stages.tracked import Named, becomes_true, start
 WATCHED = {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
 
 
-def watched_runs(root):
-    query = "select distinct run_uuid from metrics where key = 'system/cpu_utilization_percentage'"
+WATCHED_RUNS = (
+    "select distinct run_uuid from metrics where key = 'system/cpu_utilization_percentage'"
+)
+STOPPED = "select * from runs where name like 'pretrain_capsnet model %' and status = 'KILLED'"
+"""The pipeline run of the stage that goes on later; the run of the stage itself has no date."""
+
+
+def rows(root, query):
     try:
         with sqlite3.connect(root / "mlflow.db") as store:
             return store.execute(query).fetchall()
@@ -38,12 +44,13 @@ def outcome(tmp_path_factory):
     }
     for name in ("interrupted", "killed", "stopped"):
         started[name].process.stdout.readline()
-    assert becomes_true(lambda: len(watched_runs(root)) == 3)
+    assert becomes_true(lambda: len(rows(root, WATCHED_RUNS)) == 3)
     for name in ("interrupted", "killed", "stopped"):
         started[name].process.send_signal(
             signal.SIGINT if name == "interrupted" else signal.SIGKILL
         )
     started["in temp"].process.wait()
+    assert becomes_true(lambda: rows(root, STOPPED))  # before that stage goes on
     more = {
         "second stage": start("evaluate", cwd=temp, root=root, **fox),
         "failing": start("extract_crops", cwd=root, root=root, does="fail", **owl),
@@ -148,6 +155,7 @@ def test_how_long_a_training_stood_still_is_known(runs):
     (killed,) = [parent for parent in parents if parent.info.status == "KILLED"]
     (resumed,) = [parent for parent in parents if parent.info.status == "FINISHED"]
     paused_ms = resumed.info.start_time - killed.info.end_time
+    assert paused_ms > 0
     assert run.data.metrics["paused_minutes"] == pytest.approx(paused_ms / 60_000)
 
 

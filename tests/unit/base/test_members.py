@@ -116,6 +116,14 @@ def test_a_named_member_without_files_is_told_by_file_and_name(folder, read):
         read(folder, [*NAMES, "fourth"])
 
 
+@pytest.mark.parametrize(
+    ("finetuned", "stage"), [([], "train_fusion"), (["fourth"], "finetune_fusion")]
+)
+def test_what_to_pull_is_the_stage_whose_folder_it_is(folder, finetuned, stage):
+    with pytest.raises(ArtifactError, match=f"`dvc pull {stage}` fetches it"):
+        predictions(folder, ["fourth"], finetuned=finetuned)
+
+
 def test_what_a_member_left_behind_is_not_even_opened(folder):
     for path in [*(folder / "left").iterdir(), folder / "left.parquet"]:
         path.write_bytes(b"no table")
