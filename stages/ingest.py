@@ -41,7 +41,7 @@ def main(
             plan.streams, plan.rows, places.write, size=side, workers=plan.workers
         )
         look = tracking.progress(total=len(plan.rows), unit="images", label="ingest")
-        read = accept(watched(decoded, look), plan, entries, cfg.ingest, folder=str(source))
+        read = accept(watched(decoded, look), plan, entries, cfg.ingest, cohort=cohort)
         places.keep(read.rows)
     table = image_index(entries, read)
     used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)

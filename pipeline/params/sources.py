@@ -26,6 +26,11 @@ def expect_source(source: str, root: Path) -> None:
     path = str(PurePosixPath(source))  # of data/phantom/, too
     if (root / source).is_dir() or {path, source} & (_made(root) | _read_before(root)):
         return
+    if source.startswith("~"):
+        raise ParamsError(
+            f"ingest.source: {source}: DVC takes a path as it stands; write "
+            f"{Path(source).expanduser()}"
+        )
     raise ParamsError(
         f"ingest.source: {source} is not there, and no stage makes it; put the radiographs there, "
         "in any layout that ChestX-ray14 comes in, or name the folder in which they are (from an "

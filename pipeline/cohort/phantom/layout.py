@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from pipeline.base.files import replacing, write_json
-from pipeline.base.findings import ALIASES, FINDINGS, NO_FINDING
+from pipeline.base.findings import FINDINGS, NO_FINDING
 
 ENTRIES_HEADER = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
@@ -18,7 +18,7 @@ ENTRIES_HEADER = (
 BOXES_HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,"
 """Six values a row; the header's own commas make nine columns of it."""
 
-_BOX_NAMES = {finding: alias for alias, finding in ALIASES.items() if " " not in alias}
+_BOX_NAMES = {"Infiltration": "Infiltrate"}
 # The box list says Infiltrate.
 
 

@@ -153,7 +153,14 @@ def _scalable(frame: BoxFrame, files: pd.DataFrame) -> BoxFrame:
 
 
 def _expect_told(frame: BoxFrame, boxes: pd.DataFrame, files: pd.DataFrame) -> None:
-    """Refuse the frame that was told if the boxes are plainly not drawn in it."""
+    """Refuse the frame that was told if boxes are plainly not drawn in it, or it is unknown."""
+    drawn = boxes["image_index"].isin(files["image_index"])
+    unknown = drawn & frame.sides.isna().any(axis=1)
+    if unknown.any():
+        raise CohortError(
+            f"ingest.box_frame: {frame.name}: the table does not say how large the originals of "
+            f"{unknown.sum():,} boxes are, first: {boxes.loc[unknown, 'image_index'].iloc[0]}"
+        )
     reach = _reach(boxes, frame)
     strays = int((reach > _BEYOND).sum())
     if strays > max(2, _STRAYS_TOLD * len(reach)):

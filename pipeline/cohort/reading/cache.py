@@ -1,9 +1,11 @@
 """From a cohort's files to the rows of its cache: what to read, what came of it, the report."""
 
+import filecmp
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,8 +14,16 @@ from pipeline.base.cores import cores
 from pipeline.base.shards import SHARD_ROWS
 from pipeline.cohort.reading.cohort_source import CohortFiles
 from pipeline.cohort.reading.decoding import Decoded
-from pipeline.cohort.reading.image_files import ImageFile, archived_files, loose_files
-from pipeline.cohort.reading.nih import Entries, check_found
+from pipeline.cohort.reading.image_files import (
+    ARCHIVE_ENDINGS,
+    IMAGE_ENDINGS,
+    ForeignFileError,
+    ImageFile,
+    archived_files,
+    image_key,
+    loose_files,
+)
+from pipeline.cohort.reading.nih import Entries
 from pipeline.cohort.reading.nih_boxes import BoxesUsed
 from pipeline.cohort.reading.nih_lists import OfficialLists
 from pipeline.errors import CohortError
@@ -25,40 +35,129 @@ NAMED = 20
 """How many names a message or a list of the report spells out before it only counts."""
 
 
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other) or filecmp.cmp(one, other, shallow=False)
+    except OSError:  # a link to nowhere
+        return False
+
+
 @dataclass(frozen=True)
 class ReadingPlan:
     """Which images to look for, and where."""
 
-    rows: dict[str, int]
-    """Name of each image that may be found to its provisional row, in order of name."""
+    names: list[str]
+    """The table's name of each image that may be found, in order: its provisional row's."""
     streams: list[Iterator[ImageFile]]
     """Sources of files; each is to be read once."""
     not_in_table: list[str]
-    """Loose PNGs that the table does not know."""
+    """Loose files of radiographs that the table does not know."""
+    not_read: list[CohortError]
+    """Fills while the streams are read: what archives without any image of the table are."""
     workers: int
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """By `image_key`, the provisional row."""
+        return {image_key(name): row for row, name in enumerate(self.names)}
 
 
 def plan_reading(cohort: CohortFiles, entries: Entries, params: IngestParams) -> ReadingPlan:
     """Decide what to read. Loose files win over archives, which serve the images not loose.
 
     Raises:
-        CohortError: there are no archives, images are missing, and the cohort is not partial.
+        CohortError: an image lies at two places; or there are no archives, images are missing,
+            and the cohort is not partial.
     """
     names = list(entries.table["image_index"])
-    loose = [name for name in names if name in cohort.images]
-    sought = {name for name in names if name not in cohort.images}
+    there = {name: cohort.images.get(image_key(name), []) for name in names}
+    loose = {name: _the_one(paths, name) for name, paths in there.items() if paths}
+    sought = {image_key(name) for name in names if name not in loose}
     archives = cohort.archives if sought else []
+    not_read: list[CohortError] = []
     if not archives:
-        check_found(entries, set(loose), folder=str(cohort.folder), partial=params.partial)
-    candidates = names if archives else loose
-    streams = [loose_files([cohort.images[name] for name in loose])]
-    streams += [archived_files(path, sought) for path in archives]
+        check_found(entries, set(loose), cohort, partial=params.partial)
+    known = set(map(image_key, names))
     return ReadingPlan(
-        rows={name: row for row, name in enumerate(candidates)},
-        streams=streams,
-        not_in_table=sorted(set(cohort.images) - set(names)),
+        names=names if archives else list(loose),
+        streams=[
+            loose_files(list(loose.values())),
+            *(_wanted_of(path, sought, not_read) for path in archives),
+        ],
+        not_in_table=sorted(
+            path.name for key, paths in cohort.images.items() if key not in known for path in paths
+        ),
+        not_read=not_read,
         workers=params.workers or cores(),
     )
+
+
+def _wanted_of(
+    archive: Path, sought: set[str], not_read: list[CohortError]
+) -> Iterator[ImageFile]:
+    """The files of an archive, which may turn out to have nothing to do with the cohort."""
+    found = False
+    try:
+        for file in archived_files(archive, sought):
+            found |= file.content is not None
+            yield file
+    except CohortError as error:
+        if found:
+            raise
+        not_read.append(error)
+
+
+def _the_one(paths: list[Path], name: str) -> Path:
+    """Of files that may be one image's the one that is; links to one file, and copies, are one."""
+    first, *others = [path for path in paths if path.name == name] or paths
+    for other in others:
+        if not _same(first, other):
+            raise CohortError(
+                f"{name} lies at two places, {first} and {other}; remove the one not meant"
+            )
+    return first
+
+
+def check_found(
+    entries: Entries,
+    found: set[str],
+    cohort: CohortFiles,
+    *,
+    partial: bool,
+    not_read: Sequence[CohortError] = (),
+) -> list[str]:
+    """The images of the table that were not found, sorted.
+
+    Raises:
+        CohortError: there are some, and the cohort is not said to be partial, or none was found,
+            or they may be in an archive that is damaged.
+    """
+    names = entries.table["image_index"]
+    missing = list(names[~names.isin(found)])
+    damaged = any(not isinstance(error, ForeignFileError) for error in not_read)
+    if not missing or (partial and not damaged and len(missing) < len(names)):
+        return missing
+    mend = (
+        "mend or remove what is damaged"
+        if damaged
+        else "check ingest.source, or the archives' names"
+        if len(missing) == len(names)
+        else "complete the folder, or set ingest.partial: true to use what is there"
+    )
+    raise CohortError(
+        f"{cohort.folder}: expected the {len(names):,} images of {entries.source}, found "
+        f"{len(names) - len(missing):,}; {len(missing):,} missing, first: "
+        f"{', '.join(missing[:5])}; {mend}" + _what_there_is(cohort, not_read)
+    )
+
+
+def _what_there_is(cohort: CohortFiles, not_read: Sequence[CohortError]) -> str:
+    """What lies there and was not read, as the cause may be among it."""
+    strange = [key for key, count in sorted(cohort.others.items(), key=lambda one: -one[1])]
+    there = [f"{cohort.others[ending]:,} {ending} files" for ending in strange[:5]]
+    read = "read are " + ", ".join((*IMAGE_ENDINGS, *ARCHIVE_ENDINGS))
+    of_files = [f"there are {', '.join(there)} (not read; {read})"] if there else []
+    return "".join(f"\n  {line}" for line in (*of_files, *not_read))
 
 
 @dataclass(frozen=True)
@@ -76,13 +175,33 @@ class ImagesRead:
         return [image.row for image in self.used if image.row is not None]
 
 
+def _by_name(decoded: Iterable[Decoded], plan: ReadingPlan) -> tuple[dict[str, Decoded], set[str]]:
+    """Images by the table's names for them, and names of files that it does not know."""
+    seen: dict[str, Decoded] = {}
+    unknown = set(plan.not_in_table)
+    known = plan.rows.keys()
+    for image in decoded:
+        if image.row is None:
+            if image_key(image.name) not in known:
+                unknown.add(image.name)
+            continue
+        name = plan.names[image.row]
+        if name in seen:
+            raise CohortError(
+                f"{name} lies at two places, {seen[name].place} and {image.place}; remove the one "
+                "not meant"
+            )
+        seen[name] = replace(image, name=name)
+    return seen, unknown
+
+
 def accept(
     decoded: Iterable[Decoded],
     plan: ReadingPlan,
     entries: Entries,
     params: IngestParams,
     *,
-    folder: str,
+    cohort: CohortFiles,
 ) -> ImagesRead:
     """Take in all records, then accept the cohort or refuse it.
 
@@ -90,24 +209,21 @@ def accept(
         CohortError: a name found twice; missing images in a cohort not said to be partial; bad
             images that are not to be skipped, all of them counted; or nothing left to use.
     """
-    seen: dict[str, Decoded] = {}
-    unknown = set(plan.not_in_table)
-    for image in decoded:
-        if image.row is None:
-            unknown |= {image.name} - plan.rows.keys()
-        elif (first := seen.setdefault(image.name, image)) is not image:
-            raise CohortError(
-                f"{image.name} lies at two places, {first.place} and {image.place}; remove "
-                "the one not meant"
-            )
+    seen, unknown = _by_name(decoded, plan)
+    if plan.not_read:
+        log.warning("no image of the table is in\n  %s", "\n  ".join(map(str, plan.not_read)))
     images = sorted(seen.values(), key=lambda image: image.name)
     bad = [image for image in images if image.fault is not None]
     if params.on_bad_image == "fail":
         _refuse(bad)
-    missing = check_found(entries, set(seen), folder=folder, partial=params.partial)
+    missing = check_found(
+        entries, set(seen), cohort, partial=params.partial, not_read=plan.not_read
+    )
     used = [image for image in images if image.fault is None]
     if not used:
-        raise CohortError(f"{folder}: none of {len(bad):,} images can be decoded\n{_named(bad)}")
+        raise CohortError(
+            f"{cohort.folder}: none of {len(bad):,} images can be decoded\n{_named(bad)}"
+        )
     log.info("using %s of %s images", f"{len(used):,}", f"{len(entries.table):,}")
     if bad:
         log.warning("skipped %s bad images\n%s", f"{len(bad):,}", _named(bad))

@@ -1,10 +1,12 @@
 """What lies in a cohort's folder, in any of the layouts in which people have ChestX-ray14."""
 
+import codecs
 import gzip
 import json
 import logging
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +24,12 @@ from pipeline.cohort.reading.cohort_names import (
     kind_of,
     meant_for,
 )
+from pipeline.cohort.reading.image_files import ARCHIVE_ENDINGS, image_key, is_image
 from pipeline.errors import CohortError
 
 log = logging.getLogger(__name__)
 
 CEILING = "ceiling.json"
-ARCHIVE_ENDINGS = (".tar.gz", ".tgz", ".tar")
 
 
 @dataclass(frozen=True)
@@ -50,29 +52,33 @@ class CohortFiles:
     not_read: list[str]
     """Text files that by their names may be meant for a list or table that was not found."""
     ceiling: dict[str, Any]
-    images: dict[str, Path]
-    """PNG files that lie loose, by file name, wherever in the folder."""
+    images: dict[str, list[Path]]
+    """Files of radiographs that lie loose, by `image_key`, wherever in the folder."""
     archives: list[Path]
-    """Tar archives, plain or gzipped, of which nothing is unpacked."""
+    """Tar and zip archives, of which nothing is unpacked."""
+    others: dict[str, int]
+    """How many files there are of each ending that is not read."""
 
 
 def find_cohort(folder: Path) -> CohortFiles:
-    """Find a cohort's files and say which; PNGs and tar archives lie anywhere below `folder`.
+    """Find a cohort's files and say which; radiographs and archives lie anywhere below `folder`.
 
     Flat `images/*.png` (or no subfolder), Kaggle's `images_001/images/*.png` and NIH's
-    `images_001.tar.gz` are all found. Text files have their usual names (see `kind_of`), may be
-    gzipped, and lie in `folder` or up to `DEEPEST` folders below. v2020's table is preferred:
-    it mends 181 rows of the first release.
+    `images_001.tar.gz` are all found, as are JPEG, DICOM and zip files. Files whose names begin
+    with a dot, as macOS leaves them, do not count. Text files have their usual names (see
+    `kind_of`), may be gzipped, and lie in `folder` or up to `DEEPEST` folders below. v2020's
+    table is preferred: it mends 181 rows of the first release.
 
     Raises:
         CohortError: no such folder, no table, two different files that may be the same table or
-            list, or one image name at two places.
+            list.
     """
     if not folder.is_dir():
         raise CohortError(f"{folder}: no such folder; expected one in NIH ChestX-ray14's layout")
     files = list(_walk(folder))
-    images = [path for path in files if path.name.lower().endswith(".png")]
-    others = [path for path in files if not path.name.lower().endswith(".png")]
+    images = [path for path in files if is_image(path.name)]
+    others = [path for path in files if not is_image(path.name)]
+    archives = [path for path in others if path.name.lower().endswith(ARCHIVE_ENDINGS)]
     texts = _texts(folder, others)
     not_read = _not_read(folder, others, texts)
     cohort = CohortFiles(
@@ -83,8 +89,9 @@ def find_cohort(folder: Path) -> CohortFiles:
         test=texts.get(TEST_LIST),
         not_read=not_read,
         ceiling=_read_ceiling(folder / CEILING),
-        images=_by_name(images),
-        archives=sorted(path for path in others if path.name.lower().endswith(ARCHIVE_ENDINGS)),
+        images=_by_key(images),
+        archives=sorted(archives),
+        others=Counter(path.suffix.lower() or path.name for path in {*others} - {*archives}),
     )
     _say_what_is_there(cohort)
     return cohort
@@ -156,17 +163,13 @@ def _depth(folder: Path, path: Path) -> int:
 def _walk(folder: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(root, name) for name in sorted(names))
+        yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _by_name(paths: Sequence[Path]) -> dict[str, Path]:
-    found: dict[str, Path] = {}
+def _by_key(paths: Sequence[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
     for path in paths:
-        first = found.setdefault(path.name, path)
-        if first is not path:
-            raise CohortError(
-                f"{path.name} lies at two places, {first} and {path}; remove the one not meant"
-            )
+        found.setdefault(image_key(path.name), []).append(path)
     return found
 
 
@@ -188,11 +191,15 @@ def _read_text(path: Path) -> str:
         raise CohortError(f"{path}: {reason}")
     try:
         content = gzip.decompress(content) if path.suffix == ".gz" else content
-        return content.decode("utf-8-sig")
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if wide else "utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:
         raise CohortError(f"{path}: not a whole gzip file ({error})") from None
     except UnicodeDecodeError as error:
-        raise CohortError(f"{path}: not UTF-8 text ({error})") from None
+        line = content[: error.start].count(b"\n") + 1
+        raise CohortError(
+            f"{path}, row {line}: not UTF-8 text (byte {content[error.start]:#04x}); save it so"
+        ) from None
 
 
 def _read_ceiling(path: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline.cohort.reading.image_files import ImageFile
+from pipeline.cohort.reading.image_files import ImageFile, image_key
 from pipeline.cohort.reading.images import decode_grey, resize_square
 from pipeline.errors import CohortError
 
@@ -49,7 +49,7 @@ def decode_images(
     size: int,
     workers: int,
 ) -> Iterator[Decoded]:
-    """Decode, resize and `write` every image that `rows` names; one record per file.
+    """Decode, resize and `write` every image whose key is in `rows`; one record per file.
 
     What is written depends on neither `workers` nor the order of the streams, as every image
     has its row; the order of the records does. Memory is bounded by a few images per worker.
@@ -58,7 +58,7 @@ def decode_images(
 
     def step() -> Decoded | None:
         file = turns.take()
-        return None if file is None else _decode(file, rows.get(file.name), write, size)
+        return None if file is None else _decode(file, rows.get(image_key(file.name)), write, size)
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the images are spread over the cores, not the rows of one

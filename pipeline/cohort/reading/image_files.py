@@ -1,34 +1,82 @@
-"""Radiographs as bytes, one after another: loose files, or a tar archive read once."""
+"""Radiographs as bytes, one after another: loose files, or a tar or zip archive read once."""
 
+import bz2
 import gzip
+import lzma
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from io import BufferedReader
+from functools import partial
+from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
+from typing import IO, Any, NamedTuple
 
 from pipeline.cohort.reading.broken_files import impostor
 from pipeline.errors import CohortError
 
-_GZIP_MAGIC = b"\x1f\x8b"
+IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+
+ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".txz", ".zip")
+
+LARGEST_FILE = 256 * 2**20
+"""Bytes of a radiograph's file in an archive: of 128 million pixels of 16 bits."""
+
+_OPEN: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\x00": lzma.open,
+}
+"""By its first bytes, how a compressed tar archive is opened."""
+
 _BLOCK = 1 << 20
+
+
+class TooLarge(NamedTuple):
+    """What stands for the content of a file that was not read for its size."""
+
+    size: int
+    """Bytes."""
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A PNG file and where it was found."""
+    """A radiograph's file and where it was found."""
 
     name: str
     place: str
-    content: Path | bytes | None
+    content: Path | bytes | TooLarge | None
     """A path until somebody reads it; None for a file that nobody asked for."""
 
     def read(self) -> bytes:
-        """The bytes of the file; none of a file that nobody asked for."""
+        """The bytes of the file; none of a file that nobody asked for.
+
+        Raises:
+            CohortError: it was not read for its size.
+        """
+        if isinstance(self.content, TooLarge):
+            raise CohortError(
+                f"a file of {self.content.size:,} bytes; of a radiograph at most "
+                f"{LARGEST_FILE:,} are expected"
+            )
         if isinstance(self.content, Path):
             return self.content.read_bytes()
         return self.content or b""
+
+
+def image_key(name: str) -> str:
+    """What of a file's name says which radiograph it is; its ending does not.
+
+    `00000001_000.dcm` and `00000001_000.PNG` are the `00000001_000.png` of the table.
+    """
+    path = PurePosixPath(name)
+    return path.stem if path.suffix.lower() in IMAGE_ENDINGS else path.name
+
+
+def is_image(name: str) -> bool:
+    """Whether this is a radiograph's file, by its name; what macOS hides beside it is not."""
+    return name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")
 
 
 def loose_files(paths: list[Path]) -> Iterator[ImageFile]:
@@ -36,44 +84,135 @@ def loose_files(paths: list[Path]) -> Iterator[ImageFile]:
     return (ImageFile(path.name, str(path), path) for path in paths)
 
 
-def archived_files(archive: Path, wanted: set[str]) -> Iterator[ImageFile]:
-    """The PNGs of a tar archive in its order; those not `wanted` come without content.
+class ForeignFileError(CohortError):
+    """No archive, whatever the file's name says."""
 
-    Nothing is unpacked and the archive is read once, to its end, so that a gzip checksum at
-    the end is verified.
+
+def archived_files(archive: Path, wanted: set[str]) -> Iterator[ImageFile]:
+    """The radiographs of an archive in its order; those without a `wanted` key have no content.
+
+    Tar archives may be compressed by gzip, bzip2 or xz; several that were joined are read as one.
+    Nothing is unpacked, and an archive is read to its end, so that a checksum there is verified.
+    A hard link is the file that it is a link to.
 
     Raises:
+        ForeignFileError: it is no archive, by its beginning.
         CohortError: the archive is damaged or cut off.
     """
-    try:
-        with _open_stream(archive) as stream:
-            yield from _members(archive, stream, wanted)
-            while stream.read(_BLOCK):
-                pass
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise CohortError(
-            f"{archive}: not a whole tar archive ({error}); download it again"
-        ) from None
-
-
-def _open_stream(archive: Path) -> gzip.GzipFile | BufferedReader:
     with archive.open("rb") as file:
         head = file.read(64)
     reason = impostor(head)
     if reason is not None:
         raise CohortError(f"{archive}: {reason}")
-    return gzip.open(archive) if head.startswith(_GZIP_MAGIC) else archive.open("rb")
+    members = _zipped if head.startswith(b"PK") else _tarred
+    try:
+        for member in members(archive):
+            name = PurePosixPath(member.path).name
+            if is_image(name):
+                content = member.read() if image_key(name) in wanted else None
+                yield ImageFile(name, f"{archive}:{member.path}", content)
+    except (*_DAMAGED, OSError) as error:
+        if _is_foreign(archive):
+            raise ForeignFileError(f"{archive}: no archive of radiographs ({error})") from None
+        raise CohortError(f"{archive}: not a whole archive ({error}); download it again") from None
 
 
-def _members(
-    archive: Path, stream: gzip.GzipFile | BufferedReader, wanted: set[str]
-) -> Iterator[ImageFile]:
-    with tarfile.open(fileobj=stream, mode="r|", bufsize=_BLOCK) as tar:
-        for member in tar:
-            name = PurePosixPath(member.name).name
-            if member.isfile() and name.lower().endswith(".png"):
-                file = tar.extractfile(member) if name in wanted else None
-                place = f"{archive}:{member.name}"
-                yield ImageFile(name, place, file.read() if file else None)
-            # A stream's tarfile remembers every member; a cohort has 112,120 of them.
-            tar.members = []  # type: ignore[attr-defined]
+def _is_foreign(archive: Path) -> bool:
+    """Whether a file begins neither as a zip nor as a tar archive."""
+    with archive.open("rb") as file:
+        if file.read(4) in (b"PK\x03\x04", b"PK\x05\x06"):
+            return False
+    try:
+        with _open(archive) as stream:
+            tarfile.TarInfo.frombuf(stream.read(tarfile.BLOCKSIZE), "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return True
+    except (*_DAMAGED, OSError):  # of gzip, say
+        pass
+    return False
+
+
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError,
+    NotImplementedError,  # of zip: a way of compression
+    RuntimeError,  # of zip: a password
+)  # fmt: skip
+
+
+class _Member(NamedTuple):
+    """A file in an archive."""
+
+    path: str
+    read: Callable[[], bytes | TooLarge]
+
+
+def _zipped(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as files:
+        for info in files.infolist():
+            if not info.is_dir():
+                yield _Member(
+                    info.filename, partial(_read, partial(files.open, info), info.file_size)
+                )
+
+
+def _tarred(archive: Path) -> Iterator[_Member]:
+    """First the files; then, in a second pass if there are any, hard links to them."""
+    links: dict[str, list[str]] = {}
+    for tar, info in _infos(archive):
+        if info.isfile():
+            yield _Member(info.name, partial(_read, partial(tar.extractfile, info), info.size))
+        elif info.islnk() and is_image(PurePosixPath(info.name).name):
+            links.setdefault(info.linkname, []).append(info.name)
+    if links:
+        for tar, info in _infos(archive):
+            if info.isfile() and info.name in links:
+                content = _read(partial(tar.extractfile, info), info.size)
+                yield from (_Member(path, partial(_given, content)) for path in links[info.name])
+
+
+def _open(archive: Path) -> BufferedIOBase:
+    """The tar archive in a file that may be compressed."""
+    with archive.open("rb") as file:
+        head = file.read(8)
+    open_: Callable[[Path], Any] = next(
+        (one for start, one in _OPEN.items() if head.startswith(start)), partial(open, mode="rb")
+    )
+    opened: BufferedIOBase = open_(archive)
+    return opened
+
+
+def _infos(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    with _open(archive) as stream:
+        with tarfile.open(
+            fileobj=stream, mode="r|", bufsize=_BLOCK, ignore_zeros=True, tarinfo=_Header
+        ) as tar:
+            for info in tar:
+                yield tar, info
+                # A stream's tarfile remembers every member; a cohort has 112,120 of them.
+                tar.members = []  # type: ignore[attr-defined]
+        while stream.read(_BLOCK):
+            pass
+
+
+class _Header(tarfile.TarInfo):
+    """A header in front of which there may be zeros, where archives were joined, but no more."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Any:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(
+                f"no header of a file where one is expected: {error}"
+            ) from None
+
+
+def _read(open_: Callable[[], IO[bytes] | None], size: int) -> bytes | TooLarge:
+    if size > LARGEST_FILE:
+        return TooLarge(size)
+    file = open_()
+    return file.read(size) if file else b""
+
+
+def _given(content: bytes | TooLarge) -> bytes | TooLarge:
+    return content

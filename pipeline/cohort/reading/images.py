@@ -2,13 +2,15 @@
 
 import struct
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.cohort.reading.broken_files import impostor
+from pipeline.cohort.reading.dicom import decode_dicom, is_dicom
+from pipeline.cohort.reading.grey import GreyImage
 from pipeline.errors import CohortError
 
 COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
@@ -18,31 +20,74 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 
 
-@dataclass(frozen=True)
-class GreyImage:
-    """The pixels of a file as stored, and how they were stored."""
-
-    pixels: UInt8[np.ndarray, "h w"]
-    colour_type: str
-    """A value of `COLOUR_TYPES`."""
-
-
 def decode_grey(file: bytes) -> GreyImage:
-    """Decode a PNG to its grey values, exactly as stored: no gamma, no profile, no alpha.
+    """Decode a radiograph to its grey values, whatever its file is called.
 
-    A file in colour is accepted when its channels agree, as in the RGBA files among NIH's.
+    PNG: exactly as stored, no gamma, no profile, no alpha. JPEG: turned as its EXIF says. DICOM:
+    see `decode_dicom`. A file in colour is accepted when its channels agree, as in the RGBA files
+    among NIH's.
 
     Raises:
-        CohortError: the reason why the file is not a whole 8-bit grey PNG.
+        CohortError: the reason why the file is not a whole grey image of 8 bits, or no radiograph
+            of a chest.
     """
+    for is_kind, decode in _DECODERS:
+        if is_kind(file):
+            return decode(file)
+    raise CohortError(
+        impostor(file) or f"neither PNG, JPEG nor DICOM: it starts with {file[:8]!r}"
+    )
+
+
+def _decode_png(file: bytes) -> GreyImage:
     png, header = _pixels_only(file)
     bits, colour_type = header[8], header[9]
     if bits > 8:
         raise CohortError(f"{bits} bits per sample; expected 8, since a window would be a guess")
-    pixels = _imdecode(png)
-    if pixels.ndim == 3:
-        pixels = _common_channel(pixels)
-    return GreyImage(pixels, COLOUR_TYPES.get(colour_type, f"colour type {colour_type}"))
+    pixels = _imdecode(png, cv2.IMREAD_UNCHANGED)
+    return GreyImage(_grey(pixels), COLOUR_TYPES.get(colour_type, f"colour type {colour_type}"))
+
+
+def _decode_jpeg(file: bytes) -> GreyImage:
+    """Of a JPEG there is no checksum: only that all of it is there can be seen."""
+    bits, components = _jpeg_frame(file)
+    if bits != 8 or components not in (1, 3):
+        raise CohortError(
+            f"a JPEG of {bits} bits and {components} components; expected 8 bits, grey or RGB"
+        )
+    if not file.rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise CohortError(f"a truncated JPEG: its {len(file):,} bytes do not end with an end mark")
+    return GreyImage(
+        _grey(_imdecode(file, cv2.IMREAD_COLOR_BGR)),
+        "JPEG, grey" if components == 1 else "JPEG, RGB",
+    )
+
+
+def _jpeg_frame(file: bytes) -> tuple[int, int]:
+    """Bits per sample and number of components (JPEG, ITU-T T.81, B.2.2)."""
+    at = 2
+    while at + 10 <= len(file):
+        if file[at] != 0xFF:
+            break
+        marker, length = file[at + 1], int.from_bytes(file[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # fill bytes
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return file[at + 4], file[at + 9]
+        else:
+            at += 2 + length
+    raise CohortError("a damaged JPEG: it has no frame")
+
+
+def _grey(pixels: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "h w"]:
+    return _common_channel(pixels) if pixels.ndim == 3 else pixels
+
+
+_DECODERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], GreyImage]], ...] = (
+    (lambda file: file.startswith(_SIGNATURE), _decode_png),
+    (lambda file: file.startswith(b"\xff\xd8\xff"), _decode_jpeg),
+    (is_dicom, decode_dicom),
+)
 
 
 def resize_square(
@@ -67,8 +112,6 @@ def _pixels_only(file: bytes) -> tuple[bytes, bytes]:
     Decoders differ in what they make of a file that ends early (some return grey rows) and
     in whether a gamma or colour profile changes grey values; so neither reaches them.
     """
-    if not file.startswith(_SIGNATURE):
-        raise CohortError(impostor(file) or f"not a PNG: starts with {file[:8]!r}")
     chunks, at, kind = [_SIGNATURE], len(_SIGNATURE), b""
     while kind != b"IEND":
         chunk, kind = _chunk(file, at)
@@ -94,9 +137,9 @@ def _chunk(file: bytes, at: int) -> tuple[bytes, bytes]:
     return chunk, kind
 
 
-def _imdecode(png: bytes) -> UInt8[np.ndarray, "..."]:
+def _imdecode(file: bytes, flags: int) -> UInt8[np.ndarray, "..."]:
     try:
-        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(file, np.uint8), flags)
     except cv2.error as error:
         raise CohortError(f"cannot be decoded ({error.err})") from None
     if pixels is None:

@@ -4,22 +4,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pipeline.base.findings import FINDINGS, NO_FINDING, canonical
+from pipeline.base.findings import FINDINGS, NO_FINDING, canonical, plain
 from pipeline.cohort.reading.cohort_source import TextFile
-from pipeline.cohort.reading.csv_text import read_columns, require, whole_numbers
-from pipeline.errors import CohortError
+from pipeline.cohort.reading.csv_text import Column, read_columns, require, whole_numbers
+from pipeline.cohort.reading.image_files import image_key
 
 COLUMNS = (
-    "Image Index",
-    "Finding Labels",
-    "Follow-up #",
-    "Patient ID",
-    "Patient Age",
-    "Patient Gender",
-    "View Position",
-    "OriginalImage[Width",  # the header is split by its own commas
-    "Height]",
+    Column("Image Index", ("Image", "Image ID", "Filename")),
+    Column("Finding Labels", ("Finding Label", "Findings")),
+    Column("Follow-up #", ("Follow-up", "Follow-up Number")),
+    Column("Patient ID"),
+    Column("Patient Age", ("Age",)),
+    Column("Patient Sex", ("Patient Gender", "Sex", "Gender")),  # both are official
+    Column("View Position", ("View",)),
+    Column("OriginalImage[Width", ("OriginalImageWidth",), is_needed=False),
+    Column("Height]", ("OriginalImageHeight",), is_needed=False),  # its own comma splits the name
 )
+"""What is read, by NIH's names of today."""
 
 OLDEST_YEARS = 120.0
 """Ages above it are typing errors; the releases hold ages up to 414."""
@@ -35,7 +36,8 @@ class Entries:
     """Sorted by image_index: image_index, patient_id, follow_up, age_years, gender,
     view_position and one bool column per finding."""
     originals: pd.DataFrame
-    """image_index, width and height in pixels before NIH resized the images: not the files'."""
+    """image_index, width and height in pixels before NIH resized the images: not the files'. NaN
+    where the table does not say."""
     source: str
     """The file's name."""
     absurd_ages: list[dict[str, str]]
@@ -55,12 +57,14 @@ def parse_entries(file: TextFile) -> Entries:
         CohortError: names the file, the row and what was expected.
     """
     text = read_columns(file, COLUMNS)
-    names, genders, views = text["Image Index"], text["Patient Gender"], text["View Position"]
-    require(names.str.fullmatch(r"[^/\\]+\.png"), names, file, "a file name ending in .png")
-    require(~names.duplicated(), names, file, "every image once; this name came before")
+    names, views = text["Image Index"], text["View Position"].str.upper()
+    genders = text["Patient Sex"].str.upper().replace({"MALE": "M", "FEMALE": "F"})
+    require(names.str.fullmatch(r"[^/\\]+"), names, file, "a file name, such as 00000001_000.png")
+    keys = names.map(image_key)
+    require(~keys.duplicated(), names, file, "every image once; this name came before")
     require(genders.isin(["M", "F"]), genders, file, "M or F")
     require(views.isin(["PA", "AP"]), views, file, "PA or AP")
-    width, height = (whole_numbers(text[side], file) for side in COLUMNS[-2:])
+    width, height = (_sides(text[side.name], file) for side in COLUMNS[-2:])
     years = _years(text["Patient Age"], file)
     absurd = years > OLDEST_YEARS
     table = pd.DataFrame(
@@ -84,10 +88,16 @@ def parse_entries(file: TextFile) -> Entries:
 
 
 def _years(ages: pd.Series, file: TextFile) -> pd.Series:
-    parts = ages.str.extract(r"^(\d{1,6})([YMWD]?)$")
+    parts = ages.str.extract(r"^(\d{1,6})(?:\.0*)?([YMWD]?)$")
     expected = "an age such as 58, 058Y, 011M or 001D, or nothing"
     require(parts[0].notna() | (ages == ""), ages, file, expected)
     return parts[0].astype(float) * parts[1].map(_YEARS_PER).astype(float)
+
+
+def _sides(values: pd.Series, file: TextFile) -> pd.Series:
+    """Pixels, NaN where the table does not say."""
+    given = values[values != ""]
+    return whole_numbers(given, file).reindex(values.index).astype(float)
 
 
 def _records(names: pd.Series, ages: pd.Series) -> list[dict[str, str]]:
@@ -111,31 +121,9 @@ def _targets(labels: pd.Series, file: TextFile) -> dict[str, pd.Series]:
 
 
 def _finding_set(label: str) -> frozenset[str] | None:
-    if label == NO_FINDING:
+    if plain(label) == plain(NO_FINDING):
         return frozenset()
     try:
         return frozenset(canonical(name) for name in label.split("|"))
     except ValueError:
         return None
-
-
-def check_found(entries: Entries, found: set[str], *, folder: str, partial: bool) -> list[str]:
-    """The images of the table that were not found, sorted.
-
-    Raises:
-        CohortError: there are some and the cohort is not said to be partial, or none was found.
-    """
-    names = entries.table["image_index"]
-    missing = list(names[~names.isin(found)])
-    if not missing or (partial and len(missing) < len(names)):
-        return missing
-    mend = (
-        "check ingest.source, or the archives' names"
-        if len(missing) == len(names)
-        else "complete the folder, or set ingest.partial: true to use what is there"
-    )
-    raise CohortError(
-        f"{folder}: expected the {len(names):,} images of {entries.source}, found "
-        f"{len(names) - len(missing):,}; {len(missing):,} missing, first: "
-        f"{', '.join(missing[:5])}; {mend}"
-    )

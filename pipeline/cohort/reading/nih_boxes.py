@@ -9,10 +9,17 @@ import pandas as pd
 from pipeline.base.findings import canonical
 from pipeline.cohort.reading.box_frame import AUTO, FILE, find_frame
 from pipeline.cohort.reading.cohort_source import TextFile
-from pipeline.cohort.reading.csv_text import numbers, read_columns, require
+from pipeline.cohort.reading.csv_text import Column, numbers, read_columns, require
 from pipeline.cohort.reading.nih import Entries
 
-COLUMNS = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
+COLUMNS = (
+    Column("Image Index", ("Image", "Image ID", "Filename")),
+    Column("Finding Label", ("Finding Labels", "Finding", "Label")),
+    Column("x", ("Bbox [x", "Bbox x")),
+    Column("y", ("Bbox y",)),
+    Column("w", ("Width", "Bbox w")),
+    Column("h", ("h]", "Height", "Bbox h")),
+)
 """The header `Image Index,Finding Label,Bbox [x,y,w,h],,,` is split by its own commas."""
 
 log = logging.getLogger(__name__)
@@ -47,10 +54,10 @@ def parse_boxes(file: TextFile | None) -> pd.DataFrame:
         return pd.DataFrame(columns=["image_index", "finding", *_CORNERS])
     text = read_columns(file, COLUMNS)
     x, y, width, height = (
-        numbers(text[column], file, "a number of pixels") for column in COLUMNS[2:]
+        numbers(text[column.name], file, "a number of pixels") for column in COLUMNS[2:]
     )
     require(width > 0, text["w"], file, "a width above 0")
-    require(height > 0, text["h]"], file, "a height above 0")
+    require(height > 0, text["h"], file, "a height above 0")
     labels = text["Finding Label"]
     known = {label: _finding(label) for label in labels.unique()}
     require(labels.map(known).notna(), labels, file, "one of the 14 findings or Infiltrate")

@@ -35,6 +35,12 @@ def assign_splits(index: pd.DataFrame, lists: pd.DataFrame, params: SplitParams)
     """
     index = index.sort_values("image_index")
     official = _official(index, lists)
+    absent = [name for name in ("train_val", "test") if len(lists) and name not in set(official)]
+    if absent:
+        raise CohortError(
+            f"the official lists have none of these {len(index):,} images for {absent[0]}; use a "
+            "cohort with images of both lists, or remove both lists for a random split"
+        )
     outside = index[official != "test"]
     patients = outside.groupby("patient_id")[list(FINDINGS)].sum()
     names, fractions = _shares(params, has_test=len(lists) > 0)

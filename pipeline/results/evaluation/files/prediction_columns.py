@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.base.findings import ALIASES, FINDINGS
+from pipeline.base.findings import FINDINGS, SPELLINGS, plain
 from pipeline.errors import ArtifactError
 
 IMAGE_COLUMNS = ("image_index", "image", "image_id", "image_name", "filename", "file", "path")
@@ -12,21 +12,10 @@ IMAGE_COLUMNS = ("image_index", "image", "image_id", "image_name", "filename", "
 
 SPLIT_COLUMN = "split"
 
-_ALIASES = ALIASES | {"Pleural_Effusion": "Effusion"}  # as CheXpert has it
-
-
-def plain(name: object) -> str:
-    """A name as it is compared: case, blanks, underscores and hyphens mean nothing."""
-    return re.sub(r"[\s_-]+", "", str(name).casefold())
-
-
-_MEANT = {plain(name): name for name in FINDINGS} | {
-    plain(alias): finding for alias, finding in _ALIASES.items()
-}
 _BLANK = r"[\s_-]*"
 _FINDING = re.compile(
     "(.*?)("
-    + "|".join(_BLANK.join(name) for name in sorted(_MEANT, key=len, reverse=True))
+    + "|".join(_BLANK.join(name) for name in sorted(SPELLINGS, key=len, reverse=True))
     + ")(.*)",
     re.IGNORECASE,
 )
@@ -48,7 +37,8 @@ def find_columns(columns: Sequence[str], affix: str | None, path: object) -> Col
 
     Args:
         columns: the header of a file.
-        affix: which columns of findings are meant, `prob_*`; None where there is one kind.
+        affix: which columns of findings are meant, `prob_*`, `0_*`, or `#_*` where # counts the
+            findings; None where there is one kind.
         path: of the file, for messages.
 
     Raises:
@@ -98,7 +88,7 @@ def _families(columns: Sequence[str], path: object) -> dict[str, _Family]:
         before, spoken, behind = match.groups()
         written = f"{before}*{behind}"
         findings = families.setdefault(plain(written), _Family(written, {})).findings
-        finding = _MEANT[plain(spoken)]
+        finding = SPELLINGS[plain(spoken)]
         if finding in findings:
             both = f"{findings[finding]!r} and {column!r}"
             raise ArtifactError(f"{path}: {both} are both columns of {finding}; keep one of them")
@@ -108,7 +98,26 @@ def _families(columns: Sequence[str], path: object) -> dict[str, _Family]:
             f"{path}: no column is named by a finding; expected {FINDINGS[0]} or "
             f"prob_{FINDINGS[0]} and so on, found {', '.join(map(str, columns))}"
         )
-    return families
+    return _numbered(families)
+
+
+def _numbered(families: dict[str, _Family]) -> dict[str, _Family]:
+    """Of columns that count the findings, `0_Atelectasis` and `1_Cardiomegaly`, one family `#_*`.
+
+    `0_Mass` and `1_Mass` stay two: of two networks, say.
+    """
+    groups: dict[str, list[str]] = {}
+    for key in families:
+        groups.setdefault(re.sub(r"\d+", "#", key), []).append(key)
+    found: dict[str, _Family] = {}
+    for merged, keys in groups.items():
+        together = [families[key] for key in keys]
+        findings = {name: column for one in together for name, column in one.findings.items()}
+        if len(keys) > 1 and len(findings) == sum(len(one.findings) for one in together):
+            found[merged] = _Family(re.sub(r"\d+", "#", together[0].pattern), findings)
+        else:
+            found |= {key: families[key] for key in keys}
+    return found
 
 
 def _family(families: dict[str, _Family], affix: str | None, path: object) -> _Family:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -12,7 +13,11 @@ import pyarrow.parquet as pq
 
 from pipeline.base.findings import FINDINGS
 from pipeline.errors import ArtifactError
-from pipeline.results.evaluation.files.prediction_columns import Columns, find_columns
+from pipeline.results.evaluation.files.prediction_columns import (
+    IMAGE_COLUMNS,
+    Columns,
+    find_columns,
+)
 from pipeline.results.evaluation.files.prediction_splits import splits_of, take_rows
 
 log = logging.getLogger(__name__)
@@ -114,7 +119,9 @@ def _table(path: Path, affix: str | None) -> _Table:
     _expect_each_once(found["image_index"], path)
     for finding in FINDINGS:
         if finding in columns.findings:
-            found[finding] = _probabilities(frame[columns.findings[finding]], path)
+            found[finding] = _probabilities(
+                frame[columns.findings[finding]], path, found["image_index"]
+            )
     splits = splits_of(frame, columns, path)
     if splits is not None:
         found["split"] = splits
@@ -146,30 +153,56 @@ def _warn_of_calls(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
+    """The table with all its columns; an index by images is one of them."""
     try:
-        table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.csv.read_csv(path)
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+            raise ArtifactError(f"{path}: a spreadsheet or zip archive; save it as csv or parquet")
+        is_parquet = start.startswith(b"PAR1")
+        table = pq.read_table(path) if is_parquet else pyarrow.csv.read_csv(path)
+        names = table.column_names
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise ArtifactError(f"{path}: its header is not UTF-8 text ({error.reason})") from None
+    except (pa.ArrowException, OSError) as error:
         raise ArtifactError(f"{path}: neither csv nor parquet ({error})") from None
-    repeated = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
+    repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ArtifactError(f"{path}: has several columns called {', '.join(repeated)}")
     frame: pd.DataFrame = table.to_pandas()
     if frame.empty:
         raise ArtifactError(f"{path}: holds no prediction")
-    return frame
+    return _with_index(frame)
 
 
-def _probabilities(values: pd.Series, path: Path) -> pd.Series:
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names of images that pandas wrote as an index, with a name or without, are a column."""
+    if isinstance(frame.index, pd.RangeIndex):
+        first = frame.columns[0]
+        unnamed = first == "" and not pd.api.types.is_numeric_dtype(frame[first])
+        return frame.rename(columns={"": IMAGE_COLUMNS[0]}) if unnamed else frame
+    return frame.reset_index(names=frame.index.name or IMAGE_COLUMNS[0])
+
+
+_ROUNDING = 1e-5
+"""How far beyond 0 or 1 a probability may be that was computed in few digits."""
+
+
+def _probabilities(values: pd.Series, path: Path, images: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
-    wrong = ~numbers.between(0, 1)
+    wrong = ~numbers.between(-_ROUNDING, 1 + _ROUNDING)
     if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        far = numbers[wrong].abs().max() > 2
         raise ArtifactError(
-            f"{path}: {values.name}: {wrong.sum():,} of {len(values):,} values are no probability "
-            f"in [0, 1]; first: {values[wrong].iloc[0]}. Of logits take the sigmoid first"
+            f"{path}, row {first + 1} ({images.iloc[first]}), column {values.name}: "
+            f"{values.iloc[first]} is no probability in [0, 1]"
+            + (f", nor are {wrong.sum() - 1:,} others of the column" if wrong.sum() > 1 else "")
+            + ("; of logits take the sigmoid first" if far else "")
         )
-    return numbers
+    return numbers.clip(0, 1)
 
 
 def _expect_each_once(names: pd.Series, path: Path) -> None:

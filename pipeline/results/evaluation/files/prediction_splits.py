@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pipeline.base.findings import plain
 from pipeline.base.tables import SPLIT_NAMES
 from pipeline.errors import ArtifactError
-from pipeline.results.evaluation.files.prediction_columns import Columns, plain
+from pipeline.results.evaluation.files.prediction_columns import Columns
 
 _WORDS = frozenset(
     {*SPLIT_NAMES, "training", "valid", "validation", "dev", "trainval", "testing", "holdout"}

@@ -253,7 +253,7 @@ def test_what_is_not_there_is_said_with_the_files_that_may_be_meant(tmp_path, ca
 
 def test_a_name_at_two_places_is_refused_with_both(tmp_path):
     source = write_kaggle(tmp_path / "loose", IMAGES)
-    (source / "images_003/images" / name(0)).write_bytes(IMAGES[name(0)])
+    (source / "images_003/images" / name(0)).write_bytes(IMAGES[name(1)])
     with pytest.raises(
         CohortError, match=rf"{name(0)} lies at two places.*images_001.*images_003"
     ):
@@ -276,7 +276,7 @@ def test_an_archive_that_is_cut_off_is_named_whatever_is_to_be_skipped(workers, 
     source = write_archives(tmp_path / "cohort", IMAGES)
     archive = source / "images_002.tar.gz"
     archive.write_bytes(archive.read_bytes()[:-9])
-    with pytest.raises(CohortError, match=r"images_002.tar.gz: not a whole tar archive"):
+    with pytest.raises(CohortError, match=r"images_002.tar.gz: not a whole archive"):
         ingest(source, tmp_path / "out", on_bad_image="skip", partial=True, workers=workers)
 
 

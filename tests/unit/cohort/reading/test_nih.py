@@ -9,7 +9,7 @@ from tiny_cohort import FIRST, HEADER_FIRST, HEADER_V2020, V2020, name, row, tab
 
 from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.cohort_source import TextFile, find_cohort
-from pipeline.cohort.reading.nih import Entries, check_found, parse_entries
+from pipeline.cohort.reading.nih import Entries, parse_entries
 from pipeline.cohort.reading.nih_boxes import parse_boxes
 from pipeline.cohort.reading.nih_lists import parse_lists
 from pipeline.errors import CohortError
@@ -101,25 +101,12 @@ def test_a_wrong_row_is_refused_by_file_row_and_expectation(wrong, message):
 
 def test_a_missing_column_is_named():
     with pytest.raises(CohortError, match=r"v2020.csv: lacks the columns \['View Position'\]"):
-        parse(table(range(2)).replace("View Position", "View"))
+        parse(table(range(2)).replace("View Position", "Projection"))
 
 
 def test_a_table_without_rows_is_refused():
     with pytest.raises(CohortError, match="no rows"):
         parse(HEADER_V2020)
-
-
-def test_missing_images_are_counted_and_named_unless_the_cohort_is_partial():
-    entries = parse(table(range(9)))
-    found = {name(number) for number in range(1, 8)}
-    with pytest.raises(CohortError, match=rf"9 images.*found 7; 2 missing, first: {name(0)}"):
-        check_found(entries, found, folder="x", partial=False)
-    assert check_found(entries, found, folder="x", partial=True) == [name(0), name(8)]
-
-
-def test_a_folder_without_any_image_is_refused_even_as_partial():
-    with pytest.raises(CohortError, match="found 0"):
-        check_found(parse(table(range(9))), set(), folder="x", partial=True)
 
 
 POSITIVES = Counter(

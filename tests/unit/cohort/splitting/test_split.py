@@ -134,7 +134,7 @@ def test_an_empty_split_is_refused():
 def test_official_lists_without_a_test_image_are_refused_not_replaced_by_chance():
     index = made_index(40, 0)
     lists = pd.DataFrame({"image_index": index["image_index"], "official": "train_val"})
-    with pytest.raises(CohortError, match="no patient is left for test out of 40"):
+    with pytest.raises(CohortError, match=r"have none of these \d+ images for test; use"):
         assign_splits(index, lists, PARAMS)
 
 

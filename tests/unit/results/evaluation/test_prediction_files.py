@@ -183,9 +183,18 @@ def test_of_two_kinds_of_columns_the_named_one_is_read(ours, tmp_path):
     [
         (lambda t: t.drop(columns="image_index"), "no column names the radiograph"),
         (lambda t: t[["image_index", "split"]], "no column is named by a finding"),
-        (lambda t: t.assign(Mass=t["Mass"] * 9 - 3), "Mass: .* of 16 .* sigmoid"),
-        (lambda t: t.assign(Mass=np.nan), "Mass: 16 of 16 values are no probability"),
-        (lambda t: t.assign(Mass="high"), "Mass: 16 of 16 values are no probability"),
+        (
+            lambda t: t.assign(Mass=t["Mass"] * 9 - 3),
+            r"row 1 .* column Mass: -.* of logits take the sigmoid",
+        ),
+        (
+            lambda t: t.assign(Mass=np.nan),
+            r"row 1 \(.*\.png\), column Mass: .* is no probability .* 15 others",
+        ),
+        (
+            lambda t: t.assign(Mass="high"),
+            r"row 1 \(.*\.png\), column Mass: .* is no probability .* 15 others",
+        ),
         (lambda t: pd.concat([t, t.iloc[:2]]), "names 2 images more than once; first: 00"),
         (lambda t: t.assign(split="valid"), "split is one of train, val, test; found 'valid'"),
         (lambda t: t.iloc[:0], "holds no prediction"),
