@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph lock
+.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -73,6 +73,9 @@ check: setup  ## format, lint, types and the fast tests
 
 graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into the README
 	$(BIN)/cxr graph
+
+bad-inputs: setup  ## write docs/bad_inputs.md from the tests of its rows
+	PYTHONPATH=tests/unit $(BIN)/python tests/bad_inputs/rows.py
 
 lock:  ## pin the newest versions that pyproject.toml admits
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --all-extras --group dev -U pyproject.toml -o requirements.lock

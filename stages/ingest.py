@@ -38,8 +38,9 @@ def main(
     side = cfg.ingest.size
     with placing(images, rows=len(plan.rows), shape=(side, side)) as places:
         decoded = decode_images(
-            plan.streams, plan.rows, places.write, size=side, workers=plan.workers
-        )
+            plan.streams, plan.rows, places.write,
+            size=side, workers=plan.workers, lateral=cfg.ingest.lateral,
+        )  # fmt: skip
         look = tracking.progress(total=len(plan.rows), unit="images", label="ingest")
         read = accept(watched(decoded, look), plan, entries, cfg.ingest, cohort=cohort)
         places.keep(read.rows)

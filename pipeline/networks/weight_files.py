@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from pipeline.base.broken_files import impostor
 from pipeline.base.listing import listed
 from pipeline.errors import ArtifactError
 from pipeline.networks.checkpoints import is_checkpoint, read_checkpoint
@@ -126,6 +127,10 @@ def _leaves(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
 
 def _check(path: Path, expected: str) -> None:
     with path.open("rb") as file:
+        reason = impostor(file.read(64))
+        if reason is not None:
+            raise ArtifactError(f"{path}: {reason}")
+        file.seek(0)
         found = hashlib.file_digest(file, "sha256").hexdigest()
     log.info("weights: %s, sha256 %s", path, found)
     if not found.startswith(expected.lower()):

@@ -232,12 +232,30 @@ def values_of(text: str, *, name: str) -> Any:
     """What the text of a YAML file says, unchecked; `name` opens the error.
 
     Raises:
-        ParamsError: it is not YAML.
+        ParamsError: it is not YAML, or a key is there twice.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader=_Once)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ParamsError(f"{name}{place}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise ParamsError(f"{name}: not YAML: {error}") from None
+        raise ParamsError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+
+
+class _Once(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """A safe loader that refuses a key that is there twice, of which YAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value} is there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
 
 
 def parse_params(values: Any, *, name: str = "params.yaml") -> Params:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.cohort.reading.broken_files import impostor
+from pipeline.base.broken_files import impostor
 from pipeline.cohort.reading.cohort_names import (
     BOXES,
     DEEPEST,
@@ -57,7 +57,7 @@ class CohortFiles:
     archives: list[Path]
     """Tar and zip archives, of which nothing is unpacked."""
     others: dict[str, int]
-    """How many files there are of each ending that is not read."""
+    """How many files there are of each ending that are not read."""
 
 
 def find_cohort(folder: Path) -> CohortFiles:
@@ -91,7 +91,11 @@ def find_cohort(folder: Path) -> CohortFiles:
         ceiling=_read_ceiling(folder / CEILING),
         images=_by_key(images),
         archives=sorted(archives),
-        others=Counter(path.suffix.lower() or path.name for path in {*others} - {*archives}),
+        others=Counter(
+            path.suffix.lower() or path.name
+            for path in {*others} - {*archives}
+            if kind_of(path) is None and path.name != CEILING
+        ),
     )
     _say_what_is_there(cohort)
     return cohort

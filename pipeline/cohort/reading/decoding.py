@@ -48,6 +48,7 @@ def decode_images(
     *,
     size: int,
     workers: int,
+    lateral: bool,
 ) -> Iterator[Decoded]:
     """Decode, resize and `write` every image whose key is in `rows`; one record per file.
 
@@ -58,7 +59,9 @@ def decode_images(
 
     def step() -> Decoded | None:
         file = turns.take()
-        return None if file is None else _decode(file, rows.get(image_key(file.name)), write, size)
+        if file is None:
+            return None
+        return _decode(file, rows.get(image_key(file.name)), write, size, lateral=lateral)
 
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # the images are spread over the cores, not the rows of one
@@ -74,11 +77,13 @@ def decode_images(
         cv2.setNumThreads(threads)
 
 
-def _decode(file: ImageFile, row: int | None, write: WriteRow, size: int) -> Decoded:
+def _decode(
+    file: ImageFile, row: int | None, write: WriteRow, size: int, *, lateral: bool
+) -> Decoded:
     if row is None or file.content is None:
         return Decoded(file.name, file.place, None)
     try:
-        image = decode_grey(file.read())
+        image = decode_grey(file.read(), lateral=lateral)
     except CohortError as error:
         return Decoded(file.name, file.place, row, fault=str(error))
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from pipeline.cohort.reading.grey import GreyImage
+from pipeline.cohort.reading.grey import GreyImage, expect_size
 from pipeline.errors import CohortError
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def _expect_chest(dataset: "Dataset", *, lateral: bool) -> None:
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise CohortError(f"a DICOM file of {photometric}; expected grey, MONOCHROME1 or 2")
 
+    expect_size(int(dataset.Columns), int(dataset.Rows))
+
 
 def _said(dataset: "Dataset", name: str) -> str:
     return str(dataset.get(name) or "").strip().upper()
@@ -120,8 +122,9 @@ def _stored(dataset: "Dataset") -> Int[np.ndarray, "h w"]:
         pixels = np.asarray(dataset.pixel_array)
     except Exception as error:
         syntax = getattr(dataset.file_meta.TransferSyntaxUID, "name", "of unknown name")
+        reason = " ".join(str(error).split())
         raise CohortError(
-            f"the pixels of a DICOM file ({syntax}) cannot be decoded: {error}"
+            f"the pixels of a DICOM file ({syntax}) cannot be decoded: {reason}"
         ) from None
     bits, high = int(dataset.BitsStored), int(dataset.HighBit)
     values = pixels.astype(np.int64) >> max(0, high + 1 - bits)

@@ -13,7 +13,7 @@ from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
-from pipeline.cohort.reading.broken_files import impostor
+from pipeline.base.broken_files import impostor
 from pipeline.errors import CohortError
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
@@ -135,7 +135,6 @@ def _is_foreign(archive: Path) -> bool:
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError,
     NotImplementedError,  # of zip: a way of compression
-    RuntimeError,  # of zip: a password
 )  # fmt: skip
 
 
@@ -149,6 +148,8 @@ class _Member(NamedTuple):
 def _zipped(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as files:
         for info in files.infolist():
+            if info.flag_bits & 1:
+                raise CohortError(f"{archive}: it has a password; unpack it into this folder")
             if not info.is_dir():
                 yield _Member(
                     info.filename, partial(_read, partial(files.open, info), info.file_size)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from pipeline.cohort.reading.broken_files import impostor
+from pipeline.base.broken_files import impostor
 from pipeline.cohort.reading.dicom import decode_dicom, is_dicom
-from pipeline.cohort.reading.grey import GreyImage
+from pipeline.cohort.reading.grey import GreyImage, expect_size
 from pipeline.errors import CohortError
 
 COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
@@ -20,19 +20,25 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 
 
-def decode_grey(file: bytes) -> GreyImage:
+def decode_grey(file: bytes, *, lateral: bool = False) -> GreyImage:
     """Decode a radiograph to its grey values, whatever its file is called.
 
     PNG: exactly as stored, no gamma, no profile, no alpha. JPEG: turned as its EXIF says. DICOM:
     see `decode_dicom`. A file in colour is accepted when its channels agree, as in the RGBA files
     among NIH's.
 
+    Args:
+        file: its bytes.
+        lateral: whether a lateral view is taken; only DICOM files say which view they are.
+
     Raises:
         CohortError: the reason why the file is not a whole grey image of 8 bits, or no radiograph
             of a chest.
     """
-    for is_kind, decode in _DECODERS:
-        if is_kind(file):
+    if is_dicom(file):
+        return decode_dicom(file, lateral=lateral)
+    for start, decode in _DECODERS.items():
+        if file.startswith(start):
             return decode(file)
     raise CohortError(
         impostor(file) or f"neither PNG, JPEG nor DICOM: it starts with {file[:8]!r}"
@@ -41,7 +47,8 @@ def decode_grey(file: bytes) -> GreyImage:
 
 def _decode_png(file: bytes) -> GreyImage:
     png, header = _pixels_only(file)
-    bits, colour_type = header[8], header[9]
+    width, height, bits, colour_type = struct.unpack_from(">IIBB", header)
+    expect_size(width, height)
     if bits > 8:
         raise CohortError(f"{bits} bits per sample; expected 8, since a window would be a guess")
     pixels = _imdecode(png, cv2.IMREAD_UNCHANGED)
@@ -50,7 +57,8 @@ def _decode_png(file: bytes) -> GreyImage:
 
 def _decode_jpeg(file: bytes) -> GreyImage:
     """Of a JPEG there is no checksum: only that all of it is there can be seen."""
-    bits, components = _jpeg_frame(file)
+    bits, height, width, components = _jpeg_frame(file)
+    expect_size(width, height)
     if bits != 8 or components not in (1, 3):
         raise CohortError(
             f"a JPEG of {bits} bits and {components} components; expected 8 bits, grey or RGB"
@@ -63,8 +71,8 @@ def _decode_jpeg(file: bytes) -> GreyImage:
     )
 
 
-def _jpeg_frame(file: bytes) -> tuple[int, int]:
-    """Bits per sample and number of components (JPEG, ITU-T T.81, B.2.2)."""
+def _jpeg_frame(file: bytes) -> tuple[int, int, int, int]:
+    """Bits per sample, lines, samples per line, components (JPEG, ITU-T T.81, B.2.2)."""
     at = 2
     while at + 10 <= len(file):
         if file[at] != 0xFF:
@@ -73,7 +81,8 @@ def _jpeg_frame(file: bytes) -> tuple[int, int]:
         if marker == 0xFF:  # fill bytes
             at += 1
         elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            return file[at + 4], file[at + 9]
+            bits, height, width, components = struct.unpack_from(">BHHB", file, at + 4)
+            return bits, height, width, components
         else:
             at += 2 + length
     raise CohortError("a damaged JPEG: it has no frame")
@@ -83,11 +92,11 @@ def _grey(pixels: UInt8[np.ndarray, "..."]) -> UInt8[np.ndarray, "h w"]:
     return _common_channel(pixels) if pixels.ndim == 3 else pixels
 
 
-_DECODERS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], GreyImage]], ...] = (
-    (lambda file: file.startswith(_SIGNATURE), _decode_png),
-    (lambda file: file.startswith(b"\xff\xd8\xff"), _decode_jpeg),
-    (is_dicom, decode_dicom),
-)
+_DECODERS: dict[bytes, Callable[[bytes], GreyImage]] = {
+    _SIGNATURE: _decode_png,
+    b"\xff\xd8\xff": _decode_jpeg,
+}
+"""By the first bytes of a file."""
 
 
 def resize_square(

@@ -127,7 +127,9 @@ def _table(path: Path, affix: str | None) -> _Table:
         found["split"] = splits
     _warn_of_calls(found, path)
     read = {columns.image, columns.split, *columns.findings.values()}
-    return _Table(found, columns, [name for name in frame.columns if name not in read])
+    return _Table(
+        found.reset_index(drop=True), columns, [name for name in frame.columns if name not in read]
+    )
 
 
 def _described(table: _Table) -> str:
@@ -153,7 +155,7 @@ def _warn_of_calls(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """The table with all its columns; an index by images is one of them."""
+    """The table with all its columns, by number of row; an index by images is one of them."""
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -174,7 +176,8 @@ def _read(path: Path) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     if frame.empty:
         raise ArtifactError(f"{path}: holds no prediction")
-    return _with_index(frame)
+    first = 1 if is_parquet else 2  # as a spreadsheet counts, where there is a header
+    return _with_index(frame).set_index(pd.RangeIndex(first, first + len(frame)))
 
 
 def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
@@ -197,7 +200,7 @@ def _probabilities(values: pd.Series, path: Path, images: pd.Series) -> pd.Serie
         first = int(np.flatnonzero(wrong)[0])
         far = numbers[wrong].abs().max() > 2
         raise ArtifactError(
-            f"{path}, row {first + 1} ({images.iloc[first]}), column {values.name}: "
+            f"{path}, row {values.index[first]} ({images.iloc[first]}), column {values.name}: "
             f"{values.iloc[first]} is no probability in [0, 1]"
             + (f", nor are {wrong.sum() - 1:,} others of the column" if wrong.sum() > 1 else "")
             + ("; of logits take the sigmoid first" if far else "")

@@ -73,23 +73,6 @@ def _chunks(file: bytes) -> list[bytes]:
     return chunks
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "empty file"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git-LFS pointer"),
-        (b"\n<!DOCTYPE html><html>404</html>", "page of HTML"),
-        (b"\xff\xd8\xff\xe0 a JPEG", "a damaged JPEG: it has no frame"),
-        (b"GIF89a...", "neither PNG, JPEG nor DICOM: it starts with b'GIF89a"),
-        (png(GREY.astype(np.uint16) * 16), "16 bits per sample"),
-        (png(np.dstack([GREY, GREY, GREY + 1])), "colour"),
-    ],
-)
-def test_what_is_not_an_8_bit_grey_png_is_refused_with_its_reason(content, reason):
-    with pytest.raises(CohortError, match=reason):
-        decode_grey(content)
-
-
 @given(factor=st.integers(1, 6), size=st.integers(1, 12), seed=st.integers(0, 99))
 def test_shrinking_by_a_whole_factor_is_the_mean_of_the_pixels(factor, size, seed):
     image = pixels(seed, height=factor * size, width=factor * size)

@@ -12,7 +12,6 @@ from pipeline.cohort.reading.cohort_source import TextFile, find_cohort
 from pipeline.cohort.reading.nih import Entries, parse_entries
 from pipeline.cohort.reading.nih_boxes import parse_boxes
 from pipeline.cohort.reading.nih_lists import parse_lists
-from pipeline.errors import CohortError
 
 SAMPLE = Path(__file__).parents[4] / "../shared/nih-sample"
 needs_sample = pytest.mark.skipif(not SAMPLE.is_dir(), reason="the real metadata is not here")
@@ -74,39 +73,6 @@ def test_absurd_and_missing_ages_are_null_and_counted():
     assert np.isnan(entries.table["age_years"]).tolist() == [True, True, False]
     assert entries.absurd_ages == [{"image_index": name(0), "age": "414Y"}]
     assert entries.missing_ages == 1
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        (row(1).replace(name(1), name(0)), r"row 3: Image Index is '00000001_000.png'.*once"),
-        (row(1).replace("Effusion", "Efusion"), r"row 3: Finding Labels is 'Efusion'.*Effusion"),
-        (row(1).replace("Effusion", "No Finding|Effusion"), r"row 3: .*'No Finding' alone"),
-        (row(1).replace("Effusion", ""), r"row 3: Finding Labels is ''"),
-        (row(1).replace("2500", "wide"), r"row 3: OriginalImage\[Width is 'wide'.*whole number"),
-        (row(1).replace("2048", "2048.5"), r"row 3: Height\] is '2048.5'; expected a whole"),
-        (row(1).replace(",M,", ",O,"), r"row 3: Patient Gender is 'O'; expected M or F"),
-        (row(1).replace(",AP,", ",LL,"), r"row 3: View Position is 'LL'; expected PA or AP"),
-        (row(1).replace(",41,", ",old,"), r"row 3: Patient Age is 'old'; expected an age"),
-        (row(1).replace(",1,1,", ",1,x1,"), r"row 3: Patient ID is 'x1'"),
-        (row(1).rsplit(",", 3)[0], r"row 3: 8 cells; expected 11"),
-        (row(1) + ",surplus", r"row 3: 12 cells; expected 11"),
-        (row(1).replace(name(1), "images/a.png"), r"row 3: Image Index .*file name"),
-    ],
-)
-def test_a_wrong_row_is_refused_by_file_row_and_expectation(wrong, message):
-    with pytest.raises(CohortError, match=f"{V2020}, {message}"):
-        parse("\n".join([HEADER_V2020, row(0), wrong, row(2)]))
-
-
-def test_a_missing_column_is_named():
-    with pytest.raises(CohortError, match=r"v2020.csv: lacks the columns \['View Position'\]"):
-        parse(table(range(2)).replace("View Position", "Projection"))
-
-
-def test_a_table_without_rows_is_refused():
-    with pytest.raises(CohortError, match="no rows"):
-        parse(HEADER_V2020)
 
 
 POSITIVES = Counter(

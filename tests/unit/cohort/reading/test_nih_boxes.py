@@ -97,19 +97,3 @@ def test_the_frame_that_is_used_is_always_said(rows, frame, drawn_in, by, caplog
 def test_a_cohort_without_a_box_list_has_no_boxes():
     used = boxes_as_fractions(parse_boxes(None), INDEX, ENTRIES, "auto")
     assert (len(used.table), used.in_file, used.dropped) == (0, 0, {})
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("a.png,Maass,1,2,3,4", "Finding Label is 'Maass'; expected one of the 14"),
-        ("a.png,Mass,one,2,3,4", r"Bbox \[x is 'one'; expected a number of pixels"),
-        ("a.png,Mass,1,nan,3,4", "y is 'nan'"),
-        ("a.png,Mass,1,2,0,4", "w is '0'; expected a width above 0"),
-        ("a.png,Mass,1,2,3,-4", r"h\] is '-4'; expected a height above 0"),
-        ("a.png,Mass,1,2,3", "5 cells; expected 6"),
-    ],
-)
-def test_a_wrong_row_is_refused_by_file_row_and_expectation(row, message):
-    with pytest.raises(CohortError, match=f"BBox_List_2017.csv, row 3: {message}"):
-        parse(f"a.png,Mass,1,2,3,4\n{row}\n")

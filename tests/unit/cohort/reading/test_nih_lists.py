@@ -1,9 +1,7 @@
 import pandas as pd
-import pytest
 
 from pipeline.cohort.reading.cohort_source import TextFile
 from pipeline.cohort.reading.nih_lists import OfficialLists, lists_of_images, parse_lists
-from pipeline.errors import CohortError
 
 NAMES = pd.Series(["a.png", "b.png", "c.png"], dtype=str)
 
@@ -34,18 +32,3 @@ def test_without_lists_there_are_no_rows():
 def test_only_the_images_asked_for_remain():
     lists = parse("a.png\nc.png", "b.png")
     assert lists_of_images(lists, NAMES[1:])["image_index"].tolist() == ["b.png", "c.png"]
-
-
-@pytest.mark.parametrize(
-    ("train_val", "test", "message"),
-    [
-        ("a.png\nb.png", None, "train_val_list.txt without its counterpart"),
-        (None, "a.png", "test_list.txt without its counterpart"),
-        ("a.png\nb.png", "b.png\nc.png", "1 images in both, first: b.png"),
-        ("a.png\na.png", "b.png\nc.png", "train_val_list.txt: 1 names twice, first: a.png"),
-        ("a.png", "b.png", "1 of the table's 3 images are in neither list, first: c.png"),
-    ],
-)
-def test_lists_that_do_not_divide_the_table_are_refused_with_counts(train_val, test, message):
-    with pytest.raises(CohortError, match=message):
-        parse(train_val, test)

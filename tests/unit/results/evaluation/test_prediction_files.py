@@ -178,41 +178,6 @@ def test_of_two_kinds_of_columns_the_named_one_is_read(ours, tmp_path):
         read_prediction_file(path, affix="p_*")
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.drop(columns="image_index"), "no column names the radiograph"),
-        (lambda t: t[["image_index", "split"]], "no column is named by a finding"),
-        (
-            lambda t: t.assign(Mass=t["Mass"] * 9 - 3),
-            r"row 1 .* column Mass: -.* of logits take the sigmoid",
-        ),
-        (
-            lambda t: t.assign(Mass=np.nan),
-            r"row 1 \(.*\.png\), column Mass: .* is no probability .* 15 others",
-        ),
-        (
-            lambda t: t.assign(Mass="high"),
-            r"row 1 \(.*\.png\), column Mass: .* is no probability .* 15 others",
-        ),
-        (lambda t: pd.concat([t, t.iloc[:2]]), "names 2 images more than once; first: 00"),
-        (lambda t: t.assign(split="valid"), "split is one of train, val, test; found 'valid'"),
-        (lambda t: t.iloc[:0], "holds no prediction"),
-    ],
-)
-def test_what_is_no_table_of_probabilities_is_refused_by_name(ours, tmp_path, change, message):
-    with pytest.raises(ArtifactError, match=message):
-        read_prediction_file(written(change(ours), tmp_path / "p.csv"))
-
-
-def test_a_missing_or_damaged_file_is_named(tmp_path):
-    with pytest.raises(ArtifactError, match=r"p.csv: no such file"):
-        read_prediction_file(tmp_path / "p.csv")
-    (tmp_path / "p.parquet").write_bytes(b"PAR1 or so")
-    with pytest.raises(ArtifactError, match="neither csv nor parquet"):
-        read_prediction_file(tmp_path / "p.parquet")
-
-
 def test_without_a_split_all_images_are_test_and_others_may_be_validation(ours, tmp_path):
     test, val = (
         written(ours[ours["split"] == one].drop(columns="split"), tmp_path / f"{one}.csv")
