@@ -3,6 +3,21 @@
 LFS_POINTER = b"version https://git-lfs"
 
 
+def decode_text(content: bytes, place: object) -> str:
+    """UTF-8 text, without the mark that may begin it; `place` is the file's name.
+
+    Raises:
+        ValueError: it is something else; says in which line which byte is none.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(
+            f"{place}, row {line}: not UTF-8 text (byte {content[error.start]:#04x}); save it so"
+        ) from None
+
+
 def impostor(content: bytes) -> str | None:
     """Why a file cannot be what its name says, judged by its first bytes; None if it can."""
     if not content:

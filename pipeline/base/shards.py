@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from itertools import count, islice
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -90,8 +91,9 @@ class Shards:
 
 def _mapped(path: Path) -> np.ndarray:
     try:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (OSError, ValueError, EOFError) as error:
+        return np.asarray(np.lib.format.open_memmap(path, mode="r"))
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError, TypeError) as error:
+        # a header is a literal of Python, and damaged in as many ways
         # numpy's advice for a file that is not its own is to allow pickles: not for us
         reason = "holds no array" if "pickle" in str(error) else str(error)
         raise ArtifactError(f"{path}: not a whole .npy file ({reason})") from None

@@ -40,7 +40,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ArtifactError(
             f"{path}: has no {_KEY!r} entry in its header; not made by this project"
         )
-    return weights, json.loads(header[_KEY])
+    try:
+        about = json.loads(header[_KEY])
+    except json.JSONDecodeError as error:
+        raise ArtifactError(f"{path}: its description is not JSON ({error}); damaged") from None
+    return weights, about
 
 
 def is_checkpoint(header: dict[str, str] | None) -> bool:

@@ -7,6 +7,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from pipeline.base.broken_files import decode_text
 from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
 from pipeline.params.faults import ABSENT, Place, keys_at, params_error
@@ -223,9 +224,12 @@ def read_values(path: Path) -> Any:
         ParamsError: it is not there, or not YAML.
     """
     try:
-        return values_of(path.read_text(encoding="utf-8"), name=str(path))
+        text = decode_text(path.read_bytes(), path)
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise ParamsError(str(error)) from None
+    return values_of(text, name=str(path))
 
 
 def values_of(text: str, *, name: str) -> Any:

@@ -229,8 +229,8 @@ ARTEFACTS = {
     "shard_pickled": BadInput(
         "an array of objects, which would be a pickle",
         artefact(lambda path: Shards(path.parent), "image-00000.npy", npy(np.array([{}], object))),
-        "…/image-00000.npy: not a whole .npy file (Array can't be memory-mapped: Python objects in "
-        "dtype.)",
+        "…/image-00000.npy: not a whole .npy file (Array can't be memory-mapped: Python objects "
+        "in dtype.)",
     ),
     "no_shards": BadInput(
         "a folder without shards",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.broken_files import impostor
+from pipeline.base.broken_files import decode_text, impostor
 from pipeline.cohort.reading.cohort_names import (
     BOXES,
     DEEPEST,
@@ -195,15 +195,15 @@ def _read_text(path: Path) -> str:
         raise CohortError(f"{path}: {reason}")
     try:
         content = gzip.decompress(content) if path.suffix == ".gz" else content
-        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if wide else "utf-8-sig")
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return content.decode("utf-16")
+        return decode_text(content, path)
     except (OSError, EOFError, zlib.error) as error:
         raise CohortError(f"{path}: not a whole gzip file ({error})") from None
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise CohortError(
-            f"{path}, row {line}: not UTF-8 text (byte {content[error.start]:#04x}); save it so"
-        ) from None
+    except UnicodeDecodeError:
+        raise CohortError(f"{path}: begins as UTF-16 text and is none; save it as UTF-8") from None
+    except ValueError as error:
+        raise CohortError(str(error)) from None
 
 
 def _read_ceiling(path: Path) -> dict[str, Any]:

@@ -75,13 +75,21 @@ def _systems(evaluation: Evaluation, subject: str) -> str:
     for name in others:
         row = means[means["system"].eq(name) & means["measure"].eq("auroc")].iloc[0]
         lines.append(f"{name:<{_WIDTH}}                   {_estimate(row)}")
-    return "\n".join([*lines, _FLOORS_MEAN]) if set(others) & set(FLOORS) else "\n".join(lines)
+    lines += [f"{name}: {_FLOORS_MEAN[name]}." for name in FLOORS if name in others]
+    absent = [name for name in FLOORS if name not in others]
+    if absent:
+        lines.append(
+            f"No {' and no '.join(absent)}: all patients of the labels are predicted, so that "
+            "none is left to fit on."
+        )
+    return "\n".join(lines)
 
 
-_FLOORS_MEAN = (
-    "metadata_only: age, gender and view alone, fitted on other patients; shuffled: these\n"
-    "predictions, dealt out anew among the images; prevalence: one number for all images."
-)
+_FLOORS_MEAN = {
+    "metadata_only": "age, gender and view alone, fitted on other patients",
+    "shuffled": "these predictions, dealt out anew among the images",
+    "prevalence": "one number for all images, of other patients",
+}
 
 
 def _differences(evaluation: Evaluation) -> str:

@@ -32,8 +32,8 @@ def splits_of(frame: pd.DataFrame, columns: Columns, path: object) -> pd.Series 
     wrong = values[~splits.isin(SPLIT_NAMES)]
     if len(wrong):
         raise ArtifactError(
-            f"{path}, row {wrong.index[0]}, column {columns.split}: {wrong.iloc[0]!r}; expected one "
-            f"of {', '.join(SPLIT_NAMES)}"
+            f"{path}, row {wrong.index[0]}, column {columns.split}: {wrong.iloc[0]!r}; expected "
+            f"one of {', '.join(SPLIT_NAMES)}"
         )
     return splits
 

@@ -60,6 +60,19 @@ def test_it_is_the_evaluation_of_the_pipeline(cohort, evaluation):
     assert mine["metadata_only"] == whole["metadata_only"]
 
 
+def test_each_floor_is_explained_and_one_that_cannot_be_fitted_is_missed(cohort, few, evaluation):
+    whole = text_of(evaluation, cohort[2])
+    for said in ("metadata_only: age, gender", "shuffled: these pred", "prevalence: one number"):
+        assert said in whole
+    assert "No metadata_only" not in whole
+    index, test = cohort[0], only_test(few)
+    predicted = index[index["image_index"].isin(test["image_index"])]
+    alone = text_of(run({"a": test}, predicted), test)
+    assert "No metadata_only and no prevalence: all patients of the labels are predicted" in alone
+    assert "metadata_only: age" not in alone
+    assert "shuffled: these pred" in alone
+
+
 def test_the_floor_is_fitted_on_patients_who_are_in_no_predictions(cohort, few):
     """It is the same whatever the evaluated patients' labels are, and another one for others'."""
     index = cohort[0]
