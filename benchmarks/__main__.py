@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,24 +12,43 @@ from benchmarks.attention import measure_attention
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
 from benchmarks.measure import measure_training
-from benchmarks.table import attention_table, evaluation_table, heading, training_table
+from benchmarks.reading import measure_reading
+from benchmarks.table import (
+    attention_table,
+    evaluation_table,
+    heading,
+    reading_table,
+    training_table,
+)
 
 Figures = dict[str, Any]
 
-PARTS: dict[str, tuple[Callable[[list[str]], Figures], Callable[[Figures], str]]] = {
-    "training": (lambda names: measure_training(names, _say), training_table),
-    "attention": (lambda names: measure_attention(names, _say), attention_table),
+
+class Wanted(NamedTuple):
+    """What the parts are asked for."""
+
+    backbones: list[str]
+    radiographs: Path | None
+
+
+PARTS: dict[str, tuple[Callable[[Wanted], Figures], Callable[[Figures], str]]] = {
+    "training": (lambda wanted: measure_training(wanted.backbones, _say), training_table),
+    "attention": (lambda wanted: measure_attention(wanted.backbones, _say), attention_table),
     "evaluation": (lambda _: measure_evaluation(), evaluation_table),
+    "reading": (lambda wanted: measure_reading(wanted.radiographs), reading_table),
 }
-"""What measures each, given the backbones, and what tells of it."""
+"""What measures each, and what tells of it."""
 
 
 def main(
     backbones: Annotated[str, typer.Option(help="Separated by commas.")] = "densenet121,resnet50",
     parts: Annotated[str, typer.Option(help="Separated by commas.")] = ",".join(PARTS),
+    radiographs: Annotated[
+        Path | None, typer.Option(help="Folder in NIH's layout, to read from it.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="JSON with every ratio.")] = Path("bench.json"),
 ) -> None:
-    """Measure training, heatmaps and evaluation, beside the least they cost and the usual way.
+    """Measure each part beside the least that it costs and the usual way.
 
     A part is printed and kept as soon as it is done, whatever becomes of the next.
     """
@@ -37,11 +56,12 @@ def main(
     if unknown := set(chosen) - set(PARTS):
         raise typer.BadParameter(f"--parts {', '.join(sorted(unknown))}: say {', '.join(PARTS)}")
     machine = describe_machine()
+    wanted = Wanted(backbones.split(","), radiographs)
     figures: Figures = {"machine": machine}
     typer.echo(heading(machine))
     for part in chosen:
         measure, told = PARTS[part]
-        found = measure(backbones.split(","))
+        found = measure(wanted)
         figures |= found
         out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         typer.echo(f"\n{told(found)}")

@@ -92,6 +92,29 @@ def evaluation_table(figures: Figures) -> str:
     )
 
 
+def reading_table(figures: Figures) -> str:
+    """Markdown: `ingest` beside other ways to read the same files."""
+    one = figures["reading"]
+    kind = "real" if one["real"] else "made"
+    rates, ratios = one["rates"], one["ratios"]
+    cells = [f"{one['images']:,} {kind} radiographs", _number(rates["ingest"])]
+    for name in ("bare", "PIL", "torchxrayvision"):
+        if name in rates:
+            mine = ratios[name]
+            middle = mine[len(mine) // 2]
+            cells += [_number(rates[name]), f"**{middle:.2f}** ({mine[0]:.2f} to {mine[-1]:.2f})"]
+        else:
+            cells += ["not installed", "–"]
+    return "\n".join(
+        [
+            f"| {one['threads']} threads, to 256 px | `ingest`, images/s | OpenCV alone | ratio, "
+            "at least 0.90 | PIL + torchvision | ratio | torchxrayvision | ratio |",
+            "|---|---|---|---|---|---|---|---|",
+            f"| {' | '.join(cells)} |",
+        ]
+    )
+
+
 def _row(name: str, one: Figures) -> str:
     bare, usual = one["against bare"], one["against conventional"]
     epoch, peak = one["epoch seconds"], one["peak MB"]

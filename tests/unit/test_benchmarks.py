@@ -3,21 +3,27 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import ANY
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
+from tiny_cohort import name, pixels, png
 from typer.testing import CliRunner
 
 import benchmarks.__main__ as command
-from benchmarks import attention, measure
+from benchmarks import attention, measure, reading
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
+from benchmarks.reading import bare, ingest, measure_reading
 from benchmarks.setup import Amount
 from benchmarks.sharing import Sharing, measure_sharing, sharing_table
-from benchmarks.table import attention_table, evaluation_table, training_table
+from benchmarks.table import attention_table, evaluation_table, reading_table, training_table
+from pipeline.base.shards import Shards
 
+REPO = Path(__file__).parents[2]
 SMALL = Amount(batch=2, steps=2, rounds=1)
 
 
@@ -69,8 +75,11 @@ def test_a_part_is_printed_and_kept_though_the_next_fails(monkeypatch, tmp_path)
         raise RuntimeError(f"measures {names}")
 
     parts = {
-        "training": (lambda names: {"of": names}, lambda figures: f"told of {figures['of']}"),
-        "attention": (fail, str),
+        "training": (
+            lambda wanted: {"of": wanted.backbones},
+            lambda figures: f"told of {figures['of']}",
+        ),
+        "attention": (lambda wanted: fail(wanted.backbones), str),
     }
     monkeypatch.setattr(command, "PARTS", parts)
     app = typer.Typer()
@@ -92,7 +101,7 @@ def test_a_part_that_there_is_not_is_refused():
     app.command()(command.main)
     done = CliRunner().invoke(app, ["--parts", "training,sleep"])
     assert done.exit_code == 2
-    assert "sleep: say training, attention, evaluation" in done.output
+    assert "sleep: say training, attention, evaluation, reading" in done.output
 
 
 def test_the_patient_bootstrap_is_measured_and_told():
@@ -102,6 +111,25 @@ def test_the_patient_bootstrap_is_measured_and_told():
     assert one["ratio"] > 0
     assert one["peak MB"] > 20
     assert "14 findings, 1,000 images, 5 replicates" in evaluation_table(figures)
+
+
+def test_reading_is_measured_and_told_and_all_ways_read_the_same_picture(monkeypatch, tmp_path):
+    def write(folder):
+        for number in range(3):
+            (folder / name(number)).write_bytes(png(pixels(number, 300, 300)))
+
+    monkeypatch.setattr(reading, "write_files", write)
+    monkeypatch.chdir(REPO)
+    figures = measure_reading(None, rounds=1)
+    assert figures["reading"]["images"] == 3
+    assert figures["reading"]["rates"].keys() >= {"ingest", "bare", "PIL"}
+    assert "| 3 made radiographs |" in reading_table(figures)
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    (path, *_) = reading.make_cohort(None, folder)
+    stored = Shards(ingest(folder) / "images")[0]
+    assert np.array_equal(stored, bare(path))
+    assert np.abs(stored.astype(int) - reading.pil(path).numpy()[0]).mean() < 8
 
 
 @pytest.mark.slow
