@@ -19,6 +19,7 @@ from PIL import Image
 
 from benchmarks.measure import write_files
 from pipeline.base.cores import cores
+from pipeline.cohort.reading.cohort_source import find_cohort
 
 Figures = dict[str, Any]
 
