@@ -14,12 +14,14 @@ from typing import Any
 import cv2
 import numpy as np
 import yaml
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from benchmarks.measure import write_files
 from pipeline.base.cores import cores
+from pipeline.base.findings import FINDINGS, NO_FINDING
 from pipeline.cohort.reading.cohort_source import find_cohort
+from pipeline.cohort.reading.nih import parse_entries
 
 Figures = dict[str, Any]
 
@@ -77,21 +79,26 @@ def make_cohort(radiographs: Path | None, folder: Path) -> list[Path]:
         named = {path.name: ("No Finding", "58", "F", "PA") for path in _pngs(folder / "images")}
     else:
         (folder / "images").symlink_to((radiographs / "images").absolute())
+        entries = parse_entries(find_cohort(radiographs).entries).table
         named = {
-            one["Image Index"]: (
-                one["Finding Labels"], one["Patient Age"], one["Patient Gender"],
-                one["View Position"],
+            name: (_labels(found), "" if np.isnan(years) else str(int(years)), gender, view)
+            for name, found, years, gender, view in zip(
+                entries["image_index"], entries[list(FINDINGS)].to_numpy(bool),
+                entries["age_years"], entries["gender"], entries["view_position"], strict=True,
             )
-            for one in csv.DictReader(find_cohort(radiographs).entries.text.splitlines())
         }  # fmt: skip
     paths = [path for path in _pngs(folder / "images") if path.name in named]
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(HEADER)
+        rows = csv.writer(file)
+        rows.writerow(HEADER)
         for path in paths:
             labels, age, gender, view = named[path.name]
-            table.writerow([path.name, labels, 0, int(path.name[:8]), age, gender, view])
+            rows.writerow([path.name, labels, 0, int(path.name[:8]), age, gender, view])
     return paths
+
+
+def _labels(found: Bool[np.ndarray, " f"]) -> str:
+    return "|".join(np.array(FINDINGS)[found]) or NO_FINDING
 
 
 def _pngs(folder: Path) -> list[Path]:

@@ -43,9 +43,9 @@ def main(
         )  # fmt: skip
         look = tracking.progress(total=len(plan.rows), unit="images", label="ingest")
         read = accept(watched(decoded, look), plan, entries, cfg.ingest, cohort=cohort)
+        table = image_index(entries, read)
+        used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)
         places.keep(read.rows)
-    table = image_index(entries, read)
-    used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)
     write_index(table, index)
     write_boxes(used_boxes.table, boxes)
     write_official_lists(lists_of_images(official, table["image_index"]), lists)

@@ -28,3 +28,10 @@ def impostor(content: bytes) -> str | None:
     if start.startswith((b"<!doctype html", b"<html")):
         return "a page of HTML, probably a download's error message"
     return None
+
+
+def spreadsheet(content: bytes) -> str | None:
+    """That a file is one of a spreadsheet program, by its first bytes; None if it is not."""
+    if content.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
+        return "a spreadsheet or zip archive; save it as csv or parquet"
+    return None

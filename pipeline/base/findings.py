@@ -33,10 +33,10 @@ ALIASES: dict[str, str] = {
 def plain(name: object) -> str:
     """A name of a finding or a column as it is compared, everywhere.
 
-    Case, blanks, underscores and hyphens mean nothing: `Pleural_thickening` is `pleural
-    thickening`.
+    Case, blanks, underscores, hyphens and dots mean nothing: `Pleural_thickening` is `pleural
+    thickening`, `Image.Index` is `image index`.
     """
-    return re.sub(r"[\s_-]+", "", str(name).casefold())
+    return re.sub(r"[\s_.-]+", "", str(name).casefold())
 
 
 SPELLINGS: dict[str, str] = {plain(name): name for name in FINDINGS} | {

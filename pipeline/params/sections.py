@@ -87,7 +87,7 @@ class IngestParams(Section):
     on_bad_image: Literal["fail", "skip"]
     """What to do with an image that cannot be decoded."""
     lateral: bool
-    """Whether DICOM files of lateral views are taken; the networks are made for frontal ones."""
+    """Whether a DICOM file that calls itself lateral is taken, as the table's view is trusted."""
     box_frame: Annotated[int | str, AfterValidator(_frame)]
     """What the radiologists' boxes are drawn in: pixels of the files, fractions of the image,
     pixels of the originals by the table, or of square images of this side; "auto" finds out."""

@@ -239,27 +239,36 @@ def values_of(text: str, *, name: str) -> Any:
         ParamsError: it is not YAML, or a key is there twice.
     """
     try:
-        return yaml.load(text, Loader=_Once)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        node = loader.get_single_node()
+        _expect_once(node, set())
+        return None if node is None else loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ParamsError(f"{name}{place}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise ParamsError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
 
 
-class _Once(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """A safe loader that refuses a key that is there twice, of which YAML takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
-        seen = set()
-        for key, _ in node.value:
+def _expect_once(node: yaml.Node | None, known: set[int]) -> None:
+    """Refuse a key that is there twice, of which YAML would take the last."""
+    if not isinstance(node, yaml.CollectionNode) or id(node) in known:
+        return
+    known.add(id(node))
+    if not isinstance(node, yaml.MappingNode):
+        for item in node.value:
+            _expect_once(item, known)
+        return
+    seen = set()
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.value != "<<":
             if key.value in seen:
-                raise yaml.constructor.ConstructorError(
+                raise yaml.MarkedYAMLError(
                     problem=f"the key {key.value} is there twice", problem_mark=key.start_mark
                 )
             seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
+        _expect_once(value, known)
 
 
 def parse_params(values: Any, *, name: str = "params.yaml") -> Params:

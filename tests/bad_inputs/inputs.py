@@ -1,11 +1,13 @@
 """A bad input: how it is made, and what is said of it or what it is read as."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -36,6 +38,8 @@ class BadInput:
     """Gives it, made in an empty folder, to the pipeline as its user would."""
     says: str = ""
     """The error, with `ANY` for what differs."""
+    of_split: bool = False
+    """Whether `split` refuses it, behind an `ingest` that has written its outputs."""
     read_as: str = ""
     """What it is taken for, where it is no error; `call` checks that it is."""
 
@@ -49,6 +53,8 @@ class BadInput:
             self.call(folder)
         except PipelineError as error:
             said = str(error)
+            left = {path.name for path in folder.rglob("cache/*")}
+            assert self.of_split or left <= {"params.yaml"}, f"left behind: {sorted(left)}"
             expected = ".*".join(map(re.escape, self.says.split(ANY)))
             assert self.says, f"refused: {said}"
             assert re.fullmatch(expected, said, re.DOTALL), said
@@ -121,6 +127,11 @@ def as_usual(**given: object) -> Callable[[Path], None]:
         assert shards == _usual()[1]
 
     return call
+
+
+def report_of(cache: Path) -> Any:
+    """What `ingest` counted."""
+    return json.loads((cache / "report.json").read_text())
 
 
 def refused(**given: object) -> Callable[[Path], Path]:

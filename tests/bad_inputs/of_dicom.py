@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from inputs import BAD, BadInput, ingested, with_image
+from inputs import BAD, BadInput, ingested, report_of, with_image
 from made_dicom import dataset, file_of
 from of_images import read_as_pixels
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
+from tiny_cohort import name
+
+from pipeline.base.shards import Shards
 
 RAMP = np.tile(np.linspace(0, 255, 48).round(), (48, 1))
 """What a workstation shows."""
@@ -42,14 +47,31 @@ def broken_compression() -> bytes:
 
 
 def lateral(folder: Path) -> None:
-    view = file_of(dataset(VALUES, ViewPosition="LL"))
-    ingested(folder, images={"00000002_001.png": view}, lateral=True)
+    view = file_of(dataset(VALUES, ViewPosition="LL", **WINDOW))
+    cache = ingested(folder, images={name(4): view}, lateral=True, size=48)
+    assert np.abs(Shards(cache / "images")[4] - RAMP).mean() < 0.6
+
+
+def converted(folder: Path) -> None:
+    one = file_of(dataset(VALUES, Modality="SC", **WINDOW))
+    (doubt,) = report_of(ingested(folder, images={name(4): one}))["images"]["doubts"].items()
+    assert doubt == (
+        "DICOM files of modality SC, converted pictures of which nothing tells whether they show "
+        "a chest",
+        1,
+    )
 
 
 def without_pixels() -> bytes:
     one = dataset(VALUES)
     del one.PixelData
     return file_of(one)
+
+
+def coded(meaning: str) -> Sequence:
+    one = Dataset()
+    one.CodeMeaning = meaning
+    return Sequence([one])
 
 
 def padded() -> bytes:
@@ -105,6 +127,48 @@ DICOM = {
         shown(VALUES - 2048, signed=True, WindowCenter=-7.5, WindowWidth=4081),
         read_as="what the window shows",
     ),
+    "dicom_slope": BadInput(
+        "a slope below 0, without a window",
+        shown(4080 - VALUES, RescaleSlope=-1, RescaleIntercept=4080),
+        read_as="the range of the rescaled values",
+    ),
+    "dicom_high_bit": BadInput(
+        "12 bits that lie in the upper part of 16",
+        shown(VALUES * 16, HighBit=15, **WINDOW),
+        read_as="those bits",
+    ),
+    "dicom_blank_elements": BadInput(
+        "a slope without a value, and a window of no width",
+        shown(VALUES, RescaleSlope=None, WindowCenter=[0, 2040.5], WindowWidth=[0, 4081]),
+        read_as="as if they were not there",
+    ),
+    "dicom_black": BadInput(
+        "a window beyond all values",
+        refused(WindowCenter=40000, WindowWidth=100),
+        BAD + "a picture of one grey value, 0, in all its pixels",
+    ),
+    "dicom_coded_view": BadInput(
+        "a lateral view that only a code tells",
+        refused(ViewPosition="", ViewCodeSequence=coded("left lateral")),
+        BAD + "a DICOM file of view LEFT LATERAL; expected a frontal one, PA or AP",
+    ),
+    "dicom_view_words": BadInput(
+        "views such as `AP SUPINE`, body parts such as `PORTABLE CHEST`",
+        shown(VALUES, ViewPosition="AP SUPINE", BodyPartExamined="PORTABLE CHEST", **WINDOW),
+        read_as="a frontal radiograph of a chest",
+    ),
+    "dicom_lying": BadInput(
+        "a picture that lies on its side, by its orientation",
+        read_as_pixels(
+            file_of(dataset(VALUES.T, PatientOrientation=["F", "L"], **WINDOW)), RAMP, 0.6
+        ),
+        read_as="turned upright",
+    ),
+    "dicom_odd_elements": BadInput(
+        "elements that make no sense, such as `NumberOfFrames` of two values",
+        refused(NumberOfFrames=[1, 1]),
+        BAD + "a damaged DICOM file (…)",
+    ),
     "dicom_padding": BadInput(
         "padding burnt in around the image",
         read_as_pixels(padded(), BLACK_EDGE, 0.6),
@@ -134,8 +198,8 @@ DICOM = {
     ),
     "dicom_converted": BadInput(
         "a converted picture (SC)",
-        shown(VALUES, Modality="SC", **WINDOW),
-        read_as="a radiograph, with a warning that nothing says so",
+        converted,
+        read_as="a radiograph; the report counts of how many nothing says that they are",
     ),
     "dicom_hand": BadInput(
         "a hand",
@@ -165,7 +229,7 @@ DICOM = {
     "dicom_colour": BadInput(
         "colours",
         refused(PhotometricInterpretation="RGB"),
-        BAD + "a DICOM file of RGB; expected grey, MONOCHROME1 or 2",
+        BAD + "a DICOM file of RGB and 1 samples per pixel; expected grey, MONOCHROME1 or 2",
     ),
     "dicom_truncated": BadInput(
         "a file that was cut off",

@@ -1,5 +1,6 @@
 """Bad radiographs: PNG and JPEG files, and folders and archives of them."""
 
+import gzip
 import io
 import struct
 import tarfile
@@ -10,7 +11,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from inputs import BAD, IMAGES, BadInput, as_usual, ingested, refused, run_ingest, with_image
+from inputs import (
+    BAD,
+    IMAGES,
+    BadInput,
+    as_usual,
+    ingested,
+    refused,
+    report_of,
+    run_ingest,
+    with_image,
+)
 from PIL import Image
 from tiny_cohort import name, pixels, png, rgba, write_flat, write_text_files
 
@@ -40,6 +51,14 @@ def header_only(width: int, height: int) -> bytes:
     )
 
 
+def with_gamma(file: bytes) -> bytes:
+    """The PNG with a chunk that says to show it at a gamma of 2."""
+    chunk = b"gAMA" + struct.pack(">I", 50_000)
+    after_header = 8 + 25
+    whole = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    return file[:after_header] + whole + file[after_header:]
+
+
 def flipped(file: bytes, at: int) -> bytes:
     return file[:at] + bytes([file[at] ^ 0x55]) + file[at + 1 :]
 
@@ -65,6 +84,7 @@ def skipping(folder: Path) -> None:
     """One bad radiograph is left out when that is wanted."""
     cache = ingested(folder, images={name(4): b""}, on_bad_image="skip")
     assert len(Shards(cache / "images")) == len(IMAGES) - 1
+    assert report_of(cache)["bad"] == [{"name": name(4), "reason": "an empty file (0 bytes)"}]
 
 
 def with_folder(folder: Path) -> None:
@@ -127,8 +147,8 @@ PICTURES = {
         read_as="its grey values",
     ),
     "png_gamma": BadInput(
-        "a gamma or colour profile in the file",
-        read_as_pixels(saved(Image.fromarray(GREY), "PNG", gamma=0.5), GREY),
+        "a gamma in the file",
+        read_as_pixels(with_gamma(png(GREY)), GREY),
         read_as="the stored values",
     ),
     "png_huge_header": BadInput(
@@ -141,6 +161,11 @@ PICTURES = {
         "a PNG without pixels behind its header",
         with_image(header_only(48, 48)),
         BAD + "cannot be decoded: …",
+    ),
+    "png_flat": BadInput(
+        "a picture that is black all over",
+        with_image(png(np.zeros((48, 48), np.uint8))),
+        BAD + "a picture of one grey value, 0, in all its pixels",
     ),
     "png_one_pixel": BadInput(
         "a picture of 1 x 1 pixels",
@@ -157,7 +182,7 @@ PICTURES = {
     "png_not_square": BadInput(
         "a radiograph that is not square",
         read_as_pixels(png(np.repeat(RAMP, 2, axis=0)), RAMP),
-        read_as="a square one, without keeping its proportions; it is counted in the report",
+        read_as="a square one, without keeping its proportions",
     ),
     "jpeg_as_png": BadInput(
         "a JPEG whose name ends in .png",
@@ -177,7 +202,12 @@ PICTURES = {
     "jpeg_truncated": BadInput(
         "a JPEG that was cut off",
         with_image(saved(Image.fromarray(GREY), "JPEG")[:-40]),
-        BAD + "a truncated JPEG: its 1,573 bytes do not end with an end mark",
+        BAD + "a truncated JPEG: its … bytes do not end with an end mark",
+    ),
+    "jpeg_more_behind": BadInput(
+        "bytes behind the end of a JPEG",
+        read_as_pixels(saved(Image.fromarray(SMOOTH), "JPEG") + b"\n more", SMOOTH, 2),
+        read_as="the picture",
     ),
     "webp": BadInput(
         "a WebP whose name ends in .png",
@@ -211,9 +241,15 @@ def changed_names(change: Callable[[str], str]) -> Callable[[Path], None]:
     )
 
 
-def beside(path: str, content: bytes) -> Callable[[Path], None]:
-    """A call with a foreign file beside the whole cohort, which is read as if it were not."""
-    return as_usual(texts={path: content})
+def beside(**foreign: bytes) -> Callable[[Path], None]:
+    """A call with foreign files beside an archive, which is read as if they were not."""
+
+    def prepare(source: Path) -> None:
+        (source / "all.zip").write_bytes(zip_of([*IMAGES.items()]))
+        for path, content in foreign.items():
+            (source / path).write_bytes(content)
+
+    return nothing_else(cohort_in(prepare))
 
 
 def tar_of(members: dict[str, bytes], *infos: tarfile.TarInfo) -> bytes:
@@ -271,6 +307,13 @@ def encrypted() -> bytes:
     return bytes(content)
 
 
+def circle(folder: Path) -> None:
+    source = write_flat(folder / "cohort", IMAGES)
+    (source / "a").symlink_to(source)
+    (source / "b").symlink_to(source)
+    assert len(Shards(run_ingest(source, folder / "cache") / "images")) == len(IMAGES)
+
+
 FOLDERS = {
     "endings": BadInput(
         "names ending in .PNG, where the table says .png",
@@ -310,9 +353,25 @@ FOLDERS = {
         "…/more/00000002_001.png; remove the one not meant",
     ),
     "links": BadInput(
-        "a link to an image, or a copy of it",
+        "a copy of an image, or a link to it",
         as_usual(texts={f"more/{name(4)}": IMAGES[name(4)]}),
         read_as="that image",
+    ),
+    "two_forms": BadInput(
+        "two different files of one image, such as a .png and a .jpg",
+        refused(texts={"00000002_001.jpg": saved(Image.fromarray(SMOOTH), "JPEG")}),
+        "00000002_001.png lies at two places, …/images/00000002_001.png and "
+        "…/00000002_001.jpg; remove the one not meant",
+    ),
+    "no_ending": BadInput(
+        "files without an ending, as DICOM archives have them",
+        nothing_else(cohort_in(changed_names(lambda file: file.removesuffix(".png")))),
+        read_as="the images of the table",
+    ),
+    "circle": BadInput(
+        "links that lead in a circle",
+        circle,
+        read_as="each folder once",
     ),
     "foreign_pictures": BadInput(
         "two different `roc.png` in subfolders",
@@ -321,15 +380,15 @@ FOLDERS = {
     ),
     "foreign_archive": BadInput(
         "`model.pth.tar` beside the images",
-        beside("model.pth.tar", b"\x80\x02}q\x00" + bytes(2000)),
+        beside(**{"model.pth.tar": b"\x80\x02}q\x00" + bytes(2000)}),
         read_as="no archive of radiographs",
     ),
     "hidden_files": BadInput(
         "`._images_001.tar.gz` and `._00000001_000.png`, as macOS leaves them",
-        as_usual(
-            texts={
+        beside(
+            **{
                 "._images_001.tar.gz": b"\x00\x05\x16\x07Mac OS X",
-                "images/._00000001_000.png": b"\x00\x05\x16\x07Mac OS X",
+                "._00000001_000.png": b"\x00\x05\x16\x07Mac OS X",
             }
         ),
         read_as="no files of the cohort",
@@ -338,6 +397,11 @@ FOLDERS = {
         "an archive that was cut off",
         archive(tar_of(IMAGES)[:-300]),
         "…/cohort/images.tar.gz: not a whole archive (…); download it again",
+    ),
+    "archive_cut_between": BadInput(
+        "a plain tar archive that was cut off between two files",
+        archive(gzip.decompress(tar_of(IMAGES))[: -(2 * 512 + 9_216)], "images.tar"),
+        "…/cohort/images.tar: not a whole archive (…); download it again",
     ),
     "archive_html": BadInput(
         "a page of HTML under an archive's name",
@@ -387,6 +451,13 @@ FOLDERS = {
         ),
         "1 bad images (…)\n  …all.zip:00000002_001.png: a file of 314,572,800 bytes; of a "
         "radiograph at most 268,435,456 are expected",
+    ),
+    "archive_backslashes": BadInput(
+        "members called `images\\x.png`, as Windows packs them",
+        nothing_else(
+            archive(zip_of([(f"images\\{file}", one) for file, one in IMAGES.items()]), "a.zip")
+        ),
+        read_as="the images that the table names",
     ),
     "archive_password": BadInput(
         "a zip archive with a password",

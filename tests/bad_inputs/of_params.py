@@ -93,6 +93,11 @@ def params_of(text: str, folder: Path) -> object:
     return load_params(folder / "params.yaml")
 
 
+def in_latin1(folder: Path) -> object:
+    (folder / "params.yaml").write_bytes("# é\n".encode("latin-1"))
+    return load_params(folder / "params.yaml")
+
+
 PARAMS = {
     "params_key": BadInput(
         "a key with a typing error",
@@ -140,6 +145,16 @@ PARAMS = {
         "a key that is there twice",
         params("  partial: false", "  partial: true\n  partial: false"),
         "…/params.yaml, line 18, column 3: not YAML: the key partial is there twice",
+    ),
+    "params_odd_key": BadInput(
+        "a date that there is not",
+        lambda folder: params_of("seed: 2024-13-45\n", folder),
+        "…/params.yaml: not YAML: …",
+    ),
+    "params_latin1": BadInput(
+        "text in latin-1",
+        in_latin1,
+        "…/params.yaml, row 1: not UTF-8 text (byte 0xe9); save it so",
     ),
     "params_list": BadInput(
         "a list in place of sections",

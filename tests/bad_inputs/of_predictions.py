@@ -99,6 +99,11 @@ def chosen(folder: Path) -> None:
     np.testing.assert_allclose(found["Mass"], TEST["Mass"])
 
 
+def rounded(folder: Path) -> None:
+    scored(csv_of(mass(1.0000001)))(folder)
+    assert read_prediction_file(folder / "p.csv")["Mass"][2] == 1
+
+
 def all_or_no_split(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(fold=["train", "test"] * (len(frame) // 2) + ["test"] * (len(frame) % 2))
 
@@ -152,7 +157,7 @@ PREDICTIONS = {
     ),
     "score_rounding": BadInput(
         "1.0000001 as a probability",
-        scored(csv_of(mass(1.0000001))),
+        rounded,
         read_as="1",
     ),
     "score_xlsx": BadInput(
@@ -170,9 +175,7 @@ PREDICTIONS = {
         lambda folder: score.main(folder / "p.csv", labels(folder)),
         "…/p.csv: no such file",
     ),
-    "score_empty": BadInput(
-        "an empty file", scored(b""), "…/p.csv: neither csv nor parquet (Empty CSV file)"
-    ),
+    "score_empty": BadInput("an empty file", scored(b""), "…/p.csv: an empty file (0 bytes)"),
     "score_no_rows": BadInput(
         "a header and no rows",
         refused(lambda frame: frame.iloc[:0]),
@@ -233,8 +236,33 @@ PREDICTIONS = {
     "score_hidden_split": BadInput(
         "a split under another name",
         refused(all_or_no_split),
-        "…/p.csv: the column 'fold' holds test, train and is not called split; call it split, "
+        "…/p.csv: the column 'fold' holds test, train, and is not called split; call it split, "
         "with train, val, test, to have its test rows evaluated, or remove it to have all rows",
+    ),
+    "score_is_test": BadInput(
+        "`is_test` of true and false",
+        refused(lambda frame: frame.assign(is_test=[True, False] * (len(frame) // 2))),
+        "…/p.csv: the column 'is_test' holds False, True, and is not called split; …",
+    ),
+    "score_fold_gaps": BadInput(
+        "`fold` of train and gaps",
+        refused(lambda frame: frame.assign(fold=["train", None] * (len(frame) // 2))),
+        "…/p.csv: the column 'fold' holds , train, and is not called split; …",
+    ),
+    "score_filtered": BadInput(
+        "parquet of filtered or shuffled rows, with their old numbers",
+        same(parquet(lambda frame: frame.set_index(frame.index + 7)), "p.parquet"),
+        read_as="the rows",
+    ),
+    "score_no_ending": BadInput(
+        "names of images without their ending, and blanks around them",
+        scored(csv_of(lambda f: f.assign(image_index=" " + f["image_index"].str[:-4] + " "))),
+        read_as="the images of the labels",
+    ),
+    "score_lfs": BadInput(
+        "a Git-LFS pointer",
+        scored(b"version https://git-lfs.github.com/spec/v1\n"),
+        "…/p.csv: a Git-LFS pointer, not the file it stands for: run `git lfs pull`",
     ),
     "score_no_test": BadInput(
         "a file of training images only",

@@ -5,12 +5,16 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from inputs import IMAGES, BadInput, as_usual, ingested, refused, run_ingest
 from tiny_cohort import HEADER_V2020, V2020, name, row, table, write_flat
 
-from pipeline.base.tables import read_boxes, read_index
+from pipeline.base.tables import read_boxes, read_index, read_official_lists
+from pipeline.cohort.reading.cohort_source import TextFile
+from pipeline.cohort.reading.nih import parse_entries
 from stages import split
 
+AGES = ("0{}Y", "{}y", "{}.0")
 LISTS = ("train_val_list.txt", "test_list.txt")
 NAMES = [name(number) for number in range(len(IMAGES))]
 TABLE = table(range(len(IMAGES)))
@@ -63,11 +67,47 @@ def without_table(folder: Path) -> None:
     run_ingest(source, folder / "cache")
 
 
+def with_zipped_table(folder: Path) -> None:
+    source = write_flat(folder / "cohort", IMAGES)
+    (source / V2020).rename(source / f"{V2020}.zip")
+    run_ingest(source, folder / "cache")
+
+
+def with_dangling_table(folder: Path) -> None:
+    source = write_flat(folder / "cohort", IMAGES)
+    (source / V2020).unlink()
+    (source / V2020).symlink_to("nowhere")
+    run_ingest(source, folder / "cache")
+
+
 def with_cut_gzip(folder: Path) -> None:
     source = write_flat(folder / "cohort", IMAGES)
     (source / V2020).unlink()
     (source / f"{V2020}.gz").write_bytes(gzip.compress(TABLE.encode())[:-9])
     run_ingest(source, folder / "cache")
+
+
+def sizes(table: str) -> Callable[[Path], None]:
+    """A call with this table, in which the originals are 2500 x 2048 pixels."""
+
+    def call(folder: Path) -> None:
+        ingested(folder, texts={V2020: table})
+        originals = parse_entries(TextFile(V2020, table)).originals
+        assert set(originals["width"]) == {2500}
+        assert set(originals["height"]) == {2048}
+
+    return call
+
+
+def without_sizes(**given: object) -> Callable[[Path], None]:
+    """As `as_usual`, of a table that does not give the sizes of the originals."""
+
+    def call(folder: Path) -> None:
+        as_usual(**given)(folder)
+        table = given["texts"][V2020]
+        assert parse_entries(TextFile(V2020, table)).originals["width"].isna().all()
+
+    return call
 
 
 TABLES = {
@@ -77,45 +117,43 @@ TABLES = {
         read_as="one thing",
     ),
     "column_spelling": BadInput(
-        "columns spelt `image_index`, `FINDING LABELS`, `Follow-up`, `patient-id`",
+        "columns spelt `image_index`, `FINDING LABELS`, `Follow-up`, `Patient.ID`",
         as_usual(
             **entries(
                 "Image Index,Finding Labels,Follow-up #,Patient ID",
-                "image_index,FINDING LABELS,Follow-up,patient-id",
+                "image_index,FINDING LABELS,Follow-up,Patient.ID",
             )
         ),
         read_as="the columns that are meant",
     ),
     "kaggle_sizes": BadInput(
         "Kaggle's `OriginalImageWidth`, `OriginalImageHeight`",
-        as_usual(
-            **entries("OriginalImage[Width,Height]", "OriginalImageWidth,OriginalImageHeight")
-        ),
+        sizes(TABLE.replace("[Width,Height]", "Width,OriginalImageHeight")),
         read_as="NIH's columns",
     ),
     "first_seven_columns": BadInput(
         "a table of the first seven columns only",
-        as_usual(**of_rows(lambda rows: [line[:7] for line in rows])),
+        without_sizes(**of_rows(lambda rows: [line[:7] for line in rows])),
         read_as="the table; sizes of the originals are not known",
     ),
     "blank_sizes": BadInput(
         "blank sizes of the originals",
-        as_usual(**of_rows(sizes_blank)),
+        without_sizes(**of_rows(sizes_blank)),
         read_as="not known",
     ),
     "sizes_with_point": BadInput(
         "sizes such as `3056.0`",
-        as_usual(**entries(",2500,2048,", ",2500.0,2048.0,")),
+        sizes(TABLE.replace(",2500,2048,", ",2500.0,2048.0,")),
         read_as="whole numbers",
     ),
     "ages_with_units": BadInput(
-        "ages as `41Y`, `041Y` or `41.0`",
+        "ages as `041Y`, `41y` or `41.0`",
         as_usual(
             **of_rows(
                 lambda rows: [
                     rows[0],
                     *(
-                        [*line[:4], line[4] + ("Y", ".0", "")[at % 3], *line[5:]]
+                        [*line[:4], AGES[at % 3].format(line[4]), *line[5:]]
                         for at, line in enumerate(rows[1:])
                     ),
                 ]
@@ -139,7 +177,7 @@ TABLES = {
         read_as="the table without them",
     ),
     "semicolons": BadInput(
-        "semicolons or tabs between cells",
+        "semicolons between cells",
         as_usual(**entries(",", ";")),
         read_as="the same table",
     ),
@@ -317,6 +355,22 @@ TABLES = {
         "…/cohort/Data_Entry_2017_v2020.csv and …/cohort/old/Data_Entry_2017_v2020.csv may both "
         "be the … and differ; remove the one not meant",
     ),
+    "zipped_table": BadInput(
+        "a table as Kaggle packs single files, `….csv.zip`",
+        with_zipped_table,
+        "…/cohort: holds no Data_Entry_2017_v2020.csv nor Data_Entry_2017.csv (nor either with "
+        ".gz); by their names these may be meant: Data_Entry_2017_v2020.csv.zip",
+    ),
+    "spreadsheet": BadInput(
+        "a spreadsheet that is called .csv",
+        refused(texts={V2020: b"PK\x03\x04" + bytes(99)}),
+        "…/Data_Entry_2017_v2020.csv: a spreadsheet or zip archive; save it as csv or parquet",
+    ),
+    "dangling": BadInput(
+        "a link to a table that is not there, as git-annex leaves it",
+        with_dangling_table,
+        "…/Data_Entry_2017_v2020.csv: cannot be read (No such file or directory)",
+    ),
     "cut_gzip": BadInput(
         "a table whose gzip file was cut off",
         with_cut_gzip,
@@ -365,7 +419,28 @@ def with_unknown_name(folder: Path) -> None:
     assert counts == {"train_val": 6, "test": 3, "not_in_table": 1}
 
 
+def both_lists(train_val: str, test: str) -> Callable[[Path], None]:
+    """A call with these lists, of which the second has the first three images."""
+
+    def call(folder: Path) -> None:
+        cache = listed(train_val, test)(folder)
+        table = read_official_lists(cache / "lists.parquet").set_index("image_index")["official"]
+        assert table.to_dict() == {
+            name: "test" if name in NAMES[:3] else "train_val" for name in NAMES
+        }
+
+    return call
+
+
 OFFICIAL_LISTS = {
+    "list_spelling": BadInput(
+        "lists of paths, quoted, with other endings than the table",
+        both_lists(
+            lines([f'"images/{name}"' for name in NAMES[3:]]),
+            lines([name.replace(".png", ".jpg") for name in NAMES[:3]]),
+        ),
+        read_as="the table's images",
+    ),
     "one_list": BadInput(
         "one of the two lists",
         listed(lines(NAMES), None),
@@ -385,19 +460,23 @@ OFFICIAL_LISTS = {
     "list_gap": BadInput(
         "an image in neither list",
         listed(lines(NAMES[4:]), lines(NAMES[:3])),
-        "…1 of the table's 9 images are in neither list, first: 00000002_000.png…",
+        "train_val_list.txt and test_list.txt: 1 of the table's 9 images are in neither list, "
+        "first: 00000002_000.png, where names are such as 00000002_001.png; remove both lists for "
+        "a random split",
     ),
     "list_patient": BadInput(
         "a patient in both lists",
         split_of_lists(NAMES[4:], NAMES[:4]),
-        "the official lists divide 1 patients between train_val and test, first: patient 2; "
+        of_split=True,
+        says="the official lists divide 1 patients between train_val and test, first: patient 2; "
         "expected whole patients",
     ),
     "list_of_no_test": BadInput(
         "lists with no test image",
         split_of_lists(NAMES, ["99999999_000.png"]),
-        "the official lists have none of these 9 images for test; use a cohort with images of "
-        "both lists, or remove both lists for a random split",
+        of_split=True,
+        says="the official lists have none of these 9 images for test; use a cohort with images "
+        "of both lists, or remove both lists for a random split",
     ),
     "list_unknown": BadInput(
         "names in a list that the table lacks",
@@ -406,7 +485,7 @@ OFFICIAL_LISTS = {
     ),
     "list_crlf": BadInput(
         "lists with Windows' line ends, blank lines and a byte order mark",
-        listed("\ufeff" + "\r\n\r\n".join(NAMES[3:]), "\r\n".join(NAMES[:3])),
+        both_lists("\ufeff" + "\r\n\r\n".join(NAMES[3:]), "\r\n".join(NAMES[:3])),
         read_as="the lists",
     ),
 }
@@ -415,6 +494,17 @@ OFFICIAL_LISTS = {
 def boxed(rows: str, **options: object) -> Callable[[Path], Path]:
     """A call with this list of boxes."""
     return refused(texts={"BBox_List_2017.csv": BOX_HEADER + rows}, **options)
+
+
+def box_is(rows: str, finding: str, *corners: float) -> Callable[[Path], None]:
+    """A call with a list of one box, which comes out so."""
+
+    def call(folder: Path) -> None:
+        (box,) = read_boxes(boxed(rows)(folder) / "boxes.parquet").to_dict("records")
+        assert box["finding"] == finding
+        assert [box[name] for name in ("x1", "y1", "x2", "y2")] == pytest.approx(corners)
+
+    return call
 
 
 def boxes_used(rows: str, number: int, **dropped: int) -> Callable[[Path], None]:
@@ -436,7 +526,7 @@ LIST = "BBox_List_2017.csv, row 3: "
 BOXES = {
     "box_infiltrate": BadInput(
         "`Infiltrate`, as the official list calls Infiltration",
-        boxes_used(BOX.replace("Mass", "Infiltrate"), 1),
+        box_is(BOX.replace("Mass", "Infiltrate"), "Infiltration", 1 / 12, 1 / 6, 0.5, 1),
         read_as="Infiltration",
     ),
     "box_finding": BadInput(
@@ -474,20 +564,25 @@ BOXES = {
         boxed(BOX + BOX.replace(",40\n", "\n")),
         LIST + "5 cells; expected 6",
     ),
+    "box_ending": BadInput(
+        "a box of `00000001_001.jpg`, where the table says .png",
+        box_is(BOX.replace(".png", ".jpg"), "Mass", 1 / 12, 1 / 6, 0.5, 1),
+        read_as="the box of that image",
+    ),
     "box_outside": BadInput(
         "a box outside its image",
         boxes_used(BOX + BOX.replace(",4,8,", ",-50,8,"), 1, outside_its_image=1),
-        read_as="the other boxes; it is counted, with a warning",
+        read_as="the other boxes; it is counted in the report",
     ),
     "box_beyond_the_edge": BadInput(
         "a box that reaches beyond the edge",
-        boxes_used(BOX.replace(",4,", ",30,"), 1),
-        read_as="a box that ends at the edge, with a warning",
+        box_is(BOX.replace(",4,", ",30,"), "Mass", 0.625, 1 / 6, 1, 1),
+        read_as="a box that ends at the edge",
     ),
     "box_unknown_image": BadInput(
         "a box of an image that the table lacks",
         boxes_used(BOX + BOX.replace(NAMES[1], "a.png"), 1, image_not_in_the_table=1),
-        read_as="the other boxes; it is counted, with a warning",
+        read_as="the other boxes; it is counted in the report",
     ),
     "box_frame_unclear": BadInput(
         "boxes in pixels of other images than these",

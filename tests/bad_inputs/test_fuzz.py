@@ -5,9 +5,12 @@ and safetensors have no checksum: of damage among their values only DVC's own ca
 is read must be of the right kind and shape. Of all kinds the counts are printed (`pytest -rP`).
 """
 
+import gzip
 import io
 import signal
 import sys
+import tarfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,15 +24,16 @@ from hypothesis import strategies as st
 from inputs import IMAGES, REPO
 from made_dicom import RAMP, dataset, file_of
 from PIL import Image
-from tiny_cohort import V2020, pixels, png, table
+from tiny_cohort import V2020, name, pixels, png, table
 
 from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import read_crop_boxes, write_crop_boxes
 from pipeline.cohort.reading.cohort_source import TextFile
+from pipeline.cohort.reading.image_files import archived_files, image_key
 from pipeline.cohort.reading.images import decode_grey
 from pipeline.cohort.reading.nih import parse_entries
-from pipeline.errors import PipelineError
+from pipeline.errors import CohortError, PipelineError
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.params.whole import load_params
 
@@ -171,8 +175,8 @@ def test_one_wrong_cell_changes_no_other_row(counts, row, column, word):
     )
     if found is None:
         return
-    name = CELLS[row][0]
-    kept = ENTRIES.table[ENTRIES.table["image_index"] != name].reset_index(drop=True)
+    image = CELLS[row][0]
+    kept = ENTRIES.table[ENTRIES.table["image_index"] != image].reset_index(drop=True)
     others = found.table[found.table["image_index"].isin(kept["image_index"])]
     assert others.reset_index(drop=True).equals(kept)
     (changed,) = found.table[~found.table["image_index"].isin(kept["image_index"])].to_dict(
@@ -265,7 +269,12 @@ def test_a_damaged_jpeg_is_refused_or_a_picture(counts, damage):
     assert found is None or is_picture(found)
 
 
-DICOM = file_of(dataset(np.rint(4095 * RAMP), WindowCenter=2048, WindowWidth=4096))
+DICOM = file_of(
+    dataset(
+        np.rint(4095 * RAMP), WindowCenter=2048, WindowWidth=4096, NumberOfFrames=1,
+        PatientOrientation=["L", "F"], RescaleSlope=1, RescaleIntercept=0, PixelPaddingValue=0,
+    )
+)  # fmt: skip
 
 
 @given(damage=damages)
@@ -274,6 +283,50 @@ DICOM = file_of(dataset(np.rint(4095 * RAMP), WindowCenter=2048, WindowWidth=409
 def test_a_damaged_dicom_file_is_refused_or_a_picture(counts, damage):
     found = read_or_refused(lambda: decode_grey(damaged(DICOM, damage)), "DICOM", counts)
     assert found is None or is_picture(found)
+
+
+def archives() -> dict[str, bytes]:
+    """Three small radiographs in each kind of archive."""
+    tar, packed = io.BytesIO(), io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        for number in range(3):
+            info = tarfile.TarInfo(f"images/{name(number)}")
+            info.size = len(PNG)
+            archive.addfile(info, io.BytesIO(PNG))
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"images/{name(number)}", PNG)
+    return {"a.tar": tar.getvalue(), "a.tar.gz": gzip.compress(tar.getvalue(), mtime=0),
+            "a.zip": packed.getvalue()}  # fmt: skip
+
+
+ARCHIVES = archives()
+WANTED = {image_key(name(number)) for number in range(3)}
+
+
+@given(kind=st.sampled_from(sorted(ARCHIVES)), damage=damages)
+@cases(2000)
+def test_a_damaged_archive_is_refused_or_lacks_what_it_does_not_hold(
+    counts, kind, damage, tmp_path_factory
+):
+    path = tmp_path_factory.getbasetemp() / kind
+    path.write_bytes(damaged(ARCHIVES[kind], damage))
+    found = read_or_refused(lambda: list(archived_files(path, WANTED)), kind, counts)
+    for file in found or ():
+        if image_key(file.name) in WANTED:
+            read_or_refused(lambda file=file: decode_grey(file.read()), f"of {kind}", counts)
+
+
+@pytest.mark.parametrize("at", range(0, len(ARCHIVES["a.tar"]), 256))
+def test_a_plain_archive_is_not_taken_for_whole_wherever_it_was_cut(at, tmp_path):
+    files = 3 * (512 + -(-len(PNG) // 512) * 512)
+    path = tmp_path / "a.tar"
+    path.write_bytes(ARCHIVES["a.tar"][:at])
+    if at < files + 512:
+        with pytest.raises(CohortError):
+            list(archived_files(path, WANTED))
+    else:  # one block of zeros is there: all files are
+        assert len(list(archived_files(path, WANTED))) == 3
 
 
 @given(damage=damages)

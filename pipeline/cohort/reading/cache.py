@@ -21,6 +21,7 @@ from pipeline.cohort.reading.image_files import (
     ImageFile,
     archived_files,
     image_key,
+    is_image,
     loose_files,
 )
 from pipeline.cohort.reading.nih import Entries
@@ -85,7 +86,11 @@ def plan_reading(cohort: CohortFiles, entries: Entries, params: IngestParams) ->
             *(_wanted_of(path, sought, not_read) for path in archives),
         ],
         not_in_table=sorted(
-            path.name for key, paths in cohort.images.items() if key not in known for path in paths
+            path.name
+            for key, paths in cohort.images.items()
+            if key not in known
+            for path in paths
+            if is_image(path.name)
         ),
         not_read=not_read,
         workers=params.workers or cores(),
@@ -109,7 +114,7 @@ def _wanted_of(
 
 def _the_one(paths: list[Path], name: str) -> Path:
     """Of files that may be one image's the one that is; links to one file, and copies, are one."""
-    first, *others = [path for path in paths if path.name == name] or paths
+    first, *others = sorted(paths, key=lambda path: path.name != name)
     for other in others:
         if not _same(first, other):
             raise CohortError(
@@ -182,7 +187,7 @@ def _by_name(decoded: Iterable[Decoded], plan: ReadingPlan) -> tuple[dict[str, D
     known = plan.rows.keys()
     for image in decoded:
         if image.row is None:
-            if image_key(image.name) not in known:
+            if image_key(image.name) not in known and is_image(image.name):
                 unknown.add(image.name)
             continue
         name = plan.names[image.row]
@@ -225,6 +230,8 @@ def accept(
             f"{cohort.folder}: none of {len(bad):,} images can be decoded\n{_named(bad)}"
         )
     log.info("using %s of %s images", f"{len(used):,}", f"{len(entries.table):,}")
+    for doubt, count in sorted(Counter(image.doubt for image in used if image.doubt).items()):
+        log.warning("%s images are %s", f"{count:,}", doubt)
     if bad:
         log.warning("skipped %s bad images\n%s", f"{len(bad):,}", _named(bad))
     return ImagesRead(used, bad, missing, sorted(unknown))
@@ -281,6 +288,7 @@ def ingest_report(
             "not_square": sum(image.width != image.height for image in used),
             "enlarged": sum(min(image.width, image.height) < params.size for image in used),
             "colour_types": Counter(image.colour_type for image in used),
+            "doubts": Counter(image.doubt for image in used if image.doubt),
         },
         "bad": [{"name": image.name, "reason": image.fault} for image in images.bad],
         "missing_first": images.missing[:NAMED],

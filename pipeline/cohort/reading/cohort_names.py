@@ -24,7 +24,7 @@ class TextKind(NamedTuple):
 
 
 KINDS: dict[str, TextKind] = {
-    ENTRIES_V2020: TextKind("table", r"dataentry|metadata"),
+    ENTRIES_V2020: TextKind("table", r"dataentry|metadata|labels"),
     ENTRIES_FIRST: TextKind("table of the first release", r"dataentry|metadata"),
     BOXES: TextKind("box list", r"bbox|boundingbox|boxlist"),
     TRAIN_VAL_LIST: TextKind("train_val list", r"train.*list|trainval|^train"),
@@ -47,7 +47,8 @@ def kind_of(path: PurePath) -> str | None:
 
 def meant_for(path: PurePath) -> list[str]:
     """NIH's names of the files that `path` looks like, though it is none of them."""
-    stem, ending = _plain(path.name)
+    name = path.name.lower().removesuffix(".zip")  # which is not unpacked
+    stem, ending = _plain(name)
     if kind_of(path) is not None or ending not in _TEXT:
         return []
     return [name for name, kind in KINDS.items() if re.search(kind.alike, stem)]

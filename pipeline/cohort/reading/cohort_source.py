@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import io
 import json
 import logging
 import os
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.base.broken_files import decode_text, impostor
+from pipeline.base.broken_files import decode_text, impostor, spreadsheet
 from pipeline.cohort.reading.cohort_names import (
     BOXES,
     DEEPEST,
@@ -24,12 +25,16 @@ from pipeline.cohort.reading.cohort_names import (
     kind_of,
     meant_for,
 )
-from pipeline.cohort.reading.image_files import ARCHIVE_ENDINGS, image_key, is_image
+from pipeline.cohort.reading.image_files import ARCHIVE_ENDINGS, image_key, may_be_image
 from pipeline.errors import CohortError
 
 log = logging.getLogger(__name__)
 
 CEILING = "ceiling.json"
+
+_GZIP = b"\x1f\x8b"
+_LARGEST_TEXT = 2**29
+"""Bytes; NIH's table has 8 million."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ def find_cohort(folder: Path) -> CohortFiles:
     if not folder.is_dir():
         raise CohortError(f"{folder}: no such folder; expected one in NIH ChestX-ray14's layout")
     files = list(_walk(folder))
-    images = [path for path in files if is_image(path.name)]
-    others = [path for path in files if not is_image(path.name)]
+    images = [path for path in files if may_be_image(path.name)]
+    others = [path for path in files if not may_be_image(path.name)]
     archives = [path for path in others if path.name.lower().endswith(ARCHIVE_ENDINGS)]
     texts = _texts(folder, others)
     not_read = _not_read(folder, others, texts)
@@ -92,7 +97,7 @@ def find_cohort(folder: Path) -> CohortFiles:
         images=_by_key(images),
         archives=sorted(archives),
         others=Counter(
-            path.suffix.lower() or path.name
+            path.suffix.lower()
             for path in {*others} - {*archives}
             if kind_of(path) is None and path.name != CEILING
         ),
@@ -165,7 +170,14 @@ def _depth(folder: Path, path: Path) -> int:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    """Files, in order; a folder that links lead to several times, or in a circle, once."""
+    seen: set[tuple[int, int]] = set()
     for root, folders, names in os.walk(folder, followlinks=True):
+        status = Path(root).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
@@ -189,12 +201,16 @@ def read_text_file(path: Path) -> TextFile:
 
 
 def _read_text(path: Path) -> str:
-    content = path.read_bytes()
-    reason = impostor(content)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CohortError(f"{path}: cannot be read ({error.strerror})") from None
+    reason = impostor(content) or spreadsheet(content)
     if reason is not None:
         raise CohortError(f"{path}: {reason}")
     try:
-        content = gzip.decompress(content) if path.suffix == ".gz" else content
+        if content.startswith(_GZIP) or path.suffix.lower() == ".gz":
+            content = _inflated(content, path)
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return content.decode("utf-16")
         return decode_text(content, path)
@@ -204,6 +220,15 @@ def _read_text(path: Path) -> str:
         raise CohortError(f"{path}: begins as UTF-16 text and is none; save it as UTF-8") from None
     except ValueError as error:
         raise CohortError(str(error)) from None
+
+
+def _inflated(content: bytes, path: Path) -> bytes:
+    """What a gzip file holds, as long as it may be a table."""
+    with gzip.open(io.BytesIO(content)) as file:
+        inflated = file.read(_LARGEST_TEXT + 1)
+    if len(inflated) > _LARGEST_TEXT:
+        raise CohortError(f"{path}: unpacks to more than {_LARGEST_TEXT:,} bytes of text")
+    return inflated
 
 
 def _read_ceiling(path: Path) -> dict[str, Any]:

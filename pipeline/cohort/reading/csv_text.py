@@ -1,6 +1,7 @@
 """Text of a csv file as columns of text, and refusals that name file, row and expectation."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -67,8 +68,8 @@ def read_columns(file: TextFile, columns: Sequence[Column]) -> dict[str, pd.Seri
 
 def _rows(file: TextFile) -> Iterator[tuple[int, list[str]]]:
     """Rows that are not empty, with their numbers; the header is the first."""
-    lines = file.text.splitlines()
-    first = lines[0] if lines else ""
+    first = file.text.lstrip("\r\n").split("\n", 1)[0]
+    lines = io.StringIO(file.text, newline="")
     reader = csv.reader(lines, delimiter=max(_SEPARATORS, key=first.count), strict=True)
     try:
         for cells in filter(None, reader):

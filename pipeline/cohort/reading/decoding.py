@@ -37,6 +37,8 @@ class Decoded:
     height: int = 0
     """Original size in pixels."""
     colour_type: str = ""
+    doubt: str | None = None
+    """What cannot be told of the image; see `GreyImage`."""
     fault: str | None = None
     """Why there are no pixels."""
 
@@ -90,7 +92,7 @@ def _decode(
         return Decoded(file.name, file.place, row, fault=f"cannot be read ({error.strerror})")
     write(row, resize_square(image.pixels, size))
     height, width = image.pixels.shape
-    return Decoded(file.name, file.place, row, width, height, image.colour_type)
+    return Decoded(file.name, file.place, row, width, height, image.colour_type, image.doubt)
 
 
 class _Turns:

@@ -1,28 +1,29 @@
 """A DICOM file to the grey values that a workstation shows (DICOM PS3.3, C.11; PS3.4, N.2)."""
 
 import io
-import logging
+import re
+import struct
+import zlib
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from pipeline.cohort.reading.grey import GreyImage, expect_size
+from pipeline.cohort.reading.grey import MOST_PIXELS, GreyImage, expect_size
 from pipeline.errors import CohortError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-log = logging.getLogger(__name__)
-
-MODALITIES = ("CR", "DX")
-"""Of chest radiographs: computed and digital radiography."""
+MODALITIES = ("CR", "DX", "RG")
+"""Of chest radiographs: computed, digital and, as it was called once, any radiography."""
 
 CONVERTED = ("SC", "OT", "")
 """What converted pictures say they are: nothing that tells a radiograph from a CT's slice."""
 
-FRONTAL = ("PA", "AP")
-CHEST = ("CHEST", "THORAX", "LUNG", "LUNGS", "CHEST PA", "CHEST AP", "PORT CHEST", "")
+_FRONTAL = re.compile(r"PA|AP|P(OSTERO)?A(NT|$)|A(NTERO)?P(OST|$)")
+"""How a frontal view begins, without what is no letter: PA ERECT, AP_PORTABLE."""
+_CHEST = re.compile(r"CHEST|THORAX|TORAX|THORACIC|LUNG|PULMO")
 
 
 def is_dicom(file: bytes) -> bool:
@@ -34,8 +35,8 @@ def decode_dicom(file: bytes, *, lateral: bool = False) -> GreyImage:
     """The one frame of a chest radiograph, dark where there is air, in eight bits.
 
     In DICOM's own order: stored bits, modality LUT or rescale, VOI LUT or window, inversion of
-    MONOCHROME1. Of eight bits without a window the values stay as they are; of more without a
-    window the range of the image's values is shown. Padding is black.
+    MONOCHROME1. Without a window, eight bits are shown as they are, of more the range of the
+    image's values. Padding is black.
 
     Args:
         file: with its preamble.
@@ -46,13 +47,35 @@ def decode_dicom(file: bytes, *, lateral: bool = False) -> GreyImage:
             frontal radiograph of a chest with one frame of grey values.
     """
     dataset = _read(file)
-    _expect_chest(dataset, lateral=lateral)
     try:
-        shown = _shown(_stored(dataset), dataset)
-    except (ValueError, TypeError, IndexError, AttributeError, KeyError) as error:
-        raise CohortError(f"a damaged DICOM file ({error})") from None
-    photometric, bits = str(dataset.PhotometricInterpretation), int(dataset.BitsStored)
-    return GreyImage(_upright(shown, dataset), f"{photometric}, {bits} bits")
+        _forget_blanks(dataset)
+        doubt = _expect_chest(dataset, lateral=lateral)
+        shown = _upright(_shown(dataset), dataset)
+        kind = f"{dataset.PhotometricInterpretation}, {int(dataset.BitsStored)} bits"
+    except CohortError:
+        raise
+    except Exception as error:  # an element may be anything
+        raise CohortError(f"a damaged DICOM file ({_in_a_line(error)})") from None
+    return GreyImage(shown, kind, doubt)
+
+
+def _forget_blanks(dataset: "Dataset") -> None:
+    """Elements without a value, and windows without a width, are as good as not there."""
+    for name in ("RescaleSlope", "RescaleIntercept", "VOILUTFunction", "PixelPaddingValue"):
+        if name in dataset and dataset.get(name) in (None, ""):
+            delattr(dataset, name)
+    names = ("WindowCenter", "WindowWidth")
+    given = [dataset.get(name) for name in names]
+    centres, widths = (
+        np.atleast_1d(np.asarray([] if value in (None, "") else value, float)) for value in given
+    )
+    windows = [window for window in zip(centres, widths, strict=False) if window[1] > 0]
+    for name, value in zip(names, windows[0] if windows else (None, None), strict=True):
+        setattr(dataset, name, value)
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _read(file: bytes) -> "Dataset":
@@ -63,14 +86,30 @@ def _read(file: bytes) -> "Dataset":
             "a DICOM file, for which pydicom is needed: pip install 'cxr-pipeline[dicom]'"
         ) from None
     try:
+        _expect_inflatable(file)
         dataset = dcmread(io.BytesIO(file))
-        missing = [name for name in _NEEDED if name not in dataset]
+        missing = [name for name in _NEEDED if dataset.get(name) in (None, "")]
+    except CohortError:
+        raise
     except Exception as error:
-        raise CohortError(f"a damaged DICOM file ({error})") from None
+        raise CohortError(f"a damaged DICOM file ({_in_a_line(error)})") from None
     if missing:
         raise CohortError(f"a DICOM file without an image: it lacks {', '.join(missing)}")
     return cast("Dataset", dataset)
 
+
+def _expect_inflatable(file: bytes) -> None:
+    """Refuse what a deflated file would unpack to, before it takes the memory."""
+    if _DEFLATED not in file[:1024]:
+        return
+    (length,) = struct.unpack_from("<I", file, 140)  # of the file's own elements (PS3.10, 7.1)
+    unpacked = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file[144 + length :], _INFLATED)
+    if len(unpacked) == _INFLATED:
+        raise CohortError("a deflated DICOM file that unpacks to more than any radiograph is")
+
+
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_INFLATED = 4 * MOST_PIXELS
 
 _NEEDED = (
     "PixelData", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
@@ -78,38 +117,60 @@ _NEEDED = (
 )  # fmt: skip
 
 
-def _expect_chest(dataset: "Dataset", *, lateral: bool) -> None:
-    """Refuse what says that it is something else; warn of what does not say what it is."""
+def _expect_chest(dataset: "Dataset", *, lateral: bool) -> str | None:
+    """Refuse what says that it is something else; the doubt about what does not say what it is."""
     modality = _said(dataset, "Modality")
     if modality not in (*MODALITIES, *CONVERTED):
         raise CohortError(
             f"a DICOM file of modality {modality}; expected a radiograph, "
-            + " or ".join(MODALITIES)
+            + " or ".join(MODALITIES[:2])
         )
-    if modality in CONVERTED:
-        log.warning(
-            "DICOM files of modality %s, which are converted pictures: whether they show a chest "
-            "cannot be told", modality or "unknown",
-        )  # fmt: skip
-    part = _said(dataset, "BodyPartExamined")
-    if part not in CHEST:
+    part = _said(dataset, "BodyPartExamined") or _coded(dataset, "AnatomicRegionSequence")
+    if part and not _CHEST.search(part):
         raise CohortError(f"a DICOM file of body part {part}; expected CHEST")
-    view = _said(dataset, "ViewPosition")
-    if view and view not in FRONTAL and not lateral:
+    if not lateral:
+        _expect_frontal(dataset)
+    _expect_picture(dataset)
+    if modality not in CONVERTED:
+        return None
+    return (
+        f"DICOM files of modality {modality or 'unknown'}, converted pictures of which nothing "
+        "tells whether they show a chest"
+    )
+
+
+def _expect_frontal(dataset: "Dataset") -> None:
+    view = _said(dataset, "ViewPosition") or _coded(dataset, "ViewCodeSequence")
+    if view and not _FRONTAL.match(re.sub(r"[^A-Z]", "", view)):
         raise CohortError(f"a DICOM file of view {view}; expected a frontal one, PA or AP")
     across = str((dataset.get("PatientOrientation") or [""])[0])
-    if across[:1] in ("A", "P") and not lateral:
+    if across[:1] in ("A", "P"):
         raise CohortError(
             "a DICOM file of a lateral view, by its PatientOrientation; expected PA or AP"
         )
+
+
+def _expect_picture(dataset: "Dataset") -> None:
+    """One frame of grey values, of a size and depth that a radiograph has."""
     frames = int(dataset.get("NumberOfFrames") or 1)
     if frames != 1:
         raise CohortError(f"a DICOM file of {frames:,} frames; expected one radiograph")
     photometric = str(dataset.PhotometricInterpretation)
-    if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise CohortError(f"a DICOM file of {photometric}; expected grey, MONOCHROME1 or 2")
-
+    if photometric not in ("MONOCHROME1", "MONOCHROME2") or dataset.SamplesPerPixel != 1:
+        raise CohortError(
+            f"a DICOM file of {photometric} and {dataset.SamplesPerPixel} samples per pixel; "
+            "expected grey, MONOCHROME1 or 2"
+        )
     expect_size(int(dataset.Columns), int(dataset.Rows))
+    bits, high = int(dataset.BitsStored), int(dataset.HighBit)
+    if not (1 <= bits <= 16 and bits <= high + 1 <= dataset.BitsAllocated):
+        raise CohortError(f"a DICOM file of {bits} bits up to bit {high}; expected at most 16")
+
+
+def _coded(dataset: "Dataset", name: str) -> str:
+    """What a sequence of codes means, in words."""
+    codes = dataset.get(name) or [{}]
+    return str(codes[0].get("CodeMeaning") or "").strip().upper()
 
 
 def _said(dataset: "Dataset", name: str) -> str:
@@ -117,41 +178,58 @@ def _said(dataset: "Dataset", name: str) -> str:
 
 
 def _stored(dataset: "Dataset") -> Int[np.ndarray, "h w"]:
-    """The values as stored, without what else is in the bits that hold them."""
+    """The values as stored, without what else is in the bits that hold them.
+
+    Of bits that do not begin with the lowest pydicom would take the wrong ones: it is told of all.
+    """
+    bits, high, signed = dataset.BitsStored, int(dataset.HighBit), dataset.PixelRepresentation
+    dataset.BitsStored, dataset.PixelRepresentation = high + 1, 0
     try:
         pixels = np.asarray(dataset.pixel_array)
     except Exception as error:
         syntax = getattr(dataset.file_meta.TransferSyntaxUID, "name", "of unknown name")
-        reason = " ".join(str(error).split())
         raise CohortError(
-            f"the pixels of a DICOM file ({syntax}) cannot be decoded: {reason}"
+            f"the pixels of a DICOM file ({syntax}) cannot be decoded: {_in_a_line(error)}"
         ) from None
-    bits, high = int(dataset.BitsStored), int(dataset.HighBit)
-    values = pixels.astype(np.int64) >> max(0, high + 1 - bits)
+    finally:
+        dataset.BitsStored, dataset.PixelRepresentation = bits, signed
+    values = pixels.astype(np.int32)
+    values >>= high + 1 - bits
     values &= (1 << bits) - 1
-    if dataset.PixelRepresentation == 1:
+    if signed == 1:
         values -= (values >> (bits - 1)) << bits
     return np.asarray(values)
 
 
-def _shown(stored: Int[np.ndarray, "h w"], dataset: "Dataset") -> UInt8[np.ndarray, "h w"]:
-    """As a workstation shows them, air dark."""
-    padding = _padding(stored, dataset)
-    shares = _shares(stored, padding, dataset)
+def _shown(dataset: "Dataset") -> UInt8[np.ndarray, "h w"]:
+    """As a workstation shows them, air dark.
+
+    What becomes of a value is found once for each value that there may be.
+    """
+    stored, bits = _stored(dataset), int(dataset.BitsStored)
+    lowest = -(1 << (bits - 1)) if dataset.PixelRepresentation == 1 else 0
+    values = np.arange(lowest, lowest + (1 << bits))
+    padding = _padding(values, dataset)
+    seen = np.bincount((stored - lowest).ravel(), minlength=len(values)) > 0
+    with np.errstate(all="ignore"):  # what is no number then is refused
+        shares = _shares(values, seen & ~padding, dataset)
+    if not np.isfinite(shares[seen & ~padding]).all():
+        raise CohortError("a DICOM file whose window or rescaling makes no numbers of its values")
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
-    shares[padding] = 0
-    return np.asarray(np.rint(255 * shares.clip(0, 1)), np.uint8)
+    shares[padding | ~seen] = 0
+    grey = np.asarray(np.rint(255 * shares.clip(0, 1)), np.uint8)
+    return np.asarray(grey[stored - lowest])
 
 
-def _padding(stored: Int[np.ndarray, "h w"], dataset: "Dataset") -> Bool[np.ndarray, "h w"]:
+def _padding(values: Int[np.ndarray, " n"], dataset: "Dataset") -> Bool[np.ndarray, " n"]:
     """What is around the image, by its value (PS3.3, C.7.5.1.1.2)."""
     value = dataset.get("PixelPaddingValue")
     if value is None:
-        return np.zeros(stored.shape, bool)
+        return np.zeros(values.shape, bool)
     limit = dataset.get("PixelPaddingRangeLimit")
     ends = sorted(_signed(end, dataset) for end in (value, value if limit is None else limit))
-    return (ends[0] <= stored) & (stored <= ends[1])
+    return (ends[0] <= values) & (values <= ends[1])
 
 
 def _signed(value: int, dataset: "Dataset") -> int:
@@ -162,9 +240,15 @@ def _signed(value: int, dataset: "Dataset") -> int:
 
 
 def _shares(
-    stored: Int[np.ndarray, "h w"], padding: Bool[np.ndarray, "h w"], dataset: "Dataset"
-) -> Float[np.ndarray, "h w"]:
-    """Of the way from the darkest value that is shown to the brightest, before any inversion."""
+    stored: Int[np.ndarray, " n"], seen: Bool[np.ndarray, " n"], dataset: "Dataset"
+) -> Float[np.ndarray, " n"]:
+    """Of the way from the darkest value that is shown to the brightest, before any inversion.
+
+    Args:
+        stored: all values that there may be.
+        seen: those that there are, without padding.
+        dataset: of the file.
+    """
     from pydicom.pixels.processing import (  # noqa: PLC0415 (an extra)
         apply_modality_lut,
         apply_voi,
@@ -173,21 +257,16 @@ def _shares(
 
     values = np.asarray(apply_modality_lut(stored, dataset))
     if dataset.get("VOILUTSequence"):
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return np.asarray(apply_voi(values.astype(np.int64), dataset) / ((1 << bits) - 1))
+        looked_up = np.asarray(apply_voi(values.astype(np.int64), dataset), np.float64)
+        return np.asarray(looked_up / looked_up.max())  # what a descriptor says is often wrong
     if dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
         # What is far beyond a window is at its ends.
-        seen = np.append(values.astype(np.float64).ravel(), (-_FAR, _FAR))
-        with np.errstate(over="ignore"):
-            shown = np.asarray(apply_windowing(seen, dataset))
+        shown = np.asarray(apply_windowing(np.append(values, (-_FAR, _FAR)), dataset))
         *_, lowest, highest = shown
-        return np.asarray((shown[:-2].reshape(stored.shape) - lowest) / (highest - lowest))
-    bits = int(dataset.BitsStored)
-    lowest = -(1 << (bits - 1)) if dataset.PixelRepresentation == 1 else 0
-    highest = lowest + (1 << bits) - 1
-    if bits > 8 and not padding.all():
-        lowest, highest = stored[~padding].min(), stored[~padding].max()
-    return np.asarray((stored - lowest) / max(1, highest - lowest))
+        return np.asarray((shown[:-2] - lowest) / (highest - lowest))
+    shows_all = int(dataset.BitsStored) <= 8 or not seen.any()
+    ends = values if shows_all else values[seen]
+    return np.asarray((values - ends.min()) / max(1, ends.max() - ends.min()))
 
 
 _FAR = 1e9
@@ -195,9 +274,11 @@ _FAR = 1e9
 
 def _upright(shown: UInt8[np.ndarray, "h w"], dataset: "Dataset") -> UInt8[np.ndarray, "h w"]:
     """Head up and the patient's left to the right, where the file says that it is not so."""
-    across, down = [*(dataset.get("PatientOrientation") or ()), "", ""][:2]
-    if str(across).startswith("R"):
+    across, down = map(str, [*(dataset.get("PatientOrientation") or ()), "", ""][:2])
+    if across.startswith(("H", "F")) and down.startswith(("L", "R")):
+        shown, across, down = shown.T, down, across
+    if across.startswith("R"):
         shown = shown[:, ::-1]
-    if str(down).startswith("H"):
+    if down.startswith("H"):
         shown = shown[::-1]
     return np.ascontiguousarray(shown)

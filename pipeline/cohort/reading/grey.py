@@ -18,6 +18,8 @@ class GreyImage:
     pixels: UInt8[np.ndarray, "h w"]
     colour_type: str
     """PNG's and JPEG's colour type, or DICOM's photometric interpretation, in words."""
+    doubt: str | None = None
+    """What the file leaves open, to be said once of all such images: "converted pictures, ..."."""
 
 
 def expect_size(width: int, height: int) -> None:

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -53,16 +54,18 @@ class ImageFile:
         """The bytes of the file; none of a file that nobody asked for.
 
         Raises:
-            CohortError: it was not read for its size.
+            CohortError: it is too large for a radiograph's.
         """
-        if isinstance(self.content, TooLarge):
+        content = self.content
+        if isinstance(content, Path):
+            size = content.stat().st_size
+            content = content.read_bytes() if size <= LARGEST_FILE else TooLarge(size)
+        if isinstance(content, TooLarge):
             raise CohortError(
-                f"a file of {self.content.size:,} bytes; of a radiograph at most "
-                f"{LARGEST_FILE:,} are expected"
+                f"a file of {content.size:,} bytes; of a radiograph at most {LARGEST_FILE:,} are "
+                "expected"
             )
-        if isinstance(self.content, Path):
-            return self.content.read_bytes()
-        return self.content or b""
+        return content or b""
 
 
 def image_key(name: str) -> str:
@@ -77,6 +80,11 @@ def image_key(name: str) -> str:
 def is_image(name: str) -> bool:
     """Whether this is a radiograph's file, by its name; what macOS hides beside it is not."""
     return name.lower().endswith(IMAGE_ENDINGS) and not name.startswith(".")
+
+
+def may_be_image(name: str) -> bool:
+    """Whether it is one, or has no ending, as DICOM files of archives often have none."""
+    return is_image(name) or "." not in name
 
 
 def loose_files(paths: list[Path]) -> Iterator[ImageFile]:
@@ -99,16 +107,19 @@ def archived_files(archive: Path, wanted: set[str]) -> Iterator[ImageFile]:
         ForeignFileError: it is no archive, by its beginning.
         CohortError: the archive is damaged or cut off.
     """
-    with archive.open("rb") as file:
-        head = file.read(64)
+    try:
+        with archive.open("rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise CohortError(f"{archive}: cannot be read ({error.strerror})") from None
     reason = impostor(head)
     if reason is not None:
         raise CohortError(f"{archive}: {reason}")
     members = _zipped if head.startswith(b"PK") else _tarred
     try:
         for member in members(archive):
-            name = PurePosixPath(member.path).name
-            if is_image(name):
+            name = PurePosixPath(member.path.replace("\\", "/")).name
+            if may_be_image(name):
                 content = member.read() if image_key(name) in wanted else None
                 yield ImageFile(name, f"{archive}:{member.path}", content)
     except (*_DAMAGED, OSError) as error:
@@ -133,8 +144,10 @@ def _is_foreign(archive: Path) -> bool:
 
 
 _DAMAGED = (
-    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError,
+    tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, EOFError, struct.error,
+    ValueError,  # of zip: a name that is no text, a place before its beginning
     NotImplementedError,  # of zip: a way of compression
+    RuntimeError,
 )  # fmt: skip
 
 
@@ -145,11 +158,16 @@ class _Member(NamedTuple):
     read: Callable[[], bytes | TooLarge]
 
 
+_UNZIPPED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+"""Not Deflate64, which Windows takes for large archives."""
+
+
 def _zipped(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as files:
         for info in files.infolist():
-            if info.flag_bits & 1:
-                raise CohortError(f"{archive}: it has a password; unpack it into this folder")
+            if info.flag_bits & 1 or info.compress_type not in _UNZIPPED:
+                why = "it has a password" if info.flag_bits & 1 else "its compression is not read"
+                raise CohortError(f"{archive}: {why}; unpack it into this folder")
             if not info.is_dir():
                 yield _Member(
                     info.filename, partial(_read, partial(files.open, info), info.file_size)
@@ -162,7 +180,7 @@ def _tarred(archive: Path) -> Iterator[_Member]:
     for tar, info in _infos(archive):
         if info.isfile():
             yield _Member(info.name, partial(_read, partial(tar.extractfile, info), info.size))
-        elif info.islnk() and is_image(PurePosixPath(info.name).name):
+        elif info.islnk() and may_be_image(PurePosixPath(info.name).name):
             links.setdefault(info.linkname, []).append(info.name)
     if links:
         for tar, info in _infos(archive):
@@ -185,7 +203,7 @@ def _open(archive: Path) -> BufferedIOBase:
 def _infos(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     with _open(archive) as stream:
         with tarfile.open(
-            fileobj=stream, mode="r|", bufsize=_BLOCK, ignore_zeros=True, tarinfo=_Header
+            fileobj=stream, mode="r|", bufsize=_BLOCK, ignore_zeros=True, tarinfo=_header_class()
         ) as tar:
             for info in tar:
                 yield tar, info
@@ -195,17 +213,30 @@ def _infos(archive: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
             pass
 
 
-class _Header(tarfile.TarInfo):
-    """A header in front of which there may be zeros, where archives were joined, but no more."""
+def _header_class() -> type[tarfile.TarInfo]:
+    """Headers of one archive: in front of one there may be zeros, where archives were joined.
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Any:
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
-            raise tarfile.ReadError(
-                f"no header of a file where one is expected: {error}"
-            ) from None
+    At the end there must be: tarfile takes an archive that was cut off between two files, or
+    within a header, for a whole one.
+    """
+
+    class Header(tarfile.TarInfo):
+        after_zeros = False
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Any:
+            is_whole = len(buf) == tarfile.BLOCKSIZE
+            if not is_whole and not cls.after_zeros:
+                raise tarfile.ReadError("it was cut off")
+            cls.after_zeros = not any(buf) if is_whole else cls.after_zeros
+            try:
+                return super().frombuf(buf, encoding, errors)
+            except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]
+                raise tarfile.ReadError(
+                    f"no header of a file where one is expected: {error}"
+                ) from None
+
+    return Header
 
 
 def _read(open_: Callable[[], IO[bytes] | None], size: int) -> bytes | TooLarge:

@@ -17,6 +17,8 @@ COLOUR_TYPES = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB
 """PNG's colour types (PNG specification, 11.2.2)."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_JPEG_TAIL = 2**16
+"""Bytes that may stand behind a picture, or in it behind its end mark."""
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 
 
@@ -36,13 +38,20 @@ def decode_grey(file: bytes, *, lateral: bool = False) -> GreyImage:
             of a chest.
     """
     if is_dicom(file):
-        return decode_dicom(file, lateral=lateral)
+        return _not_flat(decode_dicom(file, lateral=lateral))
     for start, decode in _DECODERS.items():
         if file.startswith(start):
-            return decode(file)
+            return _not_flat(decode(file))
     raise CohortError(
         impostor(file) or f"neither PNG, JPEG nor DICOM: it starts with {file[:8]!r}"
     )
+
+
+def _not_flat(image: GreyImage) -> GreyImage:
+    lowest, highest, *_ = cv2.minMaxLoc(image.pixels)
+    if lowest == highest:
+        raise CohortError(f"a picture of one grey value, {lowest:.0f}, in all its pixels")
+    return image
 
 
 def _decode_png(file: bytes) -> GreyImage:
@@ -63,7 +72,7 @@ def _decode_jpeg(file: bytes) -> GreyImage:
         raise CohortError(
             f"a JPEG of {bits} bits and {components} components; expected 8 bits, grey or RGB"
         )
-    if not file.rstrip(b"\0").endswith(b"\xff\xd9"):
+    if b"\xff\xd9" not in file[-_JPEG_TAIL:]:
         raise CohortError(f"a truncated JPEG: its {len(file):,} bytes do not end with an end mark")
     return GreyImage(
         _grey(_imdecode(file, cv2.IMREAD_COLOR_BGR)),

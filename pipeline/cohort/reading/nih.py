@@ -88,7 +88,7 @@ def parse_entries(file: TextFile) -> Entries:
 
 
 def _years(ages: pd.Series, file: TextFile) -> pd.Series:
-    parts = ages.str.extract(r"^(\d{1,6})(?:\.0*)?([YMWD]?)$")
+    parts = ages.str.upper().str.extract(r"^(\d{1,6})(?:\.0*)?([YMWD]?)$")
     expected = "an age such as 58, 058Y, 011M or 001D, or nothing"
     require(parts[0].notna() | (ages == ""), ages, file, expected)
     return parts[0].astype(float) * parts[1].map(_YEARS_PER).astype(float)

@@ -10,6 +10,7 @@ from pipeline.base.findings import canonical
 from pipeline.cohort.reading.box_frame import AUTO, FILE, find_frame
 from pipeline.cohort.reading.cohort_source import TextFile
 from pipeline.cohort.reading.csv_text import Column, numbers, read_columns, require
+from pipeline.cohort.reading.image_files import image_key
 from pipeline.cohort.reading.nih import Entries
 
 COLUMNS = (
@@ -87,6 +88,9 @@ def boxes_as_fractions(
     Raises:
         CohortError: the frame that the boxes are drawn in is unclear, or not the one told.
     """
+    spelt = {image_key(name): name for name in entries.table["image_index"]}
+    names = [spelt.get(image_key(name), name) for name in boxes["image_index"]]
+    boxes = boxes.assign(image_index=names)
     used = boxes["image_index"].isin(index["image_index"])
     known = boxes["image_index"].isin(entries.table["image_index"])
     frame = find_frame(boxes, index, entries.originals, told)

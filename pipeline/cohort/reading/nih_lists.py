@@ -1,10 +1,13 @@
 """The official train_val and test lists of ChestX-ray14."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import pandas as pd
 
 from pipeline.cohort.reading.cohort_source import TextFile
+from pipeline.cohort.reading.image_files import image_key
 from pipeline.errors import CohortError
 
 
@@ -35,7 +38,8 @@ def parse_lists(
             f"the cohort has {there.name if there else ''} without its counterpart; expected "
             "train_val_list.txt and test_list.txt, or neither for a random split"
         )
-    members = {"train_val": _names(train_val), "test": _names(test)}
+    spelt = {image_key(name): name for name in names}
+    members = {"train_val": _names(train_val, spelt), "test": _names(test, spelt)}
     listed = pd.DataFrame(
         [(name, official) for official, all_names in members.items() for name in all_names],
         columns=["image_index", "official"],
@@ -47,8 +51,11 @@ def parse_lists(
     return OfficialLists(table, not_in_table=int((~known).sum()))
 
 
-def _names(file: TextFile) -> list[str]:
-    names = pd.Series([line.strip() for line in file.text.splitlines() if line.strip()], dtype=str)
+def _names(file: TextFile, spelt: Mapping[str, str]) -> list[str]:
+    """The images of a list, as the table spells them: folders, quotes, endings do not matter."""
+    stripped = (line.strip().strip("'\"") for line in file.text.splitlines())
+    lines = [PurePosixPath(line).name for line in stripped if line]
+    names = pd.Series([spelt.get(image_key(line), line) for line in lines], dtype=str)
     twice = names[names.duplicated()]
     if len(twice):
         raise CohortError(f"{file.name}: {len(twice):,} names twice, first: {twice.iloc[0]}")
@@ -63,7 +70,8 @@ def _check(listed: pd.Series, names: pd.Series, files: str) -> None:
     if len(unlisted):
         raise CohortError(
             f"{files}: {len(unlisted):,} of the table's {len(names):,} images are in neither "
-            f"list, first: {unlisted.iloc[0]}; remove both lists for a random split"
+            f"list, first: {unlisted.iloc[0]}, where names are such as {listed.iloc[0]}; remove "
+            "both lists for a random split"
         )
 
 

@@ -1,6 +1,7 @@
 """Predictions of any make, evaluated as the pipeline evaluates its own."""
 
 import logging
+from pathlib import PurePosixPath
 
 import pandas as pd
 
@@ -36,6 +37,7 @@ def evaluate_given(
         CohortError: no finding has both classes.
     """
     subject, *others = systems
+    systems = {name: _as_labelled(frame, entries) for name, frame in systems.items()}
     for name, frame in systems.items():
         _expect_labels(name, frame, entries)
         _refuse_labels(name, only_test(frame), entries)
@@ -72,6 +74,13 @@ def frames_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
 def only_test(frame: pd.DataFrame) -> pd.DataFrame:
     """The test images."""
     return frame[frame["split"] == "test"].reset_index(drop=True)
+
+
+def _as_labelled(frame: pd.DataFrame, entries: pd.DataFrame) -> pd.DataFrame:
+    """Images as the labels spell them: with their ending there, and without blanks around."""
+    spelt = {PurePosixPath(name).stem: name for name in entries["image_index"]}
+    names = frame["image_index"].str.strip()
+    return frame.assign(image_index=[spelt.get(PurePosixPath(one).stem, one) for one in names])
 
 
 def _expect_labels(name: str, frame: pd.DataFrame, entries: pd.DataFrame) -> None:

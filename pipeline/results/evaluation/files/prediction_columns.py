@@ -12,7 +12,7 @@ IMAGE_COLUMNS = ("image_index", "image", "image_id", "image_name", "filename", "
 
 SPLIT_COLUMN = "split"
 
-_BLANK = r"[\s_-]*"
+_BLANK = r"[\s_.-]*"
 _FINDING = re.compile(
     "(.*?)("
     + "|".join(_BLANK.join(name) for name in sorted(SPELLINGS, key=len, reverse=True))

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from pipeline.base.findings import FINDINGS
+from pipeline.base.broken_files import impostor, spreadsheet
+from pipeline.base.findings import FINDINGS, plain
 from pipeline.errors import ArtifactError
 from pipeline.results.evaluation.files.prediction_columns import (
     IMAGE_COLUMNS,
@@ -158,35 +159,44 @@ def _read(path: Path) -> pd.DataFrame:
     """The table with all its columns, by number of row; an index by images is one of them."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-        if start.startswith((b"PK", b"\xd0\xcf\x11\xe0")):
-            raise ArtifactError(f"{path}: a spreadsheet or zip archive; save it as csv or parquet")
+            start = file.read(64)
+        reason = impostor(start) or spreadsheet(start)
+        if reason is not None:
+            raise ArtifactError(f"{path}: {reason}")
         is_parquet = start.startswith(b"PAR1")
         table = pq.read_table(path) if is_parquet else pyarrow.csv.read_csv(path)
         names = table.column_names
+        # what pandas has noted would make some columns an index
+        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
         raise ArtifactError(f"{path}: its header is not UTF-8 text ({error.reason})") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, ValueError, OSError) as error:
         raise ArtifactError(f"{path}: neither csv nor parquet ({error})") from None
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ArtifactError(f"{path}: has several columns called {', '.join(repeated)}")
-    frame: pd.DataFrame = table.to_pandas()
     if frame.empty:
         raise ArtifactError(f"{path}: holds no prediction")
     first = 1 if is_parquet else 2  # as a spreadsheet counts, where there is a header
-    return _with_index(frame).set_index(pd.RangeIndex(first, first + len(frame)))
+    return _with_names(frame).set_index(pd.RangeIndex(first, first + len(frame)))
 
 
-def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """Names of images that pandas wrote as an index, with a name or without, are a column."""
-    if isinstance(frame.index, pd.RangeIndex):
-        first = frame.columns[0]
-        unnamed = first == "" and not pd.api.types.is_numeric_dtype(frame[first])
-        return frame.rename(columns={"": IMAGE_COLUMNS[0]}) if unnamed else frame
-    return frame.reset_index(names=frame.index.name or IMAGE_COLUMNS[0])
+_UNNAMED = ("__index_level_0__", "")
+"""How pandas calls an index without a name, in parquet and in csv."""
+
+
+def _with_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """An index without a name is the images', if it holds text and no other column is theirs."""
+    if {plain(name) for name in frame.columns} & {plain(name) for name in IMAGE_COLUMNS}:
+        return frame
+    unnamed = [
+        name
+        for name in frame.columns
+        if name in _UNNAMED and not pd.api.types.is_numeric_dtype(frame[name])
+    ]
+    return frame.rename(columns=dict.fromkeys(unnamed[:1], IMAGE_COLUMNS[0]))
 
 
 _ROUNDING = 1e-5

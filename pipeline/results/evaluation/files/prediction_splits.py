@@ -10,9 +10,25 @@ from pipeline.errors import ArtifactError
 from pipeline.results.evaluation.files.prediction_columns import Columns
 
 _WORDS = frozenset(
-    {*SPLIT_NAMES, "training", "valid", "validation", "dev", "trainval", "testing", "holdout"}
+    {
+        *SPLIT_NAMES,
+        "training",
+        "valid",
+        "validation",
+        "dev",
+        "trainval",
+        "testing",
+        "holdout",
+        "eval",
+        "evaluation",
+    }
 )
 """What a column of splits holds, whatever it is called; only `SPLIT_NAMES` are understood."""
+
+_NAMES = frozenset(
+    {"fold", "set", "subset", "partition", "phase", "istrain", "istest", "isval", "isvalid"}
+)
+"""Columns that tell of splits, whatever they hold."""
 
 _TEST_WORDS = frozenset({"test", "testing"})
 
@@ -44,14 +60,16 @@ def _refuse_hidden_split(frame: pd.DataFrame, columns: Columns, path: object) ->
         if name in read:
             continue
         texts = [value for value in frame[name] if isinstance(value, str)]
-        if len(texts) < len(frame):
+        is_called_so = plain(name) in _NAMES
+        if not is_called_so and len(texts) < len(frame):
             continue  # numbers, lists, gaps: no words of splits
-        words = {plain(value): value for value in texts}
-        if words.keys() <= _WORDS and not words.keys() <= _TEST_WORDS:
+        words = {plain(value): str(value) for value in frame[name].dropna().unique()}
+        speaks_of_splits = words.keys() <= _WORDS and not words.keys() <= _TEST_WORDS
+        if speaks_of_splits or (is_called_so and (len(words) > 1 or frame[name].isna().any())):
             raise ArtifactError(
-                f"{path}: the column {str(name)!r} holds {', '.join(sorted(words.values()))} and "
-                f"is not called split; call it split, with {', '.join(SPLIT_NAMES)}, to have its "
-                "test rows evaluated, or remove it to have all rows"
+                f"{path}: the column {str(name)!r} holds {', '.join(sorted(words.values())[:5])}, "
+                f"and is not called split; call it split, with {', '.join(SPLIT_NAMES)}, to have "
+                "its test rows evaluated, or remove it to have all rows"
             )
 
 

@@ -160,10 +160,21 @@ def test_the_official_list_is_of_1024_pixels_whatever_the_files_are(size, name):
 
 
 @needs_sample
+@pytest.mark.parametrize(("resized", "size"), [(224, 256), (512, 600)])
+def test_the_official_list_for_images_that_were_cropped_or_padded_is_refused(resized, size):
+    boxes = parse_boxes(find_cohort(SAMPLE).boxes)
+    boxes[CORNERS] *= resized / 1024
+    files = pd.DataFrame({"image_index": boxes["image_index"].unique(), "width": size})
+    files["height"] = size
+    with pytest.raises(CohortError, match="neither fractions, nor pixels of these files"):
+        find_frame(boxes, files, files, "auto")
+
+
+@needs_sample
 def test_the_least_reach_is_that_of_official_boxes_drawn_at_random():
     boxes = parse_boxes(find_cohort(SAMPLE).boxes)
     reach = boxes[["x2", "y2"]].max(axis=1).to_numpy() / 1024
-    for number in (1, 2, 3, 5, 7, 10, 20):
+    for number in (1, 2, 3, 5, 7, 10, 20, 50, 100, 200, 500):
         short_of_it = (reach < least_reach(number)).mean() ** number
         assert short_of_it < 1e-4
     assert reach.max() < 1
