@@ -110,7 +110,7 @@ def test_training_rows_are_no_test_rows_however_the_column_is_spelt(ours, tmp_pa
 def test_a_split_under_another_name_is_refused_unless_all_is_test(ours, tmp_path):
     hidden = ours.rename(columns={"split": "subset"})
     path = written(hidden.assign(subset="Training"), tmp_path / "p.csv")
-    with pytest.raises(ArtifactError, match=r"'subset' holds Training .*; call it split"):
+    with pytest.raises(ArtifactError, match=r"'subset' holds Training, .*; call it split"):
         read_prediction_file(path)
     assert "split" not in read_prediction_file(written(hidden.assign(subset="Test"), path))
 
