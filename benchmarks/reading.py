@@ -72,7 +72,7 @@ def measure_reading(radiographs: Path | None, *, rounds: int = 7) -> Figures:
 
 
 def make_cohort(radiographs: Path | None, folder: Path) -> list[Path]:
-    """A cohort of the radiographs that there are, with a table of these alone."""
+    """A cohort of the radiographs that there are, with a table of these alone, and its params."""
     if radiographs is None:
         (folder / "images").mkdir()
         write_files(folder / "images")
@@ -88,6 +88,10 @@ def make_cohort(radiographs: Path | None, folder: Path) -> list[Path]:
             )
         }  # fmt: skip
     paths = [path for path in _pngs(folder / "images") if path.name in named]
+    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    params["ingest"] |= {"size": SIDE, "workers": 0, "partial": True}
+    (folder.parent / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    os.environ.setdefault("CXR_TRACKING", "off")
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(HEADER)
@@ -121,11 +125,7 @@ def ingest(folder: Path) -> Path:
     """The stage, from the folder to its tables and shards; the folder of these."""
     from stages.ingest import main  # noqa: PLC0415 (only where it is measured)
 
-    os.environ.setdefault("CXR_TRACKING", "off")
-    params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    params["ingest"] |= {"size": SIDE, "workers": 0, "partial": True}
     out = Path(tempfile.mkdtemp(dir=folder.parent))
-    (out / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     main(
         source=folder,
         images=out / "images",
@@ -134,7 +134,7 @@ def ingest(folder: Path) -> Path:
         lists=out / "lists.parquet",
         ceiling=out / "ceiling.json",
         report=out / "report.json",
-        params=out / "params.yaml",
+        params=folder.parent / "params.yaml",
     )
     return out
 

@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class ReadingPlan:
     """Fills while the streams are read: what archives without any image of the table are."""
     workers: int
 
-    @property
+    @cached_property
     def rows(self) -> dict[str, int]:
         """By `image_key`, the provisional row."""
         return {image_key(name): row for row, name in enumerate(self.names)}

@@ -73,8 +73,9 @@ def image_key(name: str) -> str:
 
     `00000001_000.dcm` and `00000001_000.PNG` are the `00000001_000.png` of the table.
     """
-    path = PurePosixPath(name)
-    return path.stem if path.suffix.lower() in IMAGE_ENDINGS else path.name
+    last = name.rpartition("/")[2]
+    stem, _, ending = last.rpartition(".")
+    return stem if stem and f".{ending.lower()}" in IMAGE_ENDINGS else last
 
 
 def is_image(name: str) -> bool:

@@ -2,7 +2,8 @@
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -61,6 +62,8 @@ def _decode_png(file: bytes) -> GreyImage:
     if bits > 8:
         raise CohortError(f"{bits} bits per sample; expected 8, since a window would be a guess")
     pixels = _imdecode(png, cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise CohortError(_why_damaged(png))
     return GreyImage(_grey(pixels), COLOUR_TYPES.get(colour_type, f"colour type {colour_type}"))
 
 
@@ -74,8 +77,11 @@ def _decode_jpeg(file: bytes) -> GreyImage:
         )
     if b"\xff\xd9" not in file[-_JPEG_TAIL:]:
         raise CohortError(f"a truncated JPEG: its {len(file):,} bytes do not end with an end mark")
+    pixels = _imdecode(file, cv2.IMREAD_COLOR_BGR)
+    if pixels is None:
+        raise CohortError("cannot be decoded: its compressed pixels are damaged or incomplete")
     return GreyImage(
-        _grey(_imdecode(file, cv2.IMREAD_COLOR_BGR)),
+        _grey(pixels),
         "JPEG, grey" if components == 1 else "JPEG, RGB",
     )
 
@@ -125,45 +131,61 @@ def resize_square(
 
 
 def _pixels_only(file: bytes) -> tuple[bytes, bytes]:
-    """The PNG without ancillary chunks, every checksum verified; and its header's content.
+    """The PNG without ancillary chunks, all of it there; and its header's content.
 
     Decoders differ in what they make of a file that ends early (some return grey rows) and
     in whether a gamma or colour profile changes grey values; so neither reaches them.
     """
-    chunks, at, kind = [_SIGNATURE], len(_SIGNATURE), b""
-    while kind != b"IEND":
-        chunk, kind = _chunk(file, at)
-        at += len(chunk)
-        if kind in _PIXEL_CHUNKS:
-            chunks.append(chunk)
-    if len(chunks[1]) != 25 or chunks[1][4:8] != b"IHDR":
+    chunks = list(_chunks(file))
+    if chunks[0].kind != b"IHDR" or chunks[0].end - chunks[0].begin != 25:
         raise CohortError("a damaged PNG: it does not begin with an IHDR chunk")
-    return b"".join(chunks), chunks[1][8:-4]
+    header = file[chunks[0].begin + 8 : chunks[0].end - 4]
+    if len(file) == chunks[-1].end and all(chunk.kind in _PIXEL_CHUNKS for chunk in chunks):
+        return file, header
+    kept = (file[one.begin : one.end] for one in chunks if one.kind in _PIXEL_CHUNKS)
+    return b"".join([_SIGNATURE, *kept]), header
 
 
-def _chunk(file: bytes, at: int) -> tuple[bytes, bytes]:
-    """The chunk at a byte: length (4 bytes), kind (4), content (length), checksum (4)."""
-    if at + 12 > len(file):
-        raise CohortError(f"a truncated PNG: its {len(file):,} bytes end without an IEND chunk")
-    length, kind = struct.unpack_from(">I4s", file, at)
-    end = at + 12 + length
-    if end > len(file):
-        raise CohortError(f"a truncated PNG: {end - len(file):,} bytes missing at its end or more")
-    chunk = file[at:end]
-    if zlib.crc32(memoryview(chunk)[4:-4]) != struct.unpack_from(">I", chunk, length + 8)[0]:
-        raise CohortError(f"a damaged PNG: wrong checksum of chunk {kind!r} at byte {at:,}")
-    return chunk, kind
+class _Chunk(NamedTuple):
+    """A chunk of a PNG: length (4 bytes), kind (4), content (length), checksum (4)."""
+
+    kind: bytes
+    begin: int
+    end: int
 
 
-def _imdecode(file: bytes, flags: int) -> UInt8[np.ndarray, "..."]:
+def _chunks(file: bytes) -> Iterator[_Chunk]:
+    """The chunks to the last one, IEND; what stands in them is not looked at."""
+    at, kind = len(_SIGNATURE), b""
+    while kind != b"IEND":
+        if at + 12 > len(file):
+            raise CohortError(
+                f"a truncated PNG: its {len(file):,} bytes end without an IEND chunk"
+            )
+        length, kind = struct.unpack_from(">I4s", file, at)
+        end = at + 12 + length
+        if end > len(file):
+            missing = end - len(file)
+            raise CohortError(f"a truncated PNG: {missing:,} bytes missing at its end or more")
+        yield _Chunk(kind, at, end)
+        at = end
+
+
+def _why_damaged(png: bytes) -> str:
+    """What is wrong with a PNG that its decoder refuses, which sees all checksums."""
+    for kind, begin, end in _chunks(png):
+        (checksum,) = struct.unpack_from(">I", png, end - 4)
+        if zlib.crc32(memoryview(png)[begin + 4 : end - 4]) != checksum:
+            return f"a damaged PNG: wrong checksum of chunk {kind!r} at byte {begin:,}"
+    return "cannot be decoded: its compressed pixels are damaged or incomplete"
+
+
+def _imdecode(file: bytes, flags: int) -> UInt8[np.ndarray, "..."] | None:
     try:
-        pixels = cv2.imdecode(np.frombuffer(file, np.uint8), flags)
-    except cv2.error as error:
-        raise CohortError(f"cannot be decoded ({error.err})") from None
-    if pixels is None:
-        raise CohortError("cannot be decoded: its compressed pixels are damaged or incomplete")
-    decoded: np.ndarray = pixels
-    return decoded
+        pixels: np.ndarray | None = cv2.imdecode(np.frombuffer(file, np.uint8), flags)
+    except cv2.error:
+        return None
+    return pixels
 
 
 def _common_channel(pixels: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w"]:
