@@ -20,6 +20,12 @@ def test_a_folder_that_is_not_there_is_named(project):
         expect_source("data/nih", project)
 
 
+def test_a_tilde_is_answered_with_what_it_stands_for(project, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    with pytest.raises(ParamsError, match=r"ingest\.source: ~/nih: DVC .* write /home/ada/nih$"):
+        expect_source("~/nih", project)
+
+
 def test_a_folder_that_is_there_will_do_wherever_it_is(project, tmp_path_factory):
     (project / "data/nih").mkdir(parents=True)
     expect_source("data/nih", project)

@@ -138,6 +138,15 @@ def test_official_lists_without_a_test_image_are_refused_not_replaced_by_chance(
         assign_splits(index, lists, PARAMS)
 
 
+def test_a_cohort_of_training_images_only_is_not_told_to_raise_a_fraction():
+    index = made_index(40, 0)
+    lists = pd.DataFrame({"image_index": index["image_index"], "official": "train_val"})
+    with pytest.raises(CohortError) as error:
+        assign_splits(index, lists, PARAMS)
+    assert "fraction" not in str(error.value)
+    assert "remove both lists for a random split" in str(error.value)
+
+
 def test_a_finding_that_training_never_shows_is_refused_by_name():
     index, splits = index_and_splits(val_positives=20)
     for finding in set(FINDINGS) - {"Mass"}:
