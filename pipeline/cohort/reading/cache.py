@@ -232,7 +232,8 @@ def accept(
         )
     log.info("using %s of %s images", f"{len(used):,}", f"{len(entries.table):,}")
     for doubt, count in sorted(Counter(image.doubt for image in used if image.doubt).items()):
-        log.warning("%s images are %s", f"{count:,}", doubt)
+        first = next(image.name for image in used if image.doubt == doubt)
+        log.warning("%s images are %s; first: %s", f"{count:,}", doubt, first)
     if bad:
         log.warning("skipped %s bad images\n%s", f"{len(bad):,}", _named(bad))
     return ImagesRead(used, bad, missing, sorted(unknown))

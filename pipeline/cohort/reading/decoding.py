@@ -15,9 +15,12 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.cohort.reading.grey import looks_inverted
 from pipeline.cohort.reading.image_files import ImageFile, image_key
 from pipeline.cohort.reading.images import decode_grey, resize_square
 from pipeline.errors import CohortError
+
+INVERTED = "shown inverted, by their look: air is bright"
 
 IN_FLIGHT = 4
 """Images begun and not yet reported, per worker."""
@@ -90,9 +93,11 @@ def _decode(
         return Decoded(file.name, file.place, row, fault=str(error))
     except OSError as error:
         return Decoded(file.name, file.place, row, fault=f"cannot be read ({error.strerror})")
-    write(row, resize_square(image.pixels, size))
+    cached = resize_square(image.pixels, size)
+    write(row, cached)
     height, width = image.pixels.shape
-    return Decoded(file.name, file.place, row, width, height, image.colour_type, image.doubt)
+    doubt = image.doubt or (INVERTED if looks_inverted(cached) else None)
+    return Decoded(file.name, file.place, row, width, height, image.colour_type, doubt)
 
 
 class _Turns:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from pipeline.cohort.reading.grey import MOST_PIXELS, GreyImage, expect_size
+from pipeline.cohort.reading.grey import MOST_PIXELS, GreyImage, expect_size, looks_inverted
 from pipeline.errors import CohortError
 
 if TYPE_CHECKING:
@@ -20,6 +20,12 @@ MODALITIES = ("CR", "DX", "RG")
 
 CONVERTED = ("SC", "OT", "")
 """What converted pictures say they are: nothing that tells a radiograph from a CT's slice."""
+
+MISCALLED = (
+    "DICOM files that call themselves MONOCHROME1, though their values are those of MONOCHROME2; "
+    "they are taken for what they look like"
+)
+"""As converted pictures do whose values were inverted already, and whose tag was kept."""
 
 _FRONTAL = re.compile(r"PA|AP|P(OSTERO)?A(NT|$)|A(NTERO)?P(OST|$)")
 """How a frontal view begins, without what is no letter: PA ERECT, AP_PORTABLE."""
@@ -36,7 +42,8 @@ def decode_dicom(file: bytes, *, lateral: bool = False) -> GreyImage:
 
     In DICOM's own order: stored bits, modality LUT or rescale, VOI LUT or window, inversion of
     MONOCHROME1. Without a window, eight bits are shown as they are, of more the range of the
-    image's values. Padding is black.
+    image's values. Padding is black. A chest that MONOCHROME1 would show with bright lungs was
+    inverted before, and is left as it is.
 
     Args:
         file: with its preamble.
@@ -52,6 +59,8 @@ def decode_dicom(file: bytes, *, lateral: bool = False) -> GreyImage:
         doubt = _expect_chest(dataset, lateral=lateral)
         shown = _upright(_shown(dataset), dataset)
         kind = f"{dataset.PhotometricInterpretation}, {int(dataset.BitsStored)} bits"
+        if dataset.PhotometricInterpretation == "MONOCHROME1" and looks_inverted(shown):
+            shown, doubt = 255 - shown, MISCALLED
     except CohortError:
         raise
     except Exception as error:  # an element may be anything

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -33,3 +34,25 @@ def expect_size(width: int, height: int) -> None:
         raise CohortError(f"{size}; expected a radiograph, {LEAST_SIDE_PX} or more a side")
     if width * height > MOST_PIXELS:
         raise CohortError(f"{size}; of a radiograph at most {MOST_PIXELS:,} are expected")
+
+
+_CHEST = np.array(
+    [
+        (-10, -9, -7, 1), (-3, -2, -2, 0), (-2, -2, -4, 0), (-2, -2, -3, 3),
+        (-3, -2, 0, 5), (-4, 1, 4, 7), (-2, 5, 6, 8), (-1, 5, 6, 8),
+    ]
+)  # fmt: skip
+"""Half a frontal chest from afar, in grey: the mean of the synthetic cohort."""
+
+_PLAINLY = -0.25
+
+
+def looks_inverted(pixels: UInt8[np.ndarray, "h w"]) -> bool:
+    """Whether a frontal chest is plainly shown with air bright, as a negative.
+
+    By the correlation with the mean of the synthetic cohort at 8 x 8 pixels. Of 392 radiographs of
+    ChestX-ray14 all but one have .17 or more; that one, 00017999_000, has -.56, and is inverted.
+    """
+    seen = cv2.resize(pixels, (8, 8), interpolation=cv2.INTER_AREA).astype(np.float64)
+    chest = np.hstack([_CHEST, _CHEST[:, ::-1]])
+    return bool(np.corrcoef(seen.ravel(), chest.ravel())[0, 1] < _PLAINLY)

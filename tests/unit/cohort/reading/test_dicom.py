@@ -16,9 +16,14 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipeline.cohort.reading.dicom import decode_dicom
+from pipeline.cohort.phantom.cohort import make_cohort
+from pipeline.cohort.reading.dicom import MISCALLED, decode_dicom
+from pipeline.cohort.reading.grey import looks_inverted
 from pipeline.cohort.reading.images import decode_grey
 from pipeline.errors import CohortError
+from pipeline.params.sections import PhantomParams
+
+RADIOGRAPHS = REAL.parent / "nih-sample/images"
 
 
 def shown(values, **elements):
@@ -40,7 +45,7 @@ def test_more_bits_without_a_window_are_shown_over_their_range(bits, signed):
 
 
 def test_monochrome1_is_bright_where_values_are_low():
-    values = np.rint(4095 * RAMP)
+    values = np.rint(4095 * RAMP[::-1])  # as a chest is: dark above once it is shown
     found = shown(values, PhotometricInterpretation="MONOCHROME1")
     assert np.array_equal(found, 255 - shown(values))
 
@@ -97,7 +102,7 @@ def test_a_modality_lut_comes_before_the_window():
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 def test_padding_is_black_and_moves_nothing_else(photometric):
-    values = np.rint(1000 + 2000 * RAMP)
+    values = np.rint(1000 + 2000 * (RAMP[::-1] if photometric == "MONOCHROME1" else RAMP))
     padded = values.copy()
     padded[:, :9] = 4095
     plain = shown(values[:, 9:], PhotometricInterpretation=photometric)
@@ -226,14 +231,41 @@ def test_nihs_radiograph_keeps_its_very_values():
 
 
 @needs_real
-def test_a_real_monochrome1_in_jpeg_is_inverted_as_its_tag_says():
-    pytest.importorskip("gdcm")
+def test_a_real_monochrome1_whose_values_were_inverted_already_comes_out_right():
     path = REAL / "monochrome1.dcm"
     frame = next(
         pydicom.encaps.generate_frames(pydicom.dcmread(path).PixelData, number_of_frames=1)
     )
     stored = cv2.imdecode(np.frombuffer(frame, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(decode_grey(path.read_bytes()).pixels, 255 - stored)
+    image = decode_grey(path.read_bytes())
+    assert np.array_equal(image.pixels, stored)
+    assert image.doubt == MISCALLED
+    assert not looks_inverted(image.pixels)
+
+
+@pytest.fixture(scope="module")
+def chest():
+    """A synthetic radiograph."""
+    params = PhantomParams(seed=5, patients=50, size_px=128, label_noise=0.1, prevalence_scale=2.0)
+    return decode_grey(next(iter(make_cohort(params).images)).png).pixels
+
+
+def test_a_chest_called_monochrome1_comes_out_right_whatever_its_values_are(chest):
+    """Air is low in the values of MONOCHROME2, and high in those of MONOCHROME1."""
+    for values, doubt in ((255 - chest, None), (chest, MISCALLED)):
+        one = dataset(values, bits=8, PhotometricInterpretation="MONOCHROME1")
+        found = decode_dicom(file_of(one))
+        assert np.array_equal(found.pixels, chest)
+        assert found.doubt == doubt
+
+
+@pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="the real radiographs are not here")
+def test_of_392_real_radiographs_the_inverted_one_looks_inverted():
+    looks = {
+        path.name: looks_inverted(decode_grey(path.read_bytes()).pixels)
+        for path in [*sorted(RADIOGRAPHS.glob("*.png"))[::4], RADIOGRAPHS / "00017999_000.png"]
+    }
+    assert [name for name, inverted in looks.items() if inverted] == ["00017999_000.png"]
 
 
 @needs_real
