@@ -134,6 +134,7 @@ def ingest(folder: Path) -> Path:
         lists=out / "lists.parquet",
         ceiling=out / "ceiling.json",
         report=out / "report.json",
+        thumbnails=out / "thumbnails",
         params=folder.parent / "params.yaml",
     )
     return out

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.files import write_json
+from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import write_boxes, write_index, write_official_lists
 from pipeline.base.watching import watched
 from pipeline.cohort.reading.cache import accept, image_index, ingest_report, plan_reading
 from pipeline.cohort.reading.cohort_source import find_cohort
 from pipeline.cohort.reading.decoding import decode_images
+from pipeline.cohort.reading.images import thumbnails as make_thumbnails
 from pipeline.cohort.reading.nih import parse_entries
 from pipeline.cohort.reading.nih_boxes import boxes_as_fractions, parse_boxes
 from pipeline.cohort.reading.nih_lists import lists_of_images, parse_lists
@@ -25,6 +27,7 @@ def main(
     lists: Out,
     ceiling: Out,
     report: Out,
+    thumbnails: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Read a cohort in any layout; write its cache, its tables and what was left out."""
@@ -46,6 +49,7 @@ def main(
         table = image_index(entries, read)
         used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)
         places.keep(read.rows)
+    write_shards(make_thumbnails(Shards(images)), thumbnails)
     write_index(table, index)
     write_boxes(used_boxes.table, boxes)
     write_official_lists(lists_of_images(official, table["image_index"]), lists)

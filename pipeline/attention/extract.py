@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from pipeline.attention.heatmap import HEATMAPS
@@ -51,12 +51,35 @@ def seen_rows(
     branch.eval()
     size, batch = branch.spec.input_size, _batch(branch, layer)
     for images in image_batches(shards, size=size, rows=rows, batch=batch):
-        with exact(device):
-            looked = look(branch, to_unit(images.to(device)), layer)
-            seen = as_float16(looked, methods, scaled=scaled)
-            seen["pooled"] = _pooled(looked, flip=flip).cpu().numpy()
+        seen = see(branch, layer, images.to(device), methods, flip=flip, scaled=scaled)
         for position in range(len(images)):
             yield {name: values[position] for name, values in seen.items()}
+
+
+def see(
+    branch: Branch,
+    layer: Layer,
+    images: UInt8[Tensor, "b 1 s s"],
+    methods: Sequence[str],
+    *,
+    flip: bool,
+    scaled: bool = False,
+) -> dict[str, np.ndarray]:
+    """The same of a batch, stacked: per method `(b, findings or 1, h, w)`, and "pooled".
+
+    Args:
+        branch: in eval mode, and where the images are.
+        layer: of it.
+        images: of its input size.
+        methods: entries of `HEATMAPS`.
+        flip: as in `seen_rows`.
+        scaled: as in `seen_rows`.
+    """
+    with exact(images.device):
+        looked = look(branch, to_unit(images), layer)
+        seen = as_float16(looked, methods, scaled=scaled)
+        seen["pooled"] = _pooled(looked, flip=flip).cpu().numpy()
+    return seen
 
 
 def _batch(branch: Branch, layer: Layer) -> int:

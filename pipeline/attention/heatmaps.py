@@ -21,7 +21,8 @@ class Maps:
     `maps[row]` is float32 `(findings, h, w)`, one finding deep where the method is class-agnostic.
     """
 
-    shards: Shards
+    shards: Shards | np.ndarray
+    """Or those of a batch, `(b, findings or 1, h, w)`."""
     grid: Grid
 
     def __len__(self) -> int:

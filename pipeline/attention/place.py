@@ -48,7 +48,7 @@ def place_crops(
     """
     for name in {crop.method, ATTENTION}:
         expect_rows(len(heatmaps[name]), index, of=f"{name} heatmaps")
-    drawn = [_drawn(heatmaps, row, one, crop) for row, one in enumerate(logits)]
+    drawn = [place_crop(heatmaps, row, one, crop) for row, one in enumerate(logits)]
     placed = pd.DataFrame(np.stack([box for box, *_ in drawn]), columns=["x1", "y1", "x2", "y2"])
     placed.insert(0, "image_index", index["image_index"].to_numpy())
     placed["source"] = [source for _, source, _ in drawn]
@@ -57,10 +57,17 @@ def place_crops(
     return placed
 
 
-def _drawn(
+def place_crop(
     heatmaps: Mapping[str, Maps], row: int, logits: Float[np.ndarray, " f"], crop: CropParams
 ) -> tuple[Box, str, str | None]:
-    """An image's crop, what drew it, and of which findings (by NIH's own bar)."""
+    """An image's crop, what drew it, and of which findings (by NIH's own bar).
+
+    Args:
+        heatmaps: as in `place_crops`.
+        row: the image's.
+        logits: the image's.
+        crop: the section of params.yaml.
+    """
     rule = BoxRule(crop.threshold, crop.region)
     for source, maps in _candidates(heatmaps, row, logits, crop):
         boxes = {

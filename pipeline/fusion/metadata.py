@@ -21,13 +21,19 @@ class MetadataEncoder:
     age_std: float
 
     def encode(self, index: pd.DataFrame) -> Float[np.ndarray, "n m"]:
-        """One row per image; a missing age is the mean, and says so in a column of its own."""
+        """One row per image; a missing age is the mean, and says so in a column of its own.
+
+        Gender and view are never missing where a head is trained; elsewhere a missing one stands
+        between both.
+        """
         known = index["age_years"].notna().to_numpy()
         years = index["age_years"].fillna(self.age_mean).to_numpy(float)
         columns = {
             "age": [(years - self.age_mean) / self.age_std, (~known).astype(float)],
-            "gender": [np.where(index["gender"] == "M", 1.0, -1.0)],
-            "view": [np.where(index["view_position"] == "AP", 1.0, -1.0)],
+            "gender": [index["gender"].map({"M": 1.0, "F": -1.0}).fillna(0.0).to_numpy(float)],
+            "view": [
+                index["view_position"].map({"AP": 1.0, "PA": -1.0}).fillna(0.0).to_numpy(float)
+            ],
         }
         chosen = [column for name in self.features for column in columns[name]]
         return np.stack(chosen, axis=1) if chosen else np.zeros((len(index), 0))

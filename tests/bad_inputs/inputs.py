@@ -101,6 +101,7 @@ def run_ingest(source: Path, cache: Path, **options: object) -> Path:
         lists=cache / "lists.parquet",
         ceiling=cache / "ceiling.json",
         report=cache / "report.json",
+        thumbnails=cache / "thumbnails",
         params=cache / "params.yaml",
     )
     return cache

@@ -17,19 +17,22 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_crop_boxes, read_index, read_predictions, read_splits
 from pipeline.capsnet.reconstructions import read_reconstructions
+from pipeline.errors import ArtifactError
 from pipeline.fusion.head import JointFusion, restore_fusion
 from pipeline.graph.reruns import find_reruns
 from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.rows import load_images
+from pipeline.predict import load_model
+from pipeline.predict.package import export_package
 from tests.stages.conftest import REPO, attempt, merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 MEMBERS = ("model", "second")
 CHAIN = ("train_global", "extract_crops", "map_boxed", "train_local", "train_fusion")
-VOTE = {"ensemble", "evaluate", "iou", "report"}
+VOTE = {"ensemble", "evaluate", "package", "iou", "report"}
 
 
 @pytest.fixture
@@ -129,6 +132,54 @@ def test_the_features_are_what_the_global_branch_pools_of_the_whole_images(finis
         expected = branch.pooled(to_unit(images)).numpy()
     features = Shards(finished / "data/features/second/global", "pooled")
     assert features.gather(rows) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def expect_predictions_of_the_pipeline(folder: Path) -> None:
+    """The packaged model says of each test radiograph what the pipeline has said of it."""
+    model = load_model(folder / "data/models")
+    index = read_index(folder / "data/cache/index.parquet")
+    voted = read_predictions(folder / "data/ensemble.parquet")
+    expected = voted[voted["split"] == "test"].set_index("image_index")
+    images = Shards(folder / "data/cache/images")
+    rows = index[index["image_index"].isin(expected.index)].itertuples()
+    found = {
+        row.image_index: model(
+            images[row.Index], age=row.age_years, gender=row.gender, view=row.view_position
+        )
+        for row in rows
+    }
+    assert len(found) == len(expected) > 20
+    for name, one in found.items():
+        row = expected.loc[name, list(FINDINGS)].to_numpy(float)
+        assert list(one.raw.values()) == pytest.approx(row, abs=1e-6)
+    crops = read_crop_boxes(folder / "data/crop_boxes/model.parquet").set_index("image_index")
+    for name, one in found.items():
+        seen, row = one.seen["model"]
+        box = crops.loc[name, ["x1", "y1", "x2", "y2"]].to_numpy(float)
+        assert seen.crop_boxes[row] == pytest.approx(box)
+
+
+def test_a_packaged_model_predicts_what_the_pipeline_predicted(finished):
+    """A cascade and a fusion through its branches are among the members."""
+    expect_predictions_of_the_pipeline(finished)
+
+
+def test_an_export_predicts_without_the_rest_of_the_graph(finished, tmp_path):
+    export_package(finished / "data/models", tmp_path / "model", revision="abc")
+    files = {str(path.relative_to(tmp_path / "model")) for path in tmp_path.rglob("*.*")}
+    assert files == {
+        "model.json", "familiar.safetensors", "model/global.safetensors",
+        "model/local.safetensors", "finetuned/model/fusion.safetensors",
+        "second/global.safetensors", "second/local.safetensors", "second/fusion.safetensors",
+    }  # fmt: skip
+    picture = Shards(finished / "data/cache/images")[3]
+    here, there = (
+        load_model(folder)(picture) for folder in (finished / "data/models", tmp_path / "model")
+    )
+    assert here.raw == there.raw
+    assert load_model(tmp_path / "model").about.revision == "abc"
+    with pytest.raises(ArtifactError, match="is there already"):
+        export_package(finished / "data/models", tmp_path / "model", revision=None)
 
 
 def test_the_metrics_hold_every_system_floor_and_ceiling(finished):
@@ -293,6 +344,8 @@ def test_a_cascade_beside_a_capsnet_runs_to_the_report(restored, with_params):
     voted = read_predictions(restored / "data/ensemble.parquet")
     finetuned = restored / "data/predictions/finetuned/model/fusion.parquet"
     pd.testing.assert_frame_equal(voted, read_predictions(finetuned))
+    run("dvc", "repro", "package", cwd=restored)
+    expect_predictions_of_the_pipeline(restored)
 
 
 @pytest.mark.slow
@@ -346,6 +399,8 @@ def test_what_nih_512_asks_for_runs_to_the_report(restored, with_params):
     _, about = read_checkpoint(restored / "data/models/third/global.safetensors")
     assert about["backbone"] == "efficientnet_v2_s"
     assert "third.fusion" in (restored / "report/index.html").read_text()
+    run("dvc", "repro", "package", cwd=restored)
+    expect_predictions_of_the_pipeline(restored)
 
 
 def test_one_more_member_trains_its_own_chain_and_leaves_the_others(finished, with_params):

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.base.broken_files import impostor
+from pipeline.base.shards import Shards
 from pipeline.cohort.reading.dicom import decode_dicom, is_dicom
 from pipeline.cohort.reading.grey import GreyImage, expect_size
 from pipeline.errors import CohortError
@@ -128,6 +129,20 @@ def resize_square(
     filter_ = cv2.INTER_LINEAR if enlarges else cv2.INTER_AREA
     resized: np.ndarray = cv2.resize(image, (size, size), interpolation=filter_)
     return resized
+
+
+THUMBNAIL_PX = 16
+
+
+def thumbnail(image: UInt8[np.ndarray, "s s"]) -> UInt8[np.ndarray, "16 16"]:
+    """What a radiograph looks like from afar, by which an image of another kind is told apart."""
+    side = (THUMBNAIL_PX, THUMBNAIL_PX)
+    return np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA))
+
+
+def thumbnails(images: Shards) -> Iterator[dict[str, UInt8[np.ndarray, "16 16"]]]:
+    """Those of all images, as rows for `write_shards`."""
+    return ({"image": thumbnail(images[row])} for row in range(len(images)))
 
 
 def _pixels_only(file: bytes) -> tuple[bytes, bytes]:

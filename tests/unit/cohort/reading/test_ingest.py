@@ -53,6 +53,7 @@ def ingest(source: Path, out: Path, **options: object) -> Path:
         lists=cache / "lists.parquet",
         ceiling=cache / "ceiling.json",
         report=cache / "report.json",
+        thumbnails=cache / "thumbnails",
         params=out / "params.yaml",
     )
     return cache

@@ -1,0 +1,189 @@
+"""What a packaged model is, as `model.json` says it."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.base.files import read_json, write_json
+from pipeline.base.findings import FINDINGS
+from pipeline.base.tables import read_splits
+from pipeline.errors import ArtifactError
+from pipeline.params.names import VoteRule
+from pipeline.params.sections import CropParams, HeatmapParams
+from pipeline.params.whole import Params
+
+FORMAT = 1
+"""Raised when a reader of before could not read what is written."""
+
+NOTE = "model.json"
+
+ENSEMBLE = "ensemble"
+"""The system of `evaluate` that the model is."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Call(_Part):
+    """When a finding is called, and what its probability means."""
+
+    slope: float
+    intercept: float
+    """Of the calibration on the logit scale, fitted on validation images."""
+    thresholds: dict[str, float]
+    """By rule, of the raw probability, chosen on validation images; none where a class lacked."""
+
+
+class Score(_Part):
+    """How well a finding is told apart, on test images."""
+
+    auroc: float
+    low: float | None
+    high: float | None
+    """95 % interval over patients."""
+    positives: int | None
+
+
+class Cohort(_Part):
+    """What it was trained and judged on."""
+
+    images: dict[str, int]
+    """By split."""
+    digest: str
+    """SHA-256 of the tables of images, labels and splits."""
+
+
+class Description(_Part):
+    """`model.json`."""
+
+    format: int
+    findings: tuple[str, ...]
+    image_side: int
+    """Of the cached images that crops are cut from, in pixels."""
+    members: dict[str, str]
+    """By name, where its fusion head lies below the folder of networks."""
+    vote: VoteRule
+    others: tuple[str, ...]
+    """Who votes with them by files of predictions: they cannot travel, so that such a model does
+    not predict."""
+    heatmap: HeatmapParams
+    crop: CropParams
+    flip_at_predict: bool
+    calls: dict[str, Call]
+    """By finding."""
+    mean: Score | None
+    scores: dict[str, Score]
+    """By finding that has both classes."""
+    cohort: Cohort
+    params: dict[str, Any]
+    """What the networks were trained with: sections of params.yaml."""
+    revision: str | None = None
+    """The git revision, where the folder was exported."""
+
+
+TRAINED_WITH = ("split", "train", "global", "local", "capsnet", "fusion", "evaluate")
+
+
+def describe(
+    cfg: Params,
+    folders: Mapping[str, str],
+    evaluation: Mapping[str, pd.DataFrame],
+    index: Path,
+    splits: Path,
+) -> Description:
+    """The model that the members' vote is.
+
+    Args:
+        cfg: all params.
+        folders: of `voting_folders`.
+        evaluation: tables of `evaluate`.
+        index: table of images and labels.
+        splits: table of splits.
+    """
+    own = {name: table[table["system"] == ENSEMBLE] for name, table in _by_system(evaluation)}
+    test = own["scores"].query("split == 'test' and measure == 'auroc'").set_index("finding")
+    scores = {finding: _score(row) for finding, row in test.iterrows()}
+    written = cfg.model_dump(by_alias=True, mode="json")
+    return Description(
+        format=FORMAT,
+        findings=FINDINGS,
+        image_side=cfg.ingest.size,
+        members=dict(folders),
+        vote=cfg.ensemble.vote,
+        others=tuple(cfg.ensemble.extra),
+        heatmap=cfg.heatmap,
+        crop=cfg.crop,
+        flip_at_predict=cfg.train.flip_at_predict,
+        calls={finding: _call(finding, own) for finding in FINDINGS},
+        mean=scores.pop("mean", None),
+        scores={str(name): score for name, score in scores.items() if score is not None},
+        cohort=_cohort(index, splits),
+        params={"seed": cfg.seed, **{name: written[name] for name in TRAINED_WITH}},
+    )
+
+
+def _cohort(index: Path, splits: Path) -> Cohort:
+    counts = read_splits(splits)["split"].value_counts().sort_index()
+    digest = hashlib.sha256(index.read_bytes())
+    digest.update(splits.read_bytes())
+    images = {str(name): int(count) for name, count in counts.items()}
+    return Cohort(images=images, digest=digest.hexdigest())
+
+
+def _by_system(evaluation: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
+    return [(name, evaluation[name]) for name in ("scores", "calibration", "thresholds")]
+
+
+def _score(row: pd.Series) -> Score | None:
+    if pd.isna(row["value"]):
+        return None
+    numbers = {name: None if pd.isna(row[name]) else float(row[name]) for name in ("low", "high")}
+    positives = None if pd.isna(row["positives"]) else int(row["positives"])
+    return Score(auroc=float(row["value"]), positives=positives, **numbers)
+
+
+def _call(finding: str, own: Mapping[str, pd.DataFrame]) -> Call:
+    tables = {name: table[table["finding"] == finding] for name, table in own.items()}
+    (line,) = tables["calibration"].to_dict("records")
+    chosen = tables["thresholds"].drop_duplicates("rule")
+    at = dict(zip(chosen["rule"], chosen["threshold"].astype(float), strict=True))
+    known = {rule: value for rule, value in at.items() if not pd.isna(value)}
+    return Call(slope=line["slope"], intercept=line["intercept"], thresholds=known)
+
+
+def write_description(about: Description, path: Path) -> None:
+    """Write `model.json`."""
+    write_json(about.model_dump(mode="json"), path)
+
+
+def read_description(folder: Path) -> Description:
+    """Read `model.json`.
+
+    Raises:
+        ArtifactError: no such file, of another format, or not as this format is.
+    """
+    path = folder / NOTE
+    if not path.is_file():
+        raise ArtifactError(f"{folder}: holds no {NOTE}; expected the folder of a packaged model")
+    values = read_json(path)
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        later = isinstance(found, int) and found > FORMAT
+        raise ArtifactError(
+            f"{path}: of format {found}; this version reads format {FORMAT}; "
+            + ("install a newer one" if later else "package the model again")
+        )
+    try:
+        about = Description.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ArtifactError(f"{path}: {place}: {first['msg']}; package the model again") from None
+    if about.findings != FINDINGS:
+        raise ArtifactError(f"{path}: is of other findings: {', '.join(about.findings)}")
+    return about

@@ -1,0 +1,101 @@
+"""A model as one folder: safetensors and one JSON, nothing of which is a pickle.
+
+```
+model.json                     what votes, calibration, thresholds, scores, what it was trained on
+familiar.safetensors           what the training images look like
+<member>/global.safetensors, local.safetensors, fusion.safetensors
+finetuned/<member>/fusion.safetensors       of a member whose branches were trained with its head
+```
+
+It is the folder of networks of the graph itself, `data/models`, or an export of it.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.base.files import replacing
+from pipeline.errors import ArtifactError
+from pipeline.fusion.head import restore_fusion
+from pipeline.fusion.metadata import MetadataEncoder
+from pipeline.networks.branch import restore_branch
+from pipeline.networks.checkpoints import read_checkpoint
+from pipeline.predict.description import NOTE, Description, read_description, write_description
+from pipeline.predict.familiarity import Familiarity, read_familiarity
+from pipeline.predict.member import Member, Rules
+
+FAMILIAR = "familiar.safetensors"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A folder that was read."""
+
+    about: Description
+    members: dict[str, Member]
+    familiar: Familiarity
+
+
+def read_package(folder: Path) -> Package:
+    """A model that predicts.
+
+    Raises:
+        ArtifactError: a file is missing or damaged, or files of predictions vote with the
+            networks.
+    """
+    about = read_description(folder)
+    if about.others:
+        raise ArtifactError(
+            f"{folder / NOTE}: {', '.join(about.others)} voted by files of predictions, of which "
+            "there are none of other images; run the graph with ensemble.extra: []"
+        )
+    rules = Rules(about.heatmap, about.crop, about.flip_at_predict)
+    members = {name: _read_member(folder, name, at, rules) for name, at in about.members.items()}
+    return Package(about, members, read_familiarity(folder / FAMILIAR))
+
+
+def _read_member(folder: Path, name: str, voting: str, rules: Rules) -> Member:
+    head, about = read_checkpoint(folder / voting / "fusion.safetensors")
+    known = about["metadata"]
+    return Member(
+        restore_branch(*read_checkpoint(folder / name / "global.safetensors")),
+        restore_branch(*read_checkpoint(folder / name / "local.safetensors")),
+        restore_fusion(head, about),
+        MetadataEncoder(**{**known, "features": tuple(known["features"])}),
+        rules,
+    )
+
+
+def networks_of(about: Description) -> list[str]:
+    """The files of networks that a model needs, below its folder."""
+    own = [f"{name}/{branch}.safetensors" for name in about.members for branch in _BRANCHES]
+    return [*own, *(f"{at}/fusion.safetensors" for at in about.members.values())]
+
+
+_BRANCHES = ("global", "local")
+
+
+def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
+    """Copy a model, and nothing else of its folder, to where there is nothing yet.
+
+    Args:
+        folder: `data/models`, or an export.
+        to: a new folder.
+        revision: of git, that the copy names.
+
+    Raises:
+        ArtifactError: a file is missing, or `to` is there.
+    """
+    about = read_description(folder)
+    if to.exists():
+        raise ArtifactError(f"{to}: is there already; name a new folder")
+    with replacing(to) as fresh:
+        for file in [*networks_of(about), FAMILIAR]:
+            if not (folder / file).is_file():
+                raise ArtifactError(
+                    f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "
+                    "where it was pushed"
+                )
+            (fresh / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / file, fresh / file)
+        write_description(about.model_copy(update={"revision": revision}), fresh / NOTE)

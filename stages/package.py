@@ -1,0 +1,35 @@
+"""Stage `package`: what the trained networks need beside them to predict."""
+
+from pathlib import Path
+
+from pipeline import tracking
+from pipeline.base.members import voting_folders
+from pipeline.base.shards import Shards
+from pipeline.base.tables import read_index, read_splits
+from pipeline.guard.options import Dep, Out, ParamsFile, run
+from pipeline.params.whole import load_params
+from pipeline.predict.description import describe, write_description
+from pipeline.predict.familiarity import fit_familiarity, write_familiarity
+from pipeline.results.evaluation.files.evaluations import read_evaluation
+
+
+def main(
+    evaluation: Dep,
+    index: Dep,
+    splits: Dep,
+    thumbnails: Dep,
+    note: Out,
+    familiar: Out,
+    params: ParamsFile = Path("params.yaml"),
+) -> None:
+    """Write what votes, what its probabilities mean, and what the training images look like."""
+    cfg = load_params(params)
+    folders = voting_folders(cfg.ensemble.members, cfg.fusion.finetune)
+    write_description(describe(cfg, folders, read_evaluation(evaluation), index, splits), note)
+    found = fit_familiarity(Shards(thumbnails), read_index(index), read_splits(splits))
+    write_familiarity(found, familiar)
+    tracking.log_artifact(note)
+
+
+if __name__ == "__main__":
+    run(main)
