@@ -1,0 +1,41 @@
+"""Command `model`: a trained model as a card, or as a folder that travels."""
+
+import subprocess
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.errors import ArtifactError
+from pipeline.predict.card import model_card
+from pipeline.predict.description import read_description
+
+Action = Annotated[
+    Literal["show", "export"],
+    typer.Argument(help="show: print its card; export: copy it to --to, with the git revision."),
+]
+Folder = Annotated[Path, typer.Argument(help="data/models of a checkout, or an exported model.")]
+To = Annotated[Path | None, typer.Option(help="A new folder, for export.")]
+
+
+def main(action: Action, folder: Folder = Path("data/models"), to: To = None) -> None:
+    """Print a trained model's card, or copy it to where it can be taken from."""
+    if action == "show":
+        typer.echo(model_card(read_description(folder)))
+        return
+    if to is None:
+        raise ArtifactError("export needs --to, a new folder")
+    from pipeline.predict.package import export_package  # noqa: PLC0415 (imports torch)
+
+    export_package(folder, to, revision=_revision(folder))
+    typer.echo(f"{to}: the model of {folder}")
+
+
+def _revision(folder: Path) -> str | None:
+    """The commit of the checkout that the folder is in, with a + where files differ from it."""
+    command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
