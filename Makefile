@@ -26,12 +26,12 @@ setup: .venv/.installed  ## the environment (the other targets call it)
 
 demo: setup  ## the whole pipeline, to the report; params.yaml as committed: the embedded cohort
 	@git diff --quiet HEAD -- params.yaml || echo "note: params.yaml is not as committed, and run as it is"
-	@$(BIN)/dvc --wait-for-lock repro report
+	@$(BIN)/dvc --wait-for-lock repro report package
 	@$(BIN)/cxr summary
 
 recipe: setup  ## R=<name>: the whole pipeline with what recipes/<name>.yaml changes
 	@$(BIN)/cxr recipe "$(R)"
-	@$(BIN)/dvc --wait-for-lock repro report
+	@$(BIN)/dvc --wait-for-lock repro report package
 	@$(BIN)/cxr summary
 
 compare: setup  ## experiments at a glance; S=auroc: the best first, R="main wider": of which commits

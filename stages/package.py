@@ -8,7 +8,7 @@ from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_splits
 from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from pipeline.predict.description import describe, write_description
+from pipeline.predict.description import cohort_of, describe, write_description
 from pipeline.predict.familiarity import fit_familiarity, write_familiarity
 from pipeline.results.evaluation.files.evaluations import read_evaluation
 
@@ -25,7 +25,21 @@ def main(
     """Write what votes, what its probabilities mean, and what the training images look like."""
     cfg = load_params(params)
     folders = voting_folders(cfg.ensemble.members, cfg.fusion.finetune)
-    write_description(describe(cfg, folders, read_evaluation(evaluation), index, splits), note)
+    about = describe(
+        folders,
+        read_evaluation(evaluation),
+        cohort_of(index, splits),
+        image_side=cfg.ingest.size,
+        ensemble=cfg.ensemble,
+        heatmap=cfg.heatmap,
+        crop=cfg.crop,
+        flip_at_predict=cfg.train.flip_at_predict,
+        params={
+            "seed": cfg.seed, "split": cfg.split, "train": cfg.train, "global": cfg.global_,
+            "local": cfg.local, "capsnet": cfg.capsnet, "fusion": cfg.fusion,
+        },
+    )  # fmt: skip
+    write_description(about, note)
     found = fit_familiarity(Shards(thumbnails), read_index(index), read_splits(splits))
     write_familiarity(found, familiar)
     tracking.log_artifact(note)

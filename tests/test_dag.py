@@ -412,7 +412,8 @@ FIRST_OF_ALL = (
 def test_init_files_hold_nothing_but_a_docstring():
     for folder in ("pipeline", "stages"):
         for file in (REPO / folder).rglob("__init__.py"):
-            if "tracking" in file.parts:  # its names are its interface; it changes no output
+            # Its names are its interface: one changes no output, the other waits to be asked.
+            if file.parent.name in ("tracking", "predict"):
                 continue
             body = [ast.unparse(statement) for statement in ast.parse(file.read_text()).body]
             if (

@@ -1,5 +1,24 @@
-"""A trained model on anybody's radiograph."""
+"""A trained model on anybody's radiograph.
 
-from pipeline.predict.model import Model, Patient, Prediction, load_model
+```python
+from pipeline.predict import load_model
+model = load_model("data/models")
+found = model("radiograph.png", age=58, gender="F", view="PA")
+found.probabilities["Mass"], found.calls["Mass"], found.heatmap("Mass")
+```
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.predict.model import Model, Patient, Prediction, load_model
 
 __all__ = ["Model", "Patient", "Prediction", "load_model"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the networks when they are asked for: the stage `package` needs none."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("pipeline.predict.model"), name)

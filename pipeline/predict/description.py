@@ -13,8 +13,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import read_splits
 from pipeline.errors import ArtifactError
 from pipeline.params.names import VoteRule
-from pipeline.params.sections import CropParams, HeatmapParams
-from pipeline.params.whole import Params
+from pipeline.params.sections import CropParams, EnsembleParams, HeatmapParams
 
 FORMAT = 1
 """Raised when a reader of before could not read what is written."""
@@ -86,48 +85,58 @@ class Description(_Part):
     """The git revision, where the folder was exported."""
 
 
-TRAINED_WITH = ("split", "train", "global", "local", "capsnet", "fusion", "evaluate")
-
-
 def describe(
-    cfg: Params,
     folders: Mapping[str, str],
     evaluation: Mapping[str, pd.DataFrame],
-    index: Path,
-    splits: Path,
+    cohort: Cohort,
+    *,
+    image_side: int,
+    ensemble: EnsembleParams,
+    heatmap: HeatmapParams,
+    crop: CropParams,
+    flip_at_predict: bool,
+    params: Mapping[str, int | BaseModel],
 ) -> Description:
     """The model that the members' vote is.
 
     Args:
-        cfg: all params.
         folders: of `voting_folders`.
         evaluation: tables of `evaluate`.
-        index: table of images and labels.
-        splits: table of splits.
+        cohort: of `cohort_of`.
+        image_side: of the cached images, in pixels.
+        ensemble: how the members vote.
+        heatmap: of the members' crops.
+        crop: of the members.
+        flip_at_predict: whether the mirror image is seen as well.
+        params: what the networks were trained with: sections of params.yaml, by name.
     """
     own = {name: table[table["system"] == ENSEMBLE] for name, table in _by_system(evaluation)}
     test = own["scores"].query("split == 'test' and measure == 'auroc'").set_index("finding")
     scores = {finding: _score(row) for finding, row in test.iterrows()}
-    written = cfg.model_dump(by_alias=True, mode="json")
     return Description(
         format=FORMAT,
         findings=FINDINGS,
-        image_side=cfg.ingest.size,
+        image_side=image_side,
         members=dict(folders),
-        vote=cfg.ensemble.vote,
-        others=tuple(cfg.ensemble.extra),
-        heatmap=cfg.heatmap,
-        crop=cfg.crop,
-        flip_at_predict=cfg.train.flip_at_predict,
+        vote=ensemble.vote,
+        others=tuple(ensemble.extra),
+        heatmap=heatmap,
+        crop=crop,
+        flip_at_predict=flip_at_predict,
         calls={finding: _call(finding, own) for finding in FINDINGS},
         mean=scores.pop("mean", None),
         scores={str(name): score for name, score in scores.items() if score is not None},
-        cohort=_cohort(index, splits),
-        params={"seed": cfg.seed, **{name: written[name] for name in TRAINED_WITH}},
+        cohort=cohort,
+        params={name: _plain(value) for name, value in params.items()},
     )
 
 
-def _cohort(index: Path, splits: Path) -> Cohort:
+def _plain(value: int | BaseModel) -> Any:
+    return value.model_dump(by_alias=True, mode="json") if isinstance(value, BaseModel) else value
+
+
+def cohort_of(index: Path, splits: Path) -> Cohort:
+    """How many images of each split there are, and the digest of their tables."""
     counts = read_splits(splits)["split"].value_counts().sort_index()
     digest = hashlib.sha256(index.read_bytes())
     digest.update(splits.read_bytes())

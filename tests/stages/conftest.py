@@ -103,7 +103,7 @@ def finished(
     server, python = warm_python.start(tmp_path_factory.mktemp("python"))
     (folder / ".venv/bin").mkdir(parents=True)
     (folder / ".venv/bin/python").symlink_to(python)
-    run("dvc", "repro", "report", cwd=folder)
+    run("dvc", "repro", "report", "package", cwd=folder)
     commit(folder)
     yield folder
     server.kill()
