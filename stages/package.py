@@ -3,23 +3,27 @@
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.base.members import voting_folders
+from pipeline.base.members import read_systems, voting_folders
 from pipeline.base.shards import Shards
-from pipeline.base.tables import read_index, read_splits
+from pipeline.base.tables import read_index, read_predictions, read_splits
 from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from pipeline.predict.description import cohort_of, describe, write_description
+from pipeline.predict.description import Boxes, cohort_of, describe, write_description
 from pipeline.predict.familiarity import fit_familiarity, write_familiarity
+from pipeline.predict.validation import of_validation, write_validation
 from pipeline.results.evaluation.files.evaluations import read_evaluation
 
 
 def main(
+    voting: Dep,
+    ensemble: Dep,
     evaluation: Dep,
     index: Dep,
     splits: Dep,
     thumbnails: Dep,
     note: Out,
     familiar: Out,
+    validation: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
     """Write what votes, what its probabilities mean, and what the training images look like."""
@@ -33,6 +37,7 @@ def main(
         ensemble=cfg.ensemble,
         heatmap=cfg.heatmap,
         crop=cfg.crop,
+        boxes=Boxes(threshold=cfg.iou.threshold, region=cfg.iou.region),
         flip_at_predict=cfg.train.flip_at_predict,
         params={
             "seed": cfg.seed, "split": cfg.split, "train": cfg.train, "global": cfg.global_,
@@ -42,6 +47,8 @@ def main(
     write_description(about, note)
     found = fit_familiarity(Shards(thumbnails), read_index(index), read_splits(splits))
     write_familiarity(found, familiar)
+    votes = read_systems(voting, folders, read_predictions, suffix=".parquet", branches=["fusion"])
+    write_validation(of_validation(votes, read_predictions(ensemble)), validation)
     tracking.log_artifact(note)
 
 

@@ -12,7 +12,7 @@ from pipeline.base.files import read_json, write_json
 from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import read_splits
 from pipeline.errors import ArtifactError
-from pipeline.params.names import VoteRule
+from pipeline.params.names import RegionRule, VoteRule
 from pipeline.params.sections import CropParams, EnsembleParams, HeatmapParams
 
 FORMAT = 1
@@ -57,6 +57,13 @@ class Cohort(_Part):
     """SHA-256 of the tables of images, labels and splits."""
 
 
+class Boxes(_Part):
+    """How a heatmap becomes a finding's box, as in the stage `iou`."""
+
+    threshold: float
+    region: RegionRule
+
+
 class Description(_Part):
     """`model.json`."""
 
@@ -72,6 +79,7 @@ class Description(_Part):
     not predict."""
     heatmap: HeatmapParams
     crop: CropParams
+    boxes: Boxes
     flip_at_predict: bool
     calls: dict[str, Call]
     """By finding."""
@@ -94,6 +102,7 @@ def describe(
     ensemble: EnsembleParams,
     heatmap: HeatmapParams,
     crop: CropParams,
+    boxes: Boxes,
     flip_at_predict: bool,
     params: Mapping[str, int | BaseModel],
 ) -> Description:
@@ -107,6 +116,7 @@ def describe(
         ensemble: how the members vote.
         heatmap: of the members' crops.
         crop: of the members.
+        boxes: of the findings.
         flip_at_predict: whether the mirror image is seen as well.
         params: what the networks were trained with: sections of params.yaml, by name.
     """
@@ -122,6 +132,7 @@ def describe(
         others=tuple(ensemble.extra),
         heatmap=heatmap,
         crop=crop,
+        boxes=boxes,
         flip_at_predict=flip_at_predict,
         calls={finding: _call(finding, own) for finding in FINDINGS},
         mean=scores.pop("mean", None),

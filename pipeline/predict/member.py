@@ -72,6 +72,11 @@ class Member:
         for network in (self._global, self._local, self._fusion):
             self._device = settle(network)
 
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What it wants to know of a patient: some of METADATA."""
+        return self._encoder.features
+
     @torch.no_grad()
     def see(self, images: UInt8[np.ndarray, "b s s"], patients: pd.DataFrame) -> Seen:
         """Look at a batch.

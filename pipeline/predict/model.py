@@ -1,96 +1,28 @@
 """A trained model on anybody's radiograph."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 
-from pipeline.attention.drawing import draw_on_image
-from pipeline.base.findings import FINDINGS, canonical
-from pipeline.cohort.reading.images import decode_grey, resize_square, thumbnail
-from pipeline.predict.member import Seen
+from pipeline.attention.crop import BoxRule
+from pipeline.base.findings import FINDINGS
+from pipeline.cohort.reading.grey import looks_inverted
+from pipeline.cohort.reading.images import expect_varied, resize_square, thumbnail
+from pipeline.cohort.reading.tags import Gender, View
+from pipeline.predict.description import Call
+from pipeline.predict.familiarity import FALSE_ALARMS
 from pipeline.predict.package import Package, read_package
+from pipeline.predict.prediction import Finding, Prediction
+from pipeline.predict.radiograph import Radiograph, known, read_radiograph, stated
 from pipeline.results.evaluation.calibration import Calibration, calibrate
 from pipeline.results.evaluation.vote import VOTES
 
-Gender = Literal["M", "F"]
-View = Literal["PA", "AP"]
+INVERTED = "looks inverted: air is bright"
 
-
-@dataclass(frozen=True)
-class Patient:
-    """What is known beside the picture; None where it is not."""
-
-    age: float | None = None
-    """Years."""
-    gender: Gender | None = None
-    view: View | None = None
-
-
-UNKNOWN = Patient()
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of one radiograph."""
-
-    image: UInt8[np.ndarray, "s s"]
-    """At the size of the cached images."""
-    raw: dict[str, float]
-    """By finding, the vote's probability, as `evaluate` judges it."""
-    probabilities: dict[str, float]
-    """By finding, calibrated on validation images."""
-    thresholds: dict[str, float | None]
-    """By finding, of the raw probability; None where validation images could not tell."""
-    shares: dict[str, dict[str, float]]
-    """By member and finding, the probability with which the member votes."""
-    distance: float
-    """From the training images; see `Familiarity`."""
-    limit: float
-    """Further away are one in a hundred validation images, and pictures of something else."""
-    seen: dict[str, tuple[Seen, int]]
-    """By member, what it saw, and the image's row in it."""
-
-    @property
-    def is_familiar(self) -> bool:
-        """Whether the image looks like the training images. If not, nothing here means much."""
-        return self.distance <= self.limit
-
-    @property
-    def calls(self) -> dict[str, bool | None]:
-        """By finding, whether the raw probability reaches the threshold."""
-        return {
-            finding: None if at is None else bool(np.float32(self.raw[finding]) >= at)
-            for finding, at in self.thresholds.items()
-        }
-
-    def heatmap(
-        self, finding: str, *, member: str | None = None, method: str | None = None
-    ) -> Float32[np.ndarray, "s s"]:
-        """A member's heatmap of a finding on the image: 0 for no evidence, 1 at its maximum.
-
-        Args:
-            finding: in any spelling.
-            member: the first without.
-            method: of the member's heatmaps; its first that knows findings without.
-
-        Raises:
-            ValueError: no such finding.
-            KeyError: no such member or method.
-        """
-        seen, row = self.seen[member or next(iter(self.seen))]
-        known = [name for name, maps in seen.heatmaps.items() if len(maps[row]) == len(FINDINGS)]
-        maps = seen.heatmaps[method or [*known, *seen.heatmaps][0]]
-        stack = maps[row]
-        one = stack[FINDINGS.index(canonical(finding))] if len(stack) > 1 else stack[0]
-        side = self.image.shape[0]
-        drawn = draw_on_image(np.maximum(one, 0), maps.grid, height=side, width=side)
-        peak = drawn.max()
-        return np.asarray(drawn / peak if peak > 0 else drawn, np.float32)
+_NAMES = {"age": "age", "gender": "gender", "view": "view position"}
 
 
 class Model:
@@ -98,9 +30,7 @@ class Model:
 
     def __init__(self, package: Package) -> None:
         self.about = package.about
-        self._members = package.members
-        self._familiar = package.familiar
-        self._vote = VOTES[package.about.vote]
+        self._package = package
 
     def __call__(
         self,
@@ -109,80 +39,126 @@ class Model:
         age: float | None = None,
         gender: Gender | None = None,
         view: View | None = None,
+        lateral: bool = False,
     ) -> Prediction:
         """Predict the findings of one frontal radiograph of a chest.
 
         Args:
             image: a PNG, JPEG or DICOM file, or grey values in eight bits, air dark.
-            age: years.
-            gender: M or F.
-            view: PA or AP.
+            age: years; without it, what a DICOM file says.
+            gender: M or F; the same.
+            view: PA or AP; the same.
+            lateral: whether a DICOM file that says it is a lateral view is taken.
 
         Raises:
-            CohortError: the file cannot be read, or is no such radiograph.
+            CohortError: the file is no whole grey picture, or no radiograph of a chest.
+            OSError: it cannot be read.
+            ValueError: no such age, gender or view.
         """
         if isinstance(image, np.ndarray):
-            pixels = image
+            shown = Radiograph(image)
         else:
-            pixels = decode_grey(Path(image).read_bytes()).pixels
-        (found,) = self.predict([pixels], [Patient(age, gender, view)])
+            shown = read_radiograph(Path(image).read_bytes(), lateral=lateral)
+        patient = known(stated(age, gender, view), shown.patient)
+        (found,) = self.predict([Radiograph(shown.pixels, patient, shown.doubts, shown.warnings)])
         return found
 
-    def predict(
-        self, images: Sequence[UInt8[np.ndarray, "_h _w"]], patients: Sequence[Patient]
-    ) -> list[Prediction]:
-        """Predict a batch, which memory has to hold."""
+    def predict(self, radiographs: Sequence[Radiograph]) -> list[Prediction]:
+        """Predict a batch, which memory has to hold.
+
+        Raises:
+            CohortError: a picture is of one grey value, or of a size that no radiograph has.
+        """
         side = self.about.image_side
-        cached = np.stack([resize_square(image, side) for image in images])
+        for one in radiographs:
+            expect_varied(one.pixels)
+        images = np.stack([resize_square(one.pixels, side) for one in radiographs])
         table = pd.DataFrame(
             {
-                "age_years": pd.Series([one.age for one in patients], dtype=float),
-                "gender": pd.Series([one.gender for one in patients], dtype=object),
-                "view_position": pd.Series([one.view for one in patients], dtype=object),
+                "age_years": pd.Series([one.patient.age for one in radiographs], dtype=float),
+                "gender": pd.Series([one.patient.gender for one in radiographs], dtype=object),
+                "view_position": pd.Series(
+                    [one.patient.view for one in radiographs], dtype=object
+                ),
             }
         )
-        seen = {name: member.see(cached, table) for name, member in self._members.items()}
-        votes = np.stack([one.probabilities["fusion"] for one in seen.values()]).astype(np.float64)
-        raw = np.stack(
-            [self._vote(votes[:, :, finding]) for finding in range(len(FINDINGS))], axis=1
-        ).astype(np.float32)
-        distances = self._familiar.distances(np.stack([thumbnail(image) for image in cached]))
+        seen = {name: one.see(images, table) for name, one in self._package.members.items()}
+        votes = {name: one.probabilities["fusion"] for name, one in seen.items()}
+        raw = self._voted(votes)
+        above = self._package.validation.above(raw)
+        distances = self._package.familiar.distances(np.stack([*map(thumbnail, images)]))
         return [
-            self._of(row, cached[row], raw[row], float(distances[row]), seen)
-            for row in range(len(images))
+            Prediction(
+                images[row],
+                self._findings(raw[row], above[row], {k: v[row] for k, v in votes.items()}),
+                one.patient,
+                float(distances[row]),
+                self._package.familiar.limit,
+                (*one.warnings, *self._warnings(one, images[row], float(distances[row]))),
+                (*one.doubts, *self._notes(one)),
+                {name: (found, row) for name, found in seen.items()},
+                BoxRule(self.about.boxes.threshold, self.about.boxes.region),
+            )
+            for row, one in enumerate(radiographs)
         ]
 
-    def _of(
+    def _voted(
+        self, votes: Mapping[str, Float32[np.ndarray, "b f"]]
+    ) -> Float32[np.ndarray, "b f"]:
+        """As the stage `ensemble` does, of images that are at hand by themselves."""
+        if self.about.vote == "rank" and len(votes) > 1:
+            ranks = [self._package.validation.ranks(name, one) for name, one in votes.items()]
+            return np.asarray(np.sort(ranks, axis=0).mean(axis=0), np.float32)
+        stacked = np.stack(list(votes.values())).astype(np.float64)
+        rule = VOTES[self.about.vote]
+        voted = [rule(stacked[:, :, finding]) for finding in range(len(FINDINGS))]
+        return np.stack(voted, axis=1).astype(np.float32)
+
+    def _findings(
         self,
-        row: int,
-        image: UInt8[np.ndarray, "s s"],
         raw: Float32[np.ndarray, " f"],
-        distance: float,
-        seen: Mapping[str, Seen],
-    ) -> Prediction:
+        above: Float[np.ndarray, " f"],
+        votes: Mapping[str, Float32[np.ndarray, " f"]],
+    ) -> dict[str, Finding]:
         calls = self.about.calls
-        calibrated = {
-            finding: float(
-                calibrate(
-                    raw[at : at + 1],
-                    Calibration(calls[finding].slope, calls[finding].intercept, fitted=True),
-                )[0]
+        return {
+            name: Finding(
+                raw=float(raw[at]),
+                probability=_calibrated(raw[at : at + 1], calls[name]),
+                threshold=calls[name].thresholds.get(RULE),
+                above=float(above[at]),
+                shares={member: float(vote[at]) for member, vote in votes.items()},
             )
-            for at, finding in enumerate(FINDINGS)
+            for at, name in enumerate(FINDINGS)
         }
-        return Prediction(
-            image,
-            dict(zip(FINDINGS, raw.tolist(), strict=True)),
-            calibrated,
-            {finding: calls[finding].thresholds.get("youden") for finding in FINDINGS},
-            {
-                name: dict(zip(FINDINGS, one.probabilities["fusion"][row].tolist(), strict=True))
-                for name, one in seen.items()
-            },
-            distance,
-            self._familiar.limit,
-            {name: (one, row) for name, one in seen.items()},
-        )
+
+    def _warnings(
+        self, one: Radiograph, image: UInt8[np.ndarray, "s s"], distance: float
+    ) -> list[str]:
+        limit, side = self._package.familiar.limit, self.about.image_side
+        height, width = one.pixels.shape
+        said = {
+            f"unlike the training images: at a distance of {distance:.2f}, where "
+            f"{FALSE_ALARMS:.0%} of validation images are beyond {limit:.2f}": distance > limit,
+            INVERTED: looks_inverted(image),
+            f"{width} x {height} pixels, of which the model's {side} x {side} can show nothing "
+            "fine": 2 * min(height, width) < side,
+        }
+        return [text for text, holds in said.items() if holds]
+
+    def _notes(self, one: Radiograph) -> list[str]:
+        missing = [
+            _NAMES[name] for name in self._package.asks if getattr(one.patient, name) is None
+        ]
+        return [f"{', '.join(missing)} not known"] if missing else []
+
+
+RULE = "youden"
+"""By which findings are called, an entry of `evaluate`'s thresholds."""
+
+
+def _calibrated(raw: Float32[np.ndarray, "1"], call: Call) -> float:
+    return float(calibrate(raw, Calibration(call.slope, call.intercept, fitted=True))[0])
 
 
 def load_model(folder: str | Path) -> Model:

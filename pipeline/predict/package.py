@@ -3,6 +3,7 @@
 ```
 model.json                     what votes, calibration, thresholds, scores, what it was trained on
 familiar.safetensors           what the training images look like
+validation.safetensors         what was said of the validation images
 <member>/global.safetensors, local.safetensors, fusion.safetensors
 finetuned/<member>/fusion.safetensors       of a member whose branches were trained with its head
 ```
@@ -17,14 +18,16 @@ from pathlib import Path
 from pipeline.base.files import replacing
 from pipeline.errors import ArtifactError
 from pipeline.fusion.head import restore_fusion
-from pipeline.fusion.metadata import MetadataEncoder
+from pipeline.fusion.metadata import METADATA, MetadataEncoder
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.predict.description import NOTE, Description, read_description, write_description
 from pipeline.predict.familiarity import Familiarity, read_familiarity
 from pipeline.predict.member import Member, Rules
+from pipeline.predict.validation import Validation, read_validation
 
 FAMILIAR = "familiar.safetensors"
+VALIDATION = "validation.safetensors"
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,13 @@ class Package:
     about: Description
     members: dict[str, Member]
     familiar: Familiarity
+    validation: Validation
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """What members want to know of a patient: some of METADATA."""
+        asked = {name for one in self.members.values() for name in one.asks}
+        return tuple(name for name in METADATA if name in asked)
 
 
 def read_package(folder: Path) -> Package:
@@ -51,7 +61,12 @@ def read_package(folder: Path) -> Package:
         )
     rules = Rules(about.heatmap, about.crop, about.flip_at_predict)
     members = {name: _read_member(folder, name, at, rules) for name, at in about.members.items()}
-    return Package(about, members, read_familiarity(folder / FAMILIAR))
+    return Package(
+        about,
+        members,
+        read_familiarity(folder / FAMILIAR),
+        read_validation(folder / VALIDATION),
+    )
 
 
 def _read_member(folder: Path, name: str, voting: str, rules: Rules) -> Member:
@@ -90,7 +105,7 @@ def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
     if to.exists():
         raise ArtifactError(f"{to}: is there already; name a new folder")
     with replacing(to) as fresh:
-        for file in [*networks_of(about), FAMILIAR]:
+        for file in [*networks_of(about), FAMILIAR, VALIDATION]:
             if not (folder / file).is_file():
                 raise ArtifactError(
                     f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "

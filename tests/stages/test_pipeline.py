@@ -168,7 +168,7 @@ def test_an_export_predicts_without_the_rest_of_the_graph(finished, tmp_path):
     export_package(finished / "data/models", tmp_path / "model", revision="abc")
     files = {str(path.relative_to(tmp_path / "model")) for path in tmp_path.rglob("*.*")}
     assert files == {
-        "model.json", "familiar.safetensors", "model/global.safetensors",
+        "model.json", "familiar.safetensors", "validation.safetensors", "model/global.safetensors",
         "model/local.safetensors", "finetuned/model/fusion.safetensors",
         "second/global.safetensors", "second/local.safetensors", "second/fusion.safetensors",
     }  # fmt: skip

@@ -10,6 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from pipeline.cohort.reading.grey import MOST_PIXELS, GreyImage, expect_size, looks_inverted
+from pipeline.cohort.reading.tags import (
+    OLDEST_YEARS,
+    Tags,
+    age_in_years,
+    frontal_view,
+    gender_of,
+)
 from pipeline.errors import CohortError
 
 if TYPE_CHECKING:
@@ -65,7 +72,15 @@ def decode_dicom(file: bytes, *, lateral: bool = False) -> GreyImage:
         raise
     except Exception as error:  # an element may be anything
         raise CohortError(f"a damaged DICOM file ({_in_a_line(error)})") from None
-    return GreyImage(shown, kind, doubt)
+    lateral_view = _why_lateral(dataset) is not None
+    return GreyImage(shown, kind, doubt, _tags(dataset), is_lateral=lateral_view)
+
+
+def _tags(dataset: "Dataset") -> Tags:
+    """Of the patient, and of nobody in particular."""
+    age = age_in_years(_said(dataset, "PatientAge"))
+    believed = age if age is not None and age <= OLDEST_YEARS else None
+    return Tags(believed, gender_of(_said(dataset, "PatientSex")), frontal_view(_view(dataset)))
 
 
 def _forget_blanks(dataset: "Dataset") -> None:
@@ -137,8 +152,9 @@ def _expect_chest(dataset: "Dataset", *, lateral: bool) -> str | None:
     part = _said(dataset, "BodyPartExamined") or _coded(dataset, "AnatomicRegionSequence")
     if part and not _CHEST.search(part):
         raise CohortError(f"a DICOM file of body part {part}; expected CHEST")
-    if not lateral:
-        _expect_frontal(dataset)
+    reason = None if lateral else _why_lateral(dataset)
+    if reason is not None:
+        raise CohortError(reason)
     _expect_picture(dataset)
     if modality not in CONVERTED:
         return None
@@ -148,15 +164,19 @@ def _expect_chest(dataset: "Dataset", *, lateral: bool) -> str | None:
     )
 
 
-def _expect_frontal(dataset: "Dataset") -> None:
-    view = _said(dataset, "ViewPosition") or _coded(dataset, "ViewCodeSequence")
-    if view and not _FRONTAL.match(re.sub(r"[^A-Z]", "", view)):
-        raise CohortError(f"a DICOM file of view {view}; expected a frontal one, PA or AP")
+def _why_lateral(dataset: "Dataset") -> str | None:
+    """By what a file says that its view is no frontal one; None of one that does not."""
+    view = _view(dataset)
+    if view and frontal_view(view) is None:
+        return f"a DICOM file of view {view}; expected a frontal one, PA or AP"
     across = str((dataset.get("PatientOrientation") or [""])[0])
     if across[:1] in ("A", "P"):
-        raise CohortError(
-            "a DICOM file of a lateral view, by its PatientOrientation; expected PA or AP"
-        )
+        return "a DICOM file of a lateral view, by its PatientOrientation; expected PA or AP"
+    return None
+
+
+def _view(dataset: "Dataset") -> str:
+    return _said(dataset, "ViewPosition") or _coded(dataset, "ViewCodeSequence")
 
 
 def _expect_picture(dataset: "Dataset") -> None:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from pipeline.cohort.reading.tags import UNSAID, Tags
 from pipeline.errors import CohortError
 
 LEAST_SIDE_PX = 16
@@ -21,6 +22,10 @@ class GreyImage:
     """PNG's and JPEG's colour type, or DICOM's photometric interpretation, in words."""
     doubt: str | None = None
     """What the file leaves open, to be said once of all such images: "converted pictures, ..."."""
+    tags: Tags = UNSAID
+    """What a DICOM file says of its patient; of who it is, nothing is read."""
+    is_lateral: bool = False
+    """Whether a DICOM file says that it is no frontal view."""
 
 
 def expect_size(width: int, height: int) -> None:

@@ -39,21 +39,31 @@ def decode_grey(file: bytes, *, lateral: bool = False) -> GreyImage:
         CohortError: the reason why the file is not a whole grey image of 8 bits, or no radiograph
             of a chest.
     """
-    if is_dicom(file):
-        return _not_flat(decode_dicom(file, lateral=lateral))
+    image = decode_dicom(file, lateral=lateral) if is_dicom(file) else _decode(file)
+    expect_varied(image.pixels)
+    return image
+
+
+def _decode(file: bytes) -> GreyImage:
     for start, decode in _DECODERS.items():
         if file.startswith(start):
-            return _not_flat(decode(file))
+            return decode(file)
     raise CohortError(
         impostor(file) or f"neither PNG, JPEG nor DICOM: it starts with {file[:8]!r}"
     )
 
 
-def _not_flat(image: GreyImage) -> GreyImage:
-    lowest, highest, *_ = cv2.minMaxLoc(image.pixels)
+def expect_varied(pixels: UInt8[np.ndarray, "h w"]) -> None:
+    """Refuse pixels that show nothing.
+
+    Raises:
+        CohortError: they are all of one grey value, or of a size that no radiograph has.
+    """
+    height, width = pixels.shape
+    expect_size(width, height)
+    lowest, highest, *_ = cv2.minMaxLoc(pixels)
     if lowest == highest:
         raise CohortError(f"a picture of one grey value, {lowest:.0f}, in all its pixels")
-    return image
 
 
 def _decode_png(file: bytes) -> GreyImage:

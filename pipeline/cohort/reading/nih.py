@@ -8,6 +8,7 @@ from pipeline.base.findings import FINDINGS, NO_FINDING, canonical, plain
 from pipeline.cohort.reading.cohort_source import TextFile
 from pipeline.cohort.reading.csv_text import Column, read_columns, require, whole_numbers
 from pipeline.cohort.reading.image_files import image_key
+from pipeline.cohort.reading.tags import OLDEST_YEARS, age_in_years, gender_of
 
 COLUMNS = (
     Column("Image Index", ("Image", "Image ID", "Filename")),
@@ -21,11 +22,6 @@ COLUMNS = (
     Column("Height]", ("OriginalImageHeight",), is_needed=False),  # its own comma splits the name
 )
 """What is read, by NIH's names of today."""
-
-OLDEST_YEARS = 120.0
-"""Ages above it are typing errors; the releases hold ages up to 414."""
-
-_YEARS_PER = {"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 
 
 @dataclass(frozen=True)
@@ -58,11 +54,11 @@ def parse_entries(file: TextFile) -> Entries:
     """
     text = read_columns(file, COLUMNS)
     names, views = text["Image Index"], text["View Position"].str.upper()
-    genders = text["Patient Sex"].str.upper().replace({"MALE": "M", "FEMALE": "F"})
+    genders = text["Patient Sex"].map(gender_of)
     require(names.str.fullmatch(r"[^/\\]+"), names, file, "a file name, such as 00000001_000.png")
     keys = names.map(image_key)
     require(~keys.duplicated(), names, file, "every image once; this name came before")
-    require(genders.isin(["M", "F"]), genders, file, "M or F")
+    require(genders.notna(), text["Patient Sex"], file, "M or F")
     require(views.isin(["PA", "AP"]), views, file, "PA or AP")
     width, height = (_sides(text[side.name], file) for side in COLUMNS[-2:])
     years = _years(text["Patient Age"], file)
@@ -88,10 +84,10 @@ def parse_entries(file: TextFile) -> Entries:
 
 
 def _years(ages: pd.Series, file: TextFile) -> pd.Series:
-    parts = ages.str.upper().str.extract(r"^(\d{1,6})(?:\.0*)?([YMWD]?)$")
+    years = ages.map(age_in_years).astype(float)
     expected = "an age such as 58, 058Y, 011M or 001D, or nothing"
-    require(parts[0].notna() | (ages == ""), ages, file, expected)
-    return parts[0].astype(float) * parts[1].map(_YEARS_PER).astype(float)
+    require(years.notna() | (ages == ""), ages, file, expected)
+    return years
 
 
 def _sides(values: pd.Series, file: TextFile) -> pd.Series:
