@@ -24,13 +24,14 @@ COMMANDS = {
     "search": "Other params of one branch, tried with Ray Tune.",
     "zoo": "Each backbone trained for one epoch, and what it costs.",
     "score": "Evaluate anybody's predictions; needs no checkout.",
+    "predict": "Findings of anybody's radiographs, with heatmaps.",
     "model": "A trained model: its card, or a copy that travels.",
     "graph": "Write the code deps of stages into dvc.yaml.",
 }
 """Modules beside this one, and what `cxr --help` says of them: from a run to what comes after."""
 
 
-ANYWHERE = ("", "score", "model")
+ANYWHERE = ("", "score", "predict", "model")
 """What needs no checkout; without a name, there is the list of commands."""
 
 

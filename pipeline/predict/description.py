@@ -1,10 +1,11 @@
 """What a packaged model is, as `model.json` says it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -73,6 +74,9 @@ class Description(_Part):
     """Of the cached images that crops are cut from, in pixels."""
     members: dict[str, str]
     """By name, where its fusion head lies below the folder of networks."""
+    shown: str
+    """The member whose heatmaps are shown: the one whose global branch is best on validation
+    images."""
     vote: VoteRule
     others: tuple[str, ...]
     """Who votes with them by files of predictions: they cannot travel, so that such a model does
@@ -128,6 +132,7 @@ def describe(
         findings=FINDINGS,
         image_side=image_side,
         members=dict(folders),
+        shown=_best(evaluation["scores"], list(folders)),
         vote=ensemble.vote,
         others=tuple(ensemble.extra),
         heatmap=heatmap,
@@ -140,6 +145,15 @@ def describe(
         cohort=cohort,
         params={name: _plain(value) for name, value in params.items()},
     )
+
+
+def _best(scores: pd.DataFrame, members: Sequence[str]) -> str:
+    """By mean AUROC of the global branch on validation images; the first where there is none."""
+    on_validation = scores.query(
+        "split == 'val' and measure == 'auroc' and finding == 'mean'"
+    ).set_index("system")["value"]
+    reached = [on_validation.get(f"{member}.global", -1.0) for member in members]
+    return members[int(np.nan_to_num(reached, nan=-1.0).argmax())]
 
 
 def _plain(value: int | BaseModel) -> Any:

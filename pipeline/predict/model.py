@@ -9,18 +9,16 @@ from jaxtyping import Float, Float32, UInt8
 
 from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import FINDINGS
-from pipeline.cohort.reading.grey import looks_inverted
-from pipeline.cohort.reading.images import expect_varied, resize_square, thumbnail
+from pipeline.cohort.reading.images import thumbnail
 from pipeline.cohort.reading.tags import Gender, View
 from pipeline.predict.description import Call
 from pipeline.predict.familiarity import FALSE_ALARMS
 from pipeline.predict.package import Package, read_package
 from pipeline.predict.prediction import Finding, Prediction
+from pipeline.predict.prepared import Prepared, prepare
 from pipeline.predict.radiograph import Radiograph, known, read_radiograph, stated
 from pipeline.results.evaluation.calibration import Calibration, calibrate
 from pipeline.results.evaluation.vote import VOTES
-
-INVERTED = "looks inverted: air is bright"
 
 _NAMES = {"age": "age", "gender": "gender", "view": "view position"}
 
@@ -70,9 +68,13 @@ class Model:
             CohortError: a picture is of one grey value, or of a size that no radiograph has.
         """
         side = self.about.image_side
-        for one in radiographs:
-            expect_varied(one.pixels)
-        images = np.stack([resize_square(one.pixels, side) for one in radiographs])
+        return self.predict_prepared([prepare(one, side) for one in radiographs])
+
+    def predict_prepared(self, radiographs: Sequence[Prepared]) -> list[Prediction]:
+        """The same of pictures of the right size."""
+        if not radiographs:
+            return []
+        images = np.stack([one.image for one in radiographs])
         table = pd.DataFrame(
             {
                 "age_years": pd.Series([one.patient.age for one in radiographs], dtype=float),
@@ -94,9 +96,10 @@ class Model:
                 one.patient,
                 float(distances[row]),
                 self._package.familiar.limit,
-                (*one.warnings, *self._warnings(one, images[row], float(distances[row]))),
+                (*one.warnings, *self._unfamiliar(distances[row])),
                 (*one.doubts, *self._notes(one)),
                 {name: (found, row) for name, found in seen.items()},
+                self.about.shown,
                 BoxRule(self.about.boxes.threshold, self.about.boxes.region),
             )
             for row, one in enumerate(radiographs)
@@ -125,28 +128,23 @@ class Model:
             name: Finding(
                 raw=float(raw[at]),
                 probability=_calibrated(raw[at : at + 1], calls[name]),
-                threshold=calls[name].thresholds.get(RULE),
+                **_threshold(calls[name]),
                 above=float(above[at]),
                 shares={member: float(vote[at]) for member, vote in votes.items()},
             )
             for at, name in enumerate(FINDINGS)
         }
 
-    def _warnings(
-        self, one: Radiograph, image: UInt8[np.ndarray, "s s"], distance: float
-    ) -> list[str]:
-        limit, side = self._package.familiar.limit, self.about.image_side
-        height, width = one.pixels.shape
-        said = {
-            f"unlike the training images: at a distance of {distance:.2f}, where "
-            f"{FALSE_ALARMS:.0%} of validation images are beyond {limit:.2f}": distance > limit,
-            INVERTED: looks_inverted(image),
-            f"{width} x {height} pixels, of which the model's {side} x {side} can show nothing "
-            "fine": 2 * min(height, width) < side,
-        }
-        return [text for text, holds in said.items() if holds]
+    def _unfamiliar(self, distance: float) -> list[str]:
+        limit = self._package.familiar.limit
+        if distance <= limit:
+            return []
+        return [
+            f"unlike the training images (distance {distance:.2f}; {FALSE_ALARMS:.0%} of "
+            f"validation images are beyond {limit:.2f})"
+        ]
 
-    def _notes(self, one: Radiograph) -> list[str]:
+    def _notes(self, one: Prepared) -> list[str]:
         missing = [
             _NAMES[name] for name in self._package.asks if getattr(one.patient, name) is None
         ]
@@ -155,6 +153,13 @@ class Model:
 
 RULE = "youden"
 """By which findings are called, an entry of `evaluate`'s thresholds."""
+
+
+def _threshold(call: Call) -> dict[str, float | None]:
+    """Of the raw probability, and of the calibrated one."""
+    at = call.thresholds.get(RULE)
+    calibrated = None if at is None else _calibrated(np.array([at], np.float32), call)
+    return {"threshold": at, "calibrated_threshold": calibrated}
 
 
 def _calibrated(raw: Float32[np.ndarray, "1"], call: Call) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from scipy.special import logit
 
 from pipeline.attention.crop import BoxRule, heatmap_box
 from pipeline.attention.drawing import draw_on_image
@@ -24,6 +25,8 @@ class Finding:
     """Calibrated on validation images."""
     threshold: float | None
     """Of the raw probability; None where validation images could not tell."""
+    calibrated_threshold: float | None
+    """The same, calibrated: `probability` reaches it where `raw` reaches the other."""
     above: float
     """The share of validation images whose raw probability is lower, ties half."""
     shares: dict[str, float]
@@ -49,6 +52,8 @@ class Prediction:
     """What else is to be known: what was missing, or is in doubt."""
     seen: Mapping[str, tuple[Seen, int]]
     """By member, what it saw, and the image's row in it."""
+    shown: str
+    """The member whose heatmaps, boxes and crop are shown where none is named."""
     box_rule: BoxRule
     """How a heatmap becomes a finding's box, as in the stage `iou`."""
 
@@ -82,7 +87,7 @@ class Prediction:
 
         Args:
             finding: in any spelling.
-            member: the first without.
+            member: `shown` without.
             method: of the member's heatmaps; its first that knows findings without.
 
         Raises:
@@ -111,14 +116,42 @@ class Prediction:
         Raises:
             KeyError: no such member.
         """
-        seen, row = self.seen[member or next(iter(self.seen))]
+        seen, row = self.seen[member or self.shown]
         return np.asarray(seen.crop_boxes[row])
+
+    @property
+    def ranked(self) -> list[str]:
+        """The findings, the one furthest above its threshold first."""
+        return sorted(self.findings, key=lambda name: _above(self.findings[name]), reverse=True)
+
+    def overlay(self, finding: str | None = None) -> UInt8[np.ndarray, "h w 3"]:
+        """A picture to look at, RGB: the radiograph, heatmaps, boxes, crop and probabilities.
+
+        Args:
+            finding: whose heatmap is shown; those of the first `ranked` ones without.
+
+        Raises:
+            ValueError: no such finding.
+        """
+        from pipeline.predict.sheet import draw_sheet  # noqa: PLC0415 (matplotlib is slow to load)
+
+        return draw_sheet(self, self.ranked[:3] if finding is None else [canonical(finding)])
 
     def _map(
         self, finding: str, member: str | None, method: str | None
     ) -> tuple[Float[np.ndarray, "h w"], Maps]:
-        seen, row = self.seen[member or next(iter(self.seen))]
+        seen, row = self.seen[member or self.shown]
         telling = [name for name, maps in seen.heatmaps.items() if len(maps[row]) > 1]
         maps = seen.heatmaps[method or [*telling, *seen.heatmaps][0]]
         stack, at = maps[row], FINDINGS.index(canonical(finding))
         return np.asarray(stack[at] if len(stack) > 1 else stack[0]), maps
+
+
+def _above(one: Finding) -> float:
+    """How far above its threshold, as a difference of logits."""
+    if one.threshold is None:
+        return -np.inf
+    return float(logit(np.clip(one.raw, _LEAST, 1 - _LEAST)) - logit(one.threshold))
+
+
+_LEAST = 1e-6
