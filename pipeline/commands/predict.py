@@ -1,12 +1,12 @@
 """Command `predict`: a trained model on anybody's radiographs."""
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -19,8 +19,6 @@ from pipeline.predict.spoken import IN_FULL, LEGEND, spoken
 from pipeline.predict.stream import Answer, predict_files
 from pipeline.predict.writing import ENDINGS, WRITERS, Pictures, Write, written
 from pipeline.tracking import progress
-
-log = logging.getLogger(__name__)
 
 SOME_FAILED = 3
 """Exit status where some radiographs were predicted and others could not be read."""
@@ -101,7 +99,7 @@ def _writes(
         path = out / f"predictions.{ENDINGS[kind or 'csv']}"
         yield stack.enter_context(written(path, kind or "csv", members))
     elif kind in WRITERS:
-        yield stack.enter_context(WRITERS[kind](sys.stdout.buffer, members))
+        yield stack.enter_context(WRITERS[kind](cast(BufferedIOBase, sys.stdout.buffer), members))
     if kind == "table" or (kind is None and (out is None or number <= IN_FULL)):
         yield partial(_say, in_full=number <= IN_FULL)
     else:
@@ -120,11 +118,12 @@ def _say_fault(answer: Answer) -> None:
 
 
 def _end(predicted: int, number: int, out: Path | None) -> None:
-    log.info(LEGEND)
+    lines = [LEGEND]
     if out is not None:
-        log.info("%s: answers to %s of %s files", out, f"{predicted:,}", f"{number:,}")
+        lines.append(f"{out}: answers to {predicted:,} of {number:,} files")
+    typer.echo("\n".join(lines), err=True)
     if predicted == 0:
         raise PipelineError(f"none of {number:,} files could be predicted; the reasons are above")
     if predicted < number:
-        log.info("%s of %s files could not be predicted", f"{number - predicted:,}", f"{number:,}")
+        typer.echo(f"{number - predicted:,} of {number:,} files could not be predicted", err=True)
         raise typer.Exit(SOME_FAILED)

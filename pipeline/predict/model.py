@@ -10,7 +10,6 @@ from jaxtyping import Float, Float32, UInt8
 from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.images import thumbnail
-from pipeline.cohort.reading.tags import Gender, View
 from pipeline.predict.description import Call
 from pipeline.predict.familiarity import FALSE_ALARMS
 from pipeline.predict.package import Package, read_package
@@ -34,16 +33,16 @@ class Model:
         self,
         image: str | Path | UInt8[np.ndarray, "h w"],
         *,
-        age: float | None = None,
-        gender: Gender | None = None,
-        view: View | None = None,
+        age: float | int | str | None = None,
+        gender: str | None = None,
+        view: str | None = None,
         lateral: bool = False,
     ) -> Prediction:
         """Predict the findings of one frontal radiograph of a chest.
 
         Args:
             image: a PNG, JPEG or DICOM file, or grey values in eight bits, air dark.
-            age: years; without it, what a DICOM file says.
+            age: years, or as a table has it, 058Y; without it, what a DICOM file says.
             gender: M or F; the same.
             view: PA or AP; the same.
             lateral: whether a DICOM file that says it is a lateral view is taken.

@@ -52,7 +52,7 @@ def read_radiograph(file: bytes, *, lateral: bool = False) -> Radiograph:
 
 
 def stated(
-    age: float | str | None = None, gender: str | None = None, view: str | None = None
+    age: float | int | str | None = None, gender: str | None = None, view: str | None = None
 ) -> Tags:
     """What a person says of a patient, in the spellings of a table.
 

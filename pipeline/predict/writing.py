@@ -5,9 +5,10 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from io import BufferedIOBase
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import cv2
 import pyarrow as pa
@@ -18,7 +19,7 @@ from pipeline.predict.answers import as_json, as_row, row_columns
 from pipeline.predict.stream import Answer
 
 Write = Callable[[Answer], None]
-Writer = Callable[[IO[bytes], Sequence[str]], AbstractContextManager[Write]]
+Writer = Callable[[BufferedIOBase, Sequence[str]], AbstractContextManager[Write]]
 """An open file and the model's members to what writes answers to it."""
 
 _ROWS_A_GROUP = 1_000
@@ -26,7 +27,7 @@ _TEXT = ("image", "error", "gender", "view", "warnings", "notes")
 
 
 @contextmanager
-def json_lines(file: IO[bytes], members: Sequence[str]) -> Iterator[Write]:  # noqa: ARG001
+def json_lines(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:  # noqa: ARG001
     """An object of `as_json` a line, with `image` and, where there is none, `error`."""
 
     def write(answer: Answer) -> None:
@@ -38,10 +39,10 @@ def json_lines(file: IO[bytes], members: Sequence[str]) -> Iterator[Write]:  # n
 
 
 @contextmanager
-def csv_rows(file: IO[bytes], members: Sequence[str]) -> Iterator[Write]:
+def csv_rows(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:
     """A row of `as_row` each, with `image` and `error`; cells of what is not known are empty."""
     columns = ["image", "error", *row_columns(members)]
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    text = io.TextIOWrapper(cast(BinaryIO, file), encoding="utf-8", newline="", write_through=True)
     rows = csv.DictWriter(text, columns, lineterminator="\n")
     rows.writeheader()
     try:
@@ -51,7 +52,7 @@ def csv_rows(file: IO[bytes], members: Sequence[str]) -> Iterator[Write]:
 
 
 @contextmanager
-def parquet_rows(file: IO[bytes], members: Sequence[str]) -> Iterator[Write]:
+def parquet_rows(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:
     """The same as parquet, in groups of rows."""
     schema = pa.schema([(name, _kind(name)) for name in ["image", "error", *row_columns(members)]])
     waiting: list[dict[str, Any]] = []
