@@ -12,11 +12,13 @@ from benchmarks.attention import measure_attention
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
 from benchmarks.measure import measure_training
+from benchmarks.predicting import measure_predicting
 from benchmarks.reading import measure_reading
 from benchmarks.table import (
     attention_table,
     evaluation_table,
     heading,
+    predicting_table,
     reading_table,
     training_table,
 )
@@ -29,6 +31,7 @@ class Wanted(NamedTuple):
 
     backbones: list[str]
     radiographs: Path | None
+    model: Path
 
 
 PARTS: dict[str, tuple[Callable[[Wanted], Figures], Callable[[Figures], str]]] = {
@@ -36,6 +39,7 @@ PARTS: dict[str, tuple[Callable[[Wanted], Figures], Callable[[Figures], str]]] =
     "attention": (lambda wanted: measure_attention(wanted.backbones, _say), attention_table),
     "evaluation": (lambda _: measure_evaluation(), evaluation_table),
     "reading": (lambda wanted: measure_reading(wanted.radiographs), reading_table),
+    "predicting": (lambda wanted: measure_predicting(wanted.model), predicting_table),
 }
 """What measures each, and what tells of it."""
 
@@ -46,6 +50,7 @@ def main(
     radiographs: Annotated[
         Path | None, typer.Option(help="Folder in NIH's layout, to read from it.")
     ] = None,
+    model: Annotated[Path, typer.Option(help="Folder of a packaged model.")] = Path("data/models"),
     out: Annotated[Path, typer.Option(help="JSON with every ratio.")] = Path("bench.json"),
 ) -> None:
     """Measure each part beside the least that it costs and the usual way.
@@ -56,7 +61,7 @@ def main(
     if unknown := set(chosen) - set(PARTS):
         raise typer.BadParameter(f"--parts {', '.join(sorted(unknown))}: say {', '.join(PARTS)}")
     machine = describe_machine()
-    wanted = Wanted(backbones.split(","), radiographs)
+    wanted = Wanted(backbones.split(","), radiographs, model)
     figures: Figures = {"machine": machine}
     typer.echo(heading(machine))
     for part in chosen:

@@ -115,6 +115,23 @@ def reading_table(figures: Figures) -> str:
     )
 
 
+def predicting_table(figures: Figures) -> str:
+    """Markdown: `cxr predict` beside the least that it costs."""
+    one = figures["predicting"]
+    networks = "; ".join(" + ".join(pair) for pair in one["members"].values())
+    ratios, rates = one["ratios"], one["rates"]
+    return "\n".join(
+        [
+            "| members, global + local | images of 1024 px | `cxr predict`, images/s | decoding "
+            "and forward passes alone | ratio, at least 0.90 (least to most) |",
+            "|---|---|---|---|---|",
+            f"| {networks} | {one['images']:,} | {_number(rates['predict'])} | "
+            f"{_number(rates['bare'])} | **{ratios[len(ratios) // 2]:.2f}** ({ratios[0]:.2f} to "
+            f"{ratios[-1]:.2f}) |",
+        ]
+    )
+
+
 def _row(name: str, one: Figures) -> str:
     bare, usual = one["against bare"], one["against conventional"]
     epoch, peak = one["epoch seconds"], one["peak MB"]
