@@ -9,19 +9,27 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 import typer
+from made_model import radiographs, write_model
 from PIL import Image
 from tiny_cohort import name, pixels, png
 from typer.testing import CliRunner
 
 import benchmarks.__main__ as command
-from benchmarks import attention, measure, reading
+from benchmarks import attention, measure, predicting, reading
 from benchmarks.evaluation import measure_evaluation
 from benchmarks.machine import describe_machine
 from benchmarks.reading import bare, ingest, measure_reading
 from benchmarks.setup import Amount
 from benchmarks.sharing import Sharing, measure_sharing, sharing_table
-from benchmarks.table import attention_table, evaluation_table, reading_table, training_table
+from benchmarks.table import (
+    attention_table,
+    evaluation_table,
+    predicting_table,
+    reading_table,
+    training_table,
+)
 from pipeline.base.shards import Shards
+from pipeline.errors import ArtifactError
 
 REPO = Path(__file__).parents[2]
 SMALL = Amount(batch=2, steps=2, rounds=1)
@@ -130,6 +138,21 @@ def test_reading_is_measured_and_told_and_all_ways_read_the_same_picture(monkeyp
     stored = Shards(ingest(folder) / "images")[0]
     assert np.array_equal(stored, bare(path))
     assert np.abs(stored.astype(int) - reading.pil(path).numpy()[0]).mean() < 8
+
+
+def test_predicting_is_measured_and_told(monkeypatch, tmp_path):
+    def write(folder):
+        for number, radiograph in enumerate(radiographs()[:2]):
+            (folder / f"{number}.png").write_bytes(radiograph)
+
+    monkeypatch.setattr(predicting, "write_files", write)
+    figures = predicting.measure_predicting(write_model(tmp_path / "model"), images=3, rounds=1)
+    assert figures["predicting"]["ratios"][0] > 0
+    assert "| mobilenet_v2 + mobilenet_v3; mobilenet_v2 + mobilenet_v3 | 3 |" in predicting_table(
+        figures
+    )
+    with pytest.raises(ArtifactError, match="no packaged model"):
+        predicting.measure_predicting(tmp_path)
 
 
 @pytest.mark.slow
