@@ -133,9 +133,39 @@ class Prediction:
         Raises:
             ValueError: no such finding.
         """
-        from pipeline.predict.sheet import draw_sheet  # noqa: PLC0415 (matplotlib is slow to load)
+        from pipeline.predict import sheet  # noqa: PLC0415 (matplotlib is slow to load)
 
-        return draw_sheet(self, self.ranked[:3] if finding is None else [canonical(finding)])
+        chosen = self.ranked[:3] if finding is None else [canonical(finding)]
+        calls = self.calls
+        return sheet.draw_sheet(
+            sheet.Sheet(
+                self.image,
+                _spelt(self.patient),
+                self.crop_box(),
+                [
+                    sheet.Panel(
+                        f"{_words(name)}: {self.findings[name].probability:.2f}, "
+                        f"{_CALLS[calls[name]]}",
+                        bool(calls[name]),
+                        self.heatmap(name),
+                        self.box(name),
+                    )
+                    for name in chosen
+                ],
+                [
+                    sheet.Bar(
+                        _words(name),
+                        bool(calls[name]),
+                        self.findings[name].probability,
+                        self.findings[name].calibrated_threshold,
+                        self.findings[name].above,
+                    )
+                    for name in self.ranked
+                ],
+                self.warnings,
+                self.notes,
+            )
+        )
 
     def _map(
         self, finding: str, member: str | None, method: str | None
@@ -155,3 +185,16 @@ def _above(one: Finding) -> float:
 
 
 _LEAST = 1e-6
+
+
+_CALLS = {True: "called", False: "not called", None: "no call"}
+
+
+def _spelt(patient: Tags) -> str:
+    age = None if patient.age is None else f"{patient.age:.0f} years"
+    parts = [part for part in (age, patient.gender, patient.view) if part]
+    return ", ".join(parts) or "age, gender and view not known"
+
+
+def _words(finding: str) -> str:
+    return finding.replace("_", " ")

@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -11,8 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from pipeline.predict.prediction import Prediction
-
 RESEARCH_ONLY = "Research use only. Not a medical device."
 
 _BOX, _CROP = "#56B4E9", "#F0E442"  # of Okabe and Ito's colours, those that show on a heatmap
@@ -21,61 +20,77 @@ _OPACITY = 0.6
 _LETTERS_A_LINE = 150
 
 
-def draw_sheet(found: Prediction, findings: Sequence[str]) -> UInt8[np.ndarray, "h w 3"]:
-    """The radiograph with its crop, a heatmap and box of each finding, and all probabilities.
+@dataclass(frozen=True)
+class Panel:
+    """A finding's heatmap on the radiograph."""
 
-    Args:
-        found: what is drawn.
-        findings: one to three.
-    """
+    title: str
+    is_called: bool
+    heatmap: Float[np.ndarray, "s s"]
+    """In [0, 1]."""
+    box: Float[np.ndarray, "4"] | None
+    """xyxy, fractions of the image; None where the heatmap says nothing."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A finding's calibrated probability."""
+
+    name: str
+    is_called: bool
+    probability: float
+    threshold: float | None
+    above: float
+    """The share of validation images with a lower one."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is drawn of a radiograph."""
+
+    image: UInt8[np.ndarray, "s s"]
+    patient: str
+    crop: Float[np.ndarray, "4"]
+    """xyxy, fractions of the image."""
+    panels: Sequence[Panel]
+    """One to three."""
+    bars: Sequence[Bar]
+    warnings: Sequence[str]
+    notes: Sequence[str]
+
+
+def draw_sheet(sheet: Sheet) -> UInt8[np.ndarray, "h w 3"]:
+    """The radiograph with its crop, heatmaps with their boxes, and all probabilities."""
     figure = Figure(figsize=(13, 7.6), dpi=100, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        2, 2, left=0.01, right=0.57, top=0.955, bottom=0.14, wspace=0.02, hspace=0.1,
-    )  # fmt: skip
-    panels = [figure.add_subplot(grid[at // 2, at % 2]) for at in range(4)]
-    _radiograph(panels[0], found)
-    for panel, finding in zip(panels[1:], findings, strict=False):
-        _heatmap(panel, found, finding)
-    for panel in panels[1 + len(findings) :]:
-        panel.remove()
-    _bars(figure.add_axes((0.7, 0.14, 0.19, 0.77)), found)
+        2, 2, left=0.01, right=0.57, top=0.955, bottom=0.14, wspace=0.02, hspace=0.1
+    )
+    axes = [figure.add_subplot(grid[at // 2, at % 2]) for at in range(1 + len(sheet.panels))]
+    _show(axes[0], sheet.image)
+    _rectangle(axes[0], sheet, sheet.crop, _CROP, "--")
+    axes[0].set_title(f"Radiograph: {sheet.patient}", fontsize=9, color=_INK)
+    for one, panel in zip(axes[1:], sheet.panels, strict=True):
+        _heatmap(one, sheet, panel)
+    _bars(figure.add_axes((0.7, 0.14, 0.19, 0.77)), sheet.bars)
     _legend(figure)
-    _said(figure, found)
+    _said(figure, sheet)
     canvas.draw()
     return np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[:, :, :3])
 
 
-def _radiograph(axes: Axes, found: Prediction) -> None:
-    _show(axes, found.image)
-    _rectangle(axes, found, found.crop_box(), _CROP, "--")
-    axes.set_title(f"Radiograph: {_patient(found)}", fontsize=9, color=_INK)
-
-
-def _patient(found: Prediction) -> str:
-    known = found.patient
-    age = None if known.age is None else f"{known.age:.0f} years"
-    parts = [part for part in (age, known.gender, known.view) if part]
-    return ", ".join(parts) or "age, gender and view not known"
-
-
-def _heatmap(axes: Axes, found: Prediction, finding: str) -> None:
-    heat = found.heatmap(finding)
-    _show(axes, found.image)
-    axes.imshow(heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * heat, extent=(0, 1, 1, 0))
-    box = found.box(finding)
-    if box is None:
+def _heatmap(axes: Axes, sheet: Sheet, panel: Panel) -> None:
+    _show(axes, sheet.image)
+    heat = panel.heatmap
+    axes.imshow(
+        heat, cmap="inferno", vmin=0, vmax=1, alpha=_OPACITY * heat, extent=(0, 1, 1, 0)
+    )  # fmt: skip
+    if panel.box is None:
         axes.text(0.5, 0.97, "the heatmap says nothing", color=_BOX, fontsize=9, ha="center")
     else:
-        _rectangle(axes, found, box, _BOX, "-")
-    one, called = found.findings[finding], found.calls[finding]
-    words = {True: "called", False: "not called", None: "no call"}[called]
-    axes.set_title(
-        f"{_words(finding)}: {one.probability:.2f}, {words}",
-        fontsize=9,
-        color=_CALLED if called else _INK,
-        fontweight="bold" if called else "normal",
-    )
+        _rectangle(axes, sheet, panel.box, _BOX, "-")
+    colour, weight = (_CALLED, "bold") if panel.is_called else (_INK, "normal")
+    axes.set_title(panel.title, fontsize=9, color=colour, fontweight=weight)
 
 
 def _show(axes: Axes, image: UInt8[np.ndarray, "s s"]) -> None:
@@ -84,9 +99,9 @@ def _show(axes: Axes, image: UInt8[np.ndarray, "s s"]) -> None:
 
 
 def _rectangle(
-    axes: Axes, found: Prediction, box: Float[np.ndarray, "4"], colour: str, style: str
+    axes: Axes, sheet: Sheet, box: Float[np.ndarray, "4"], colour: str, style: str
 ) -> None:
-    inset = 1 / found.image.shape[0]  # so that an edge on the image's edge is seen
+    inset = 1 / sheet.image.shape[0]  # so that an edge on the image's edge is seen
     x1, y1, x2, y2 = np.clip(box, inset, 1 - inset)
     corner, width, height = (x1, y1), x2 - x1, y2 - y1
     axes.add_patch(
@@ -94,31 +109,24 @@ def _rectangle(
     )
 
 
-def _bars(axes: Axes, found: Prediction) -> None:
-    names = found.ranked
-    rows = np.arange(len(names))
-    probabilities = [found.findings[name].probability for name in names]
-    called = [found.calls[name] for name in names]
-    colours = [_CALLED if is_called else _GREY for is_called in called]
-    axes.barh(rows, probabilities, color=colours, height=0.62)
-    limits = {
-        row: at
-        for row, name in enumerate(names)
-        if (at := found.findings[name].calibrated_threshold) is not None
-    }
+def _bars(axes: Axes, bars: Sequence[Bar]) -> None:
+    rows = np.arange(len(bars))
+    colours = [_CALLED if one.is_called else _GREY for one in bars]
+    axes.barh(rows, [one.probability for one in bars], color=colours, height=0.62)
+    limits = {row: one.threshold for row, one in enumerate(bars) if one.threshold is not None}
     axes.vlines(
         [*limits.values()], [row - 0.42 for row in limits], [row + 0.42 for row in limits],
         color=_INK, linewidth=1.6,
     )  # fmt: skip
-    end = max([*probabilities, *limits.values(), 0.05])
-    for row, (name, one) in enumerate(zip(names, probabilities, strict=True)):
-        text = f"{one:.2f}   {found.findings[name].above:>4.0%}"
+    end = max([*(one.probability for one in bars), *limits.values(), 0.05])
+    for row, one in enumerate(bars):
+        text = f"{one.probability:.2f}   {one.above:>4.0%}"
         axes.text(1.03, row, text, fontsize=8, va="center", color=_INK,
                   transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set_xlim(0, min(1, 1.05 * end))
-    axes.set_yticks(rows, [_words(name) for name in names], fontsize=9)
-    for label, is_called in zip(axes.get_yticklabels(), called, strict=True):
-        label.set_fontweight("bold" if is_called else "normal")
+    axes.set_yticks(rows, [one.name for one in bars], fontsize=9)
+    for label, one in zip(axes.get_yticklabels(), bars, strict=True):
+        label.set_fontweight("bold" if one.is_called else "normal")
     axes.invert_yaxis()
     axes.set_title(
         "Calibrated probability, and the share of\nvalidation images with a lower one",
@@ -145,14 +153,10 @@ def _legend(figure: Figure) -> None:
     )  # fmt: skip
 
 
-def _said(figure: Figure, found: Prediction) -> None:
-    warned = "; ".join(found.warnings)
+def _said(figure: Figure, sheet: Sheet) -> None:
+    warned = "; ".join(sheet.warnings)
     lines = [f"Not to be trusted, and nothing called: {warned}."] if warned else []
-    lines += [f"Note: {note}." for note in found.notes]
+    lines += [f"Note: {note}." for note in sheet.notes]
     text = "\n".join(line for one in lines for line in textwrap.wrap(one, _LETTERS_A_LINE)[:2])
     figure.text(0.015, 0.075, text, fontsize=8.5, va="top", color=_CALLED if warned else _INK)
     figure.text(0.985, 0.012, RESEARCH_ONLY, fontsize=8.5, ha="right", color=_GREY)
-
-
-def _words(finding: str) -> str:
-    return finding.replace("_", " ")
