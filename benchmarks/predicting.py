@@ -23,8 +23,8 @@ from pipeline.networks.branch import Branch, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.rows import resized
 from pipeline.predict.description import read_description
+from pipeline.predict.given_files import Source
 from pipeline.predict.model import Model, load_model
-from pipeline.predict.sources import Source
 from pipeline.predict.stream import BATCH, predict_files
 
 Figures = dict[str, Any]

@@ -12,9 +12,9 @@ import typer
 
 from pipeline.cohort.reading.tags import Tags
 from pipeline.errors import PipelineError
+from pipeline.predict.given_files import find_sources
 from pipeline.predict.model import Model, load_model
 from pipeline.predict.radiograph import stated
-from pipeline.predict.sources import find_sources
 from pipeline.predict.spoken import IN_FULL, LEGEND, spoken
 from pipeline.predict.stream import Answer, predict_files
 from pipeline.predict.writing import ENDINGS, WRITERS, Pictures, Write, written

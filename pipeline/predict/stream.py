@@ -12,11 +12,11 @@ from pipeline.base.cores import cores
 from pipeline.cohort.reading.image_files import ImageFile
 from pipeline.cohort.reading.tags import Tags
 from pipeline.errors import CohortError
+from pipeline.predict.given_files import Source
 from pipeline.predict.model import Model
 from pipeline.predict.prediction import Prediction
 from pipeline.predict.prepared import Prepared, prepare
 from pipeline.predict.radiograph import Radiograph, known, read_radiograph
-from pipeline.predict.sources import Source
 
 BATCH = 16
 _BATCHES_AHEAD = 2
