@@ -5,6 +5,8 @@ import torch
 from branches import built_branch, few_kinds, no_initialisation
 
 from pipeline.base.findings import FINDINGS
+from pipeline.networks.backbones.torchvision_backbone import TORCHVISION
+from pipeline.networks.backbones.torchvision_models import models
 from pipeline.networks.backbones.zoo import BACKBONES, CASCADES
 from pipeline.params.whole import load_params
 from pipeline.training.data.examples import Examples
@@ -42,6 +44,11 @@ def test_the_feature_maps_are_as_described(name):
     with torch.inference_mode():
         maps = branch.feature_map(torch.rand(1, 1, 96, 96))
     assert maps.shape == (1, found.channels, found.cells, found.cells)
+
+
+@pytest.mark.parametrize("name", sorted(set(BACKBONES) - {"capsnet"}))
+def test_torchvision_has_weights_of_imagenet_under_the_name_that_it_is_asked_for(name):
+    assert "IMAGENET1K_V1" in models.get_model_weights(TORCHVISION.get(name, name)).__members__
 
 
 def test_an_epoch_of_each_fills_a_row():

@@ -9,12 +9,15 @@ import yaml
 from pydantic import BaseModel
 from three_members import three_members
 
+from pipeline.attention.crop import REGIONS
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
 from pipeline.fusion.head import HEADS
 from pipeline.networks.backbones.zoo import BACKBONES, CASCADES, is_cascade
 from pipeline.params import names as params
 from pipeline.params.whole import Params, load_params, parse_params
+from pipeline.results.evaluation.calibration import CALIBRATIONS
+from pipeline.results.evaluation.vote import VOTES
 from pipeline.training.losses import LOSSES
 from pipeline.training.records.kept import KEEP
 from pipeline.training.schedule import SCHEDULES
@@ -184,6 +187,9 @@ def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_nam
         (params.LossName, LOSSES),
         (params.KeepRule, KEEP),
         (params.ScheduleName, SCHEDULES),
+        (params.RegionRule, REGIONS),
+        (params.VoteRule, VOTES),
+        (params.CalibrationMethod, CALIBRATIONS),
     ],
 )
 def test_the_names_that_params_admit_are_the_entries_that_there_are(names, entries):

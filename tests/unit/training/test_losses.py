@@ -8,6 +8,7 @@ from loss_numbers import NUMBERS
 from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.errors import CohortError, ParamsError
+from pipeline.params.names import PROPER_LOSSES
 from pipeline.training.losses import LOSSES, build_loss
 
 
@@ -96,6 +97,13 @@ def test_the_prior_of_a_cross_entropy_is_known_in_closed_form(name):
     }[name]
     found = build_loss(name, truth, NUMBERS).prior_logits
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_called_proper_if_its_least_is_at_the_prevalence(name):
+    truth = targets()
+    off = (build_loss(name, truth, NUMBERS).prior_logits.sigmoid() - truth.mean(dim=0)).abs()
+    assert (float(off.max()) < 1e-3) == (name in PROPER_LOSSES)
 
 
 @pytest.mark.parametrize("name", LOSSES)
