@@ -22,7 +22,7 @@ from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import Branch, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.rows import resized
-from pipeline.predict.description import read_description
+from pipeline.predict.about.description import read_description
 from pipeline.predict.given_files import Source
 from pipeline.predict.model import Model, load_model
 from pipeline.predict.stream import BATCH, predict_files

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from pipeline import tracking
+from pipeline.base.files import read_json
 from pipeline.base.members import read_systems, voting_folders
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_index, read_predictions, read_splits
 from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from pipeline.predict.description import Boxes, cohort_of, describe, write_description
-from pipeline.predict.familiarity import fit_familiarity, write_familiarity
-from pipeline.predict.validation import of_validation, write_validation
+from pipeline.predict.about.description import Boxes, cohort_of, describe, write_description
+from pipeline.predict.about.familiarity import fit_familiarity, write_familiarity
+from pipeline.predict.about.validation import of_validation, write_validation
 from pipeline.results.evaluation.files.evaluations import read_evaluation
 
 
@@ -20,6 +21,7 @@ def main(
     evaluation: Dep,
     index: Dep,
     splits: Dep,
+    ceiling: Dep,
     thumbnails: Dep,
     note: Out,
     familiar: Out,
@@ -32,7 +34,7 @@ def main(
     about = describe(
         folders,
         read_evaluation(evaluation),
-        cohort_of(index, splits),
+        cohort_of(index, splits, read_json(ceiling)),
         image_side=cfg.ingest.size,
         ensemble=cfg.ensemble,
         heatmap=cfg.heatmap,

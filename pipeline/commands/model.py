@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.errors import ArtifactError
+from pipeline.predict.about.description import read_backbones, read_description
 from pipeline.predict.card import model_card
-from pipeline.predict.description import read_description
 
 Action = Annotated[
     Literal["show", "export"],
@@ -21,7 +21,8 @@ To = Annotated[Path | None, typer.Option(help="A new folder, for export.")]
 def main(action: Action, folder: Folder = Path("data/models"), to: To = None) -> None:
     """Print a trained model's card, or copy it to where it can be taken from."""
     if action == "show":
-        typer.echo(model_card(read_description(folder)))
+        about = read_description(folder)
+        typer.echo(model_card(about, read_backbones(folder, about)))
         return
     if to is None:
         raise ArtifactError("export needs --to, a new folder")

@@ -25,12 +25,13 @@ ROOMS = (
     "pipeline/results/evaluation",
     "pipeline/results/localisation",
     "pipeline/results/report",
-    "pipeline/predict",
+    "pipeline/predict/about",
 )
 """Folders of which a stage depends on the whole, in the order in which data walks through them: a
 room imports only rooms before it. They are cut along what runs again together."""
 
 BESIDE = (
+    "pipeline/predict",
     "pipeline/results/terminal",
     "pipeline/zoo",
     "pipeline/graph",

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from pipeline.base.files import replacing
 from pipeline.errors import ArtifactError
-
-_KEY = "checkpoint"  # one key only: safetensors does not keep the order of several
+from pipeline.networks.checkpoint_headers import KEY, described
 
 
 def write_checkpoint(weights: dict[str, Tensor], about: dict[str, Any], path: Path) -> None:
     """Write weights and a JSON-able description (backbone, findings, params, ...)."""
     weights = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    header = {_KEY: json.dumps(about, sort_keys=True)}
+    header = {KEY: json.dumps(about, sort_keys=True)}
     with replacing(path) as fresh:  # not `save_file`, of whose files only their owner may read
         fresh.write_bytes(save(weights, metadata=header))
 
@@ -36,17 +35,4 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ArtifactError(f"{path}: no such file") from None
     except SafetensorError as error:
         raise ArtifactError(f"{path}: not a safetensors file ({error})") from None
-    if not is_checkpoint(header):
-        raise ArtifactError(
-            f"{path}: has no {_KEY!r} entry in its header; not made by this project"
-        )
-    try:
-        about = json.loads(header[_KEY])
-    except json.JSONDecodeError as error:
-        raise ArtifactError(f"{path}: its description is not JSON ({error}); damaged") from None
-    return weights, about
-
-
-def is_checkpoint(header: dict[str, str] | None) -> bool:
-    """Whether a safetensors file with this header is one of this project's."""
-    return _KEY in (header or {})
+    return weights, described(header, path)

@@ -16,7 +16,8 @@ from torch import Tensor
 from pipeline.base.broken_files import impostor
 from pipeline.base.listing import listed
 from pipeline.errors import ArtifactError
-from pipeline.networks.checkpoints import is_checkpoint, read_checkpoint
+from pipeline.networks.checkpoint_headers import is_checkpoint
+from pipeline.networks.checkpoints import read_checkpoint
 
 log = logging.getLogger(__name__)
 

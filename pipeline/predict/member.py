@@ -17,7 +17,7 @@ from pipeline.fusion.head import Fusion, JointFusion, mirrored_branches
 from pipeline.fusion.metadata import MetadataEncoder
 from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import Branch
-from pipeline.networks.device import exact, settle
+from pipeline.networks.device import settle
 from pipeline.networks.layers import find_layer
 from pipeline.networks.mirror import mirrored
 from pipeline.networks.rows import resized
@@ -35,7 +35,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a member makes of a batch of images."""
+    """What a member makes of a batch of images, be it of one."""
 
     probabilities: dict[str, Float[np.ndarray, "b f"]]
     """Of "global", "local" and "fusion"; the last is the member's vote."""
@@ -48,6 +48,17 @@ class Seen:
     crops: UInt8[np.ndarray, "b c c"]
     pooled: Float[np.ndarray, "b k"]
     """Features of the global branch."""
+
+    def of(self, row: int) -> "Seen":
+        """The same of one image, without the memory of the others."""
+        at = slice(row, row + 1)
+        return Seen(
+            {name: one[at].copy() for name, one in self.probabilities.items()},
+            {name: Maps(one.shards[row][None].copy(), one.grid)
+             for name, one in self.heatmaps.items()},
+            self.crop_boxes[at].copy(), self.crop_sources[at], self.crops[at].copy(),
+            self.pooled[at].copy(),
+        )  # fmt: skip
 
 
 class Member:
@@ -122,9 +133,8 @@ class Member:
     def _joined(
         self, images: Tensor, crops: Tensor, pooled: Tensor, local: Tensor, known: Tensor
     ) -> Float[Tensor, "b f"]:
-        with exact(self._device):
-            if isinstance(self._fusion, JointFusion):
-                logits: Tensor = self._fusion(to_unit(images), to_unit(crops), known)
-            else:
-                logits = self._fusion(torch.cat([pooled, local, known], dim=1))
+        if isinstance(self._fusion, JointFusion):
+            logits: Tensor = self._fusion(to_unit(images), to_unit(crops), known)
+        else:
+            logits = self._fusion(torch.cat([pooled, local, known], dim=1))
         return logits

@@ -10,14 +10,16 @@ from jaxtyping import Float, Float32, UInt8
 from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.images import thumbnail
-from pipeline.predict.description import Call
-from pipeline.predict.familiarity import FALSE_ALARMS
+from pipeline.predict.about.description import Call
+from pipeline.predict.about.familiarity import FALSE_ALARMS
 from pipeline.predict.package import Package, read_package
 from pipeline.predict.prediction import Finding, Prediction
 from pipeline.predict.prepared import Prepared, prepare
 from pipeline.predict.radiograph import Radiograph, known, read_radiograph, stated
 from pipeline.results.evaluation.calibration import Calibration, calibrate
 from pipeline.results.evaluation.vote import VOTES
+
+SYNTHETIC = "the model was trained on a synthetic cohort, and knows nothing of real radiographs"
 
 _NAMES = {"age": "age", "gender": "gender", "view": "view position"}
 
@@ -97,7 +99,7 @@ class Model:
                 self._package.familiar.limit,
                 (*one.warnings, *self._unfamiliar(distances[row])),
                 (*one.doubts, *self._notes(one)),
-                {name: (found, row) for name, found in seen.items()},
+                {name: found.of(row) for name, found in seen.items()},
                 self.about.shown,
                 BoxRule(self.about.boxes.threshold, self.about.boxes.region),
             )
@@ -147,7 +149,8 @@ class Model:
         missing = [
             _NAMES[name] for name in self._package.asks if getattr(one.patient, name) is None
         ]
-        return [f"{', '.join(missing)} not known"] if missing else []
+        said = [f"{', '.join(missing)} not known"] if missing else []
+        return [*said, SYNTHETIC] if self.about.cohort.is_synthetic else said
 
 
 RULE = "youden"

@@ -11,6 +11,7 @@ finetuned/<member>/fusion.safetensors       of a member whose branches were trai
 It is the folder of networks of the graph itself, `data/models`, or an export of it.
 """
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,15 @@ from pipeline.fusion.head import restore_fusion
 from pipeline.fusion.metadata import METADATA, MetadataEncoder
 from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
-from pipeline.predict.description import NOTE, Description, read_description, write_description
-from pipeline.predict.familiarity import Familiarity, read_familiarity
+from pipeline.predict.about.description import (
+    NOTE,
+    Description,
+    read_description,
+    write_description,
+)
+from pipeline.predict.about.familiarity import Familiarity, read_familiarity
+from pipeline.predict.about.validation import Validation, read_validation
 from pipeline.predict.member import Member, Rules
-from pipeline.predict.validation import Validation, read_validation
 
 FAMILIAR = "familiar.safetensors"
 VALIDATION = "validation.safetensors"
@@ -59,6 +65,7 @@ def read_package(folder: Path) -> Package:
             f"{folder / NOTE}: {', '.join(about.others)} voted by files of predictions, of which "
             "there are none of other images; run the graph with ensemble.extra: []"
         )
+    _expect_whole(folder, about)
     rules = Rules(about.heatmap, about.crop, about.flip_at_predict)
     members = {name: _read_member(folder, name, at, rules) for name, at in about.members.items()}
     return Package(
@@ -67,6 +74,23 @@ def read_package(folder: Path) -> Package:
         read_familiarity(folder / FAMILIAR),
         read_validation(folder / VALIDATION),
     )
+
+
+def _expect_whole(folder: Path, about: Description) -> None:
+    for name, digest in (about.files or {}).items():
+        if not (folder / name).is_file():
+            raise ArtifactError(
+                f"{folder / name}: not there, though {NOTE} names it; copy it whole"
+            )
+        if _digest(folder / name) != digest:
+            raise ArtifactError(
+                f"{folder / name}: is not the file that was exported (SHA-256); copy it again"
+            )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read_member(folder: Path, name: str, voting: str, rules: Rules) -> Member:
@@ -81,10 +105,11 @@ def _read_member(folder: Path, name: str, voting: str, rules: Rules) -> Member:
     )
 
 
-def networks_of(about: Description) -> list[str]:
-    """The files of networks that a model needs, below its folder."""
+def files_of(about: Description) -> list[str]:
+    """The files beside its description that a model needs, below its folder."""
     own = [f"{name}/{branch}.safetensors" for name in about.members for branch in _BRANCHES]
-    return [*own, *(f"{at}/fusion.safetensors" for at in about.members.values())]
+    heads = [f"{at}/fusion.safetensors" for at in about.members.values()]
+    return [*own, *heads, FAMILIAR, VALIDATION]
 
 
 _BRANCHES = ("global", "local")
@@ -105,7 +130,7 @@ def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
     if to.exists():
         raise ArtifactError(f"{to}: is there already; name a new folder")
     with replacing(to) as fresh:
-        for file in [*networks_of(about), FAMILIAR, VALIDATION]:
+        for file in files_of(about):
             if not (folder / file).is_file():
                 raise ArtifactError(
                     f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "
@@ -113,4 +138,6 @@ def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
                 )
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / file, fresh / file)
-        write_description(about.model_copy(update={"revision": revision}), fresh / NOTE)
+        files = {file: _digest(fresh / file) for file in files_of(about)}
+        said = about.model_copy(update={"revision": revision, "files": files})
+        write_description(said, fresh / NOTE)

@@ -50,8 +50,8 @@ class Prediction:
     """Why nothing here should be trusted; with any of them no finding is called."""
     notes: tuple[str, ...]
     """What else is to be known: what was missing, or is in doubt."""
-    seen: Mapping[str, tuple[Seen, int]]
-    """By member, what it saw, and the image's row in it."""
+    seen: Mapping[str, Seen]
+    """By member, what it saw; of one image."""
     shown: str
     """The member whose heatmaps, boxes and crop are shown where none is named."""
     box_rule: BoxRule
@@ -116,8 +116,7 @@ class Prediction:
         Raises:
             KeyError: no such member.
         """
-        seen, row = self.seen[member or self.shown]
-        return np.asarray(seen.crop_boxes[row])
+        return np.asarray(self.seen[member or self.shown].crop_boxes[0])
 
     @property
     def ranked(self) -> list[str]:
@@ -170,10 +169,10 @@ class Prediction:
     def _map(
         self, finding: str, member: str | None, method: str | None
     ) -> tuple[Float[np.ndarray, "h w"], Maps]:
-        seen, row = self.seen[member or self.shown]
-        telling = [name for name, maps in seen.heatmaps.items() if len(maps[row]) > 1]
-        maps = seen.heatmaps[method or [*telling, *seen.heatmaps][0]]
-        stack, at = maps[row], FINDINGS.index(canonical(finding))
+        found = self.seen[member or self.shown].heatmaps
+        telling = [name for name, maps in found.items() if len(maps[0]) > 1]
+        maps = found[method or [*telling, *found][0]]
+        stack, at = maps[0], FINDINGS.index(canonical(finding))
         return np.asarray(stack[at] if len(stack) > 1 else stack[0]), maps
 
 

@@ -154,9 +154,8 @@ def expect_predictions_of_the_pipeline(folder: Path) -> None:
         assert list(one.raw.values()) == pytest.approx(row, abs=1e-6)
     crops = read_crop_boxes(folder / "data/crop_boxes/model.parquet").set_index("image_index")
     for name, one in found.items():
-        seen, row = one.seen["model"]
         box = crops.loc[name, ["x1", "y1", "x2", "y2"]].to_numpy(float)
-        assert seen.crop_boxes[row] == pytest.approx(box)
+        assert one.crop_box(member="model") == pytest.approx(box)
 
 
 def test_a_packaged_model_predicts_what_the_pipeline_predicted(finished):

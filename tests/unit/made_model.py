@@ -17,7 +17,7 @@ from pipeline.fusion.metadata import MetadataEncoder
 from pipeline.networks.branch import Branch
 from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.params.sections import CropParams, HeatmapParams, PhantomParams
-from pipeline.predict.description import (
+from pipeline.predict.about.description import (
     FORMAT,
     NOTE,
     Boxes,
@@ -26,9 +26,9 @@ from pipeline.predict.description import (
     Description,
     write_description,
 )
-from pipeline.predict.familiarity import fit_familiarity, write_familiarity
+from pipeline.predict.about.familiarity import fit_familiarity, write_familiarity
+from pipeline.predict.about.validation import Validation, write_validation
 from pipeline.predict.package import FAMILIAR, VALIDATION
-from pipeline.predict.validation import Validation, write_validation
 
 SIDE = 64
 """Of the cached images, in pixels."""
@@ -62,7 +62,8 @@ def write_model(folder: Path, *, members: tuple[str, ...] = ("one", "two"), **ch
         boxes=Boxes(threshold=0.7, region="peak"), flip_at_predict=False,
         calls={one: Call(slope=1.5, intercept=-0.3, thresholds={"youden": 0.5})
                for one in FINDINGS},
-        mean=None, scores={}, cohort=Cohort(images={"train": 60}, digest="0" * 64), params={},
+        mean=None, scores={}, cohort=Cohort(images={"train": 60}, digest="0" * 64,
+        is_synthetic=False), params={},
     ).model_copy(update=changes)  # fmt: skip
     write_description(about, folder / NOTE)
     return folder

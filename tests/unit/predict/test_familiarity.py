@@ -10,7 +10,7 @@ from pipeline.cohort.reading.images import decode_grey, resize_square, thumbnail
 from pipeline.errors import ArtifactError
 from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.params.sections import PhantomParams
-from pipeline.predict.familiarity import (
+from pipeline.predict.about.familiarity import (
     FALSE_ALARMS,
     fit_familiarity,
     read_familiarity,

@@ -1,5 +1,6 @@
 """A packaged model on one radiograph: the same answer by every way in, and what it doubts."""
 
+import json
 from dataclasses import replace
 
 import cv2
@@ -13,7 +14,10 @@ from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.images import decode_grey
 from pipeline.errors import ArtifactError, CohortError
 from pipeline.predict import Model, load_model, read_radiograph
-from pipeline.predict.description import write_description
+from pipeline.predict.about.description import Score, read_backbones, write_description
+from pipeline.predict.card import model_card
+from pipeline.predict.model import SYNTHETIC
+from pipeline.predict.package import export_package
 from pipeline.predict.prepared import INVERTED
 from pipeline.predict.radiograph import LATERAL
 from pipeline.results.evaluation.vote import rank_vote
@@ -204,3 +208,53 @@ def test_votes_that_came_as_files_cannot_be_had_of_other_images(model, tmp_path)
     write_description(about, tmp_path / "model.json")
     with pytest.raises(ArtifactError, match=r"elsewhere voted by files .* ensemble\.extra: \[\]"):
         load_model(tmp_path)
+
+
+def test_an_exported_folder_that_is_not_whole_is_refused(model_folder, tmp_path):
+    export_package(model_folder, tmp_path / "whole", revision="abc+")
+    assert load_model(tmp_path / "whole").about.revision == "abc+"
+    first, second = (tmp_path / "whole" / name / "global.safetensors" for name in ("one", "two"))
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(ArtifactError, match=r"one/global\.safetensors: is not the file that was"):
+        load_model(tmp_path / "whole")
+    first.write_bytes(kept)
+    second.unlink()
+    with pytest.raises(ArtifactError, match=r"two/global\.safetensors: not there, though model"):
+        load_model(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda one: one | {"shown": "three"}, "shows three, which is none of its members"),
+        (lambda one: one | {"more": 1}, "more: Extra inputs are not permitted"),
+        (lambda one: one | {"calls": {}}, "is of other findings"),
+        (lambda one: [one], "of format None"),
+    ],
+)
+def test_a_description_that_is_not_as_its_format_says_is_refused(
+    model_folder, tmp_path, change, said
+):
+    about = json.loads((model_folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(change(about)))
+    with pytest.raises(ArtifactError, match=said):
+        load_model(tmp_path)
+
+
+def test_a_model_of_a_synthetic_cohort_says_so_in_every_answer(model, chest):
+    cohort = model.about.cohort.model_copy(update={"is_synthetic": True})
+    made = Model(replace(model._package, about=model.about.model_copy(update={"cohort": cohort})))
+    assert SYNTHETIC in made(chest).notes
+    assert SYNTHETIC not in model(chest).notes
+    assert "Trained on a synthetic cohort" in model_card(made.about, {})
+
+
+def test_the_card_names_what_votes_how_well_and_when_it_calls(model_folder, model):
+    score = Score(auroc=0.8123, low=0.79, high=0.83, positives=1234)
+    about = model.about.model_copy(update={"scores": {"Mass": score}, "mean": score})
+    card = model_card(about, read_backbones(model_folder, about))
+    assert "one (mobilenet_v2 + mobilenet_v3)" in card
+    assert "| Mass | 0.812 | 0.790 to 0.830 | 1,234 | 0.500 |" in card
+    assert "| Edema | – | – | – | 0.500 |" in card
+    assert "mined from reports" in card

@@ -13,11 +13,12 @@ from pipeline.base.files import read_json, write_json
 from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import read_splits
 from pipeline.errors import ArtifactError
+from pipeline.networks.checkpoint_headers import read_about
 from pipeline.params.names import RegionRule, VoteRule
 from pipeline.params.sections import CropParams, EnsembleParams, HeatmapParams
 
 FORMAT = 1
-"""Raised when a reader of before could not read what is written."""
+"""Raised with every field that comes, goes or changes: a reader knows all of them, or refuses."""
 
 NOTE = "model.json"
 
@@ -56,6 +57,8 @@ class Cohort(_Part):
     """By split."""
     digest: str
     """SHA-256 of the tables of images, labels and splits."""
+    is_synthetic: bool
+    """Whether its images were made, so that the best AUROC is known."""
 
 
 class Boxes(_Part):
@@ -94,7 +97,9 @@ class Description(_Part):
     params: dict[str, Any]
     """What the networks were trained with: sections of params.yaml."""
     revision: str | None = None
-    """The git revision, where the folder was exported."""
+    """The git revision of the checkout that it was exported from."""
+    files: dict[str, str] | None = None
+    """Of an export, the SHA-256 of each file beside this one."""
 
 
 def describe(
@@ -160,13 +165,19 @@ def _plain(value: int | BaseModel) -> Any:
     return value.model_dump(by_alias=True, mode="json") if isinstance(value, BaseModel) else value
 
 
-def cohort_of(index: Path, splits: Path) -> Cohort:
-    """How many images of each split there are, and the digest of their tables."""
+def cohort_of(index: Path, splits: Path, ceiling: Mapping[str, Any]) -> Cohort:
+    """How many images of each split there are, and the digest of their tables.
+
+    Args:
+        index: table of images and labels.
+        splits: table of splits.
+        ceiling: what labels of a synthetic cohort allow; of real ones nothing is known.
+    """
     counts = read_splits(splits)["split"].value_counts().sort_index()
     digest = hashlib.sha256(index.read_bytes())
     digest.update(splits.read_bytes())
     images = {str(name): int(count) for name, count in counts.items()}
-    return Cohort(images=images, digest=digest.hexdigest())
+    return Cohort(images=images, digest=digest.hexdigest(), is_synthetic=bool(ceiling))
 
 
 def _by_system(evaluation: Mapping[str, pd.DataFrame]) -> list[tuple[str, pd.DataFrame]]:
@@ -218,6 +229,21 @@ def read_description(folder: Path) -> Description:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise ArtifactError(f"{path}: {place}: {first['msg']}; package the model again") from None
-    if about.findings != FINDINGS:
-        raise ArtifactError(f"{path}: is of other findings: {', '.join(about.findings)}")
+    if about.findings != FINDINGS or about.calls.keys() != {*FINDINGS}:
+        raise ArtifactError(f"{path}: is of other findings: {', '.join(about.calls)}")
+    if about.shown not in about.members:
+        raise ArtifactError(f"{path}: shows {about.shown}, which is none of its members")
     return about
+
+
+def read_backbones(folder: Path, about: Description) -> dict[str, str]:
+    """By member, the backbones of both branches, `resnet18 + resnet18`, where its files are."""
+    files = {
+        name: [folder / name / f"{branch}.safetensors" for branch in ("global", "local")]
+        for name in about.members
+    }
+    return {
+        name: " + ".join(read_about(path)["backbone"] for path in both)
+        for name, both in files.items()
+        if all(path.is_file() for path in both)
+    }

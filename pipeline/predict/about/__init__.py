@@ -1,0 +1,1 @@
+"""What a packaged model says of itself: description, training images, votes on validation."""
