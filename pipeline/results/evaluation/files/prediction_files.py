@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base.broken_files import impostor, spreadsheet
 from pipeline.base.findings import FINDINGS, plain
+from pipeline.base.listing import listed
 from pipeline.errors import ArtifactError
 from pipeline.results.evaluation.files.prediction_columns import (
     IMAGE_COLUMNS,
@@ -136,7 +137,7 @@ def _table(path: Path, affix: str | None) -> _Table:
 def _described(table: _Table) -> str:
     """The columns that were read, in words."""
     columns = table.columns
-    not_read = f"; not read: {', '.join(map(repr, table.not_read))}" if table.not_read else ""
+    not_read = f"; not read: {listed(map(repr, table.not_read))}" if table.not_read else ""
     return (
         f"columns {columns.pattern} of {len(columns.findings)} findings; images by "
         f"{columns.image!r}{not_read}"
