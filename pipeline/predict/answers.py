@@ -1,7 +1,9 @@
 """A prediction as values that travel: JSON of one radiograph, or a row of a table."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from pipeline.base.findings import FINDINGS
 from pipeline.predict.prediction import Prediction
 
 PREFIXES = ("raw", "probability", "threshold", "call", "above")
@@ -65,3 +67,22 @@ def as_row(found: Prediction) -> dict[str, Any]:
     for name, one in found.findings.items():
         row |= {f"share_{member}_{name}": share for member, share in one.shares.items()}
     return row
+
+
+_OF_PREFIX = {"raw": float, "probability": float, "threshold": float, "call": bool, "above": float}
+
+
+def columns_of(members: Iterable[str]) -> dict[str, type]:
+    """The columns of `as_row` in their order, with what they hold where they hold anything.
+
+    Args:
+        members: of the model.
+    """
+    whole = {"age": float, "gender": str, "view": str, "warnings": str, "notes": str}
+    columns: dict[str, type] = whole | {"distance": float, "limit": float}
+    for prefix in PREFIXES:
+        columns |= {f"{prefix}_{name}": _OF_PREFIX[prefix] for name in FINDINGS}
+    voters = [*members]
+    for name in FINDINGS:
+        columns |= {f"share_{member}_{name}": float for member in voters}
+    return columns
