@@ -1,28 +1,54 @@
-"""Command `model`: a trained model as a card, or as a folder that travels."""
+"""Command `model`: a trained model as a card, as a folder that travels, or in MLflow's registry."""
 
+import logging
 import subprocess
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from pipeline.commands.checkout import checkout_around
 from pipeline.errors import ArtifactError
 from pipeline.predict.card import model_card
 from pipeline.predict.description import read_description
+from pipeline.tracking.registry import is_address, model_folder, register_model
+
+log = logging.getLogger(__name__)
 
 Action = Annotated[
-    Literal["show", "export"],
-    typer.Argument(help="show: print its card; export: copy it to --to, with the git revision."),
+    Literal["show", "export", "register"],
+    typer.Argument(
+        help="show: print its card; export: copy it to --to, with the git revision; register: "
+        "make it a version in MLflow's registry, and print its address."
+    ),
 ]
-Folder = Annotated[Path, typer.Argument(help="data/models of a checkout, or an exported model.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        help="data/models of a checkout, an exported model, or models:/name/version of MLflow."
+    ),
+]
 To = Annotated[Path | None, typer.Option(help="A new folder, for export.")]
+Name = Annotated[
+    str, typer.Option(help="Of the model in MLflow, for register; without, its experiment's.")
+]
 
 
-def main(action: Action, folder: Folder = Path("data/models"), to: To = None) -> None:
-    """Print a trained model's card, or copy it to where it can be taken from."""
+def main(
+    action: Action, folder: Folder = Path("data/models"), to: To = None, name: Name = ""
+) -> None:
+    """Print a trained model's card, copy it to where it can be taken from, or register it."""
+    if is_address(folder):
+        folder = model_folder(str(folder))
     if action == "show":
         typer.echo(model_card(read_description(folder)))
-        return
+    elif action == "export":
+        _export(folder, to)
+    else:
+        _register(folder, name)
+
+
+def _export(folder: Path, to: Path | None) -> None:
     if to is None:
         raise ArtifactError("export needs --to, a new folder")
     from pipeline.predict.package import export_package  # noqa: PLC0415 (imports torch)
@@ -31,8 +57,23 @@ def main(action: Action, folder: Folder = Path("data/models"), to: To = None) ->
     typer.echo(f"{to}: the model of {folder}")
 
 
+def _register(folder: Path, name: str) -> None:
+    root = checkout_around(Path.cwd()) or Path.cwd()
+    revision = _revision(folder)
+    made = register_model(folder, name, revision=revision, root=root)
+    if not made.is_new:
+        log.info("the same model is registered already")
+    typer.echo(made.uri)
+
+
 def _revision(folder: Path) -> str | None:
-    """The commit of the checkout that the folder is in, with a + where files differ from it."""
+    """The one that an exported model names; else the commit of the checkout that it is in.
+
+    A + is behind that of a checkout where files differ from the commit.
+    """
+    named = read_description(folder).revision
+    if named:
+        return named
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

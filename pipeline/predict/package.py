@@ -11,6 +11,7 @@ finetuned/<member>/fusion.safetensors       of a member whose branches were trai
 It is the folder of networks of the graph itself, `data/models`, or an export of it.
 """
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,36 @@ def networks_of(about: Description) -> list[str]:
 _BRANCHES = ("global", "local")
 
 
+def files_of(folder: Path, about: Description) -> list[str]:
+    """What a model is, beside its description, below its folder.
+
+    Raises:
+        ArtifactError: a file is missing.
+    """
+    files = [*networks_of(about), FAMILIAR, VALIDATION]
+    for file in files:
+        if not (folder / file).is_file():
+            raise ArtifactError(
+                f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "
+                "where it was pushed"
+            )
+    return files
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of a model: the same for its folder and for an export, whatever its revision.
+
+    Raises:
+        ArtifactError: a file is missing.
+    """
+    about = read_description(folder)
+    found = hashlib.sha256(about.model_copy(update={"revision": None}).model_dump_json().encode())
+    for name in sorted(files_of(folder, about)):
+        with (folder / name).open("rb") as file:
+            found.update(f"\n{name} {hashlib.file_digest(file, 'sha256').hexdigest()}".encode())
+    return found.hexdigest()
+
+
 def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
     """Copy a model, and nothing else of its folder, to where there is nothing yet.
 
@@ -105,12 +136,7 @@ def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
     if to.exists():
         raise ArtifactError(f"{to}: is there already; name a new folder")
     with replacing(to) as fresh:
-        for file in [*networks_of(about), FAMILIAR, VALIDATION]:
-            if not (folder / file).is_file():
-                raise ArtifactError(
-                    f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "
-                    "where it was pushed"
-                )
+        for file in files_of(folder, about):
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / file, fresh / file)
         write_description(about.model_copy(update={"revision": revision}), fresh / NOTE)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 
 from pipeline.errors import CohortError
@@ -68,6 +70,13 @@ class TableModel:
 def answer_columns(members: dict[str, str]) -> dict[str, type]:
     """The columns of the table that comes out, with what they hold where they hold anything."""
     return {ERROR: str} | columns_of(members)
+
+
+def example() -> pd.DataFrame:
+    """A table to copy: one picture of the right kind, which is no radiograph."""
+    ramp = np.add.outer(np.arange(128), np.arange(128)).astype(np.uint8)
+    file = base64.b64encode(cv2.imencode(".png", ramp)[1].tobytes()).decode()
+    return pd.DataFrame({"image": [file], "age": [58.0], "gender": ["F"], "view": ["PA"]})
 
 
 def _records(table: pd.DataFrame) -> list[Row]:

@@ -65,6 +65,16 @@ class Store:
             self._experiment = self._find_or_create_experiment(experiment, place)
         self.check_experiment()
 
+    @property
+    def client(self) -> MlflowClient:
+        """For what is no run: models, and the registry."""
+        return self._client
+
+    @property
+    def experiment(self) -> str:
+        """The id of its experiment."""
+        return self._experiment
+
     def _find_or_create_experiment(self, name: str, place: str | None) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is None:

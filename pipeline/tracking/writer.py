@@ -20,6 +20,7 @@ from pipeline.tracking import artifacts
 from pipeline.tracking.address import database_of, given
 from pipeline.tracking.carrier import Carrier, LateError, Owner, owner_of
 from pipeline.tracking.origin import is_alive
+from pipeline.tracking.quiet import be_quiet
 from pipeline.tracking.spool import Reader, Record, exclusive, spools, waiting
 from pipeline.tracking.stores import RETRY_S, Stores
 from pipeline.tracking.trouble import reason
@@ -27,17 +28,6 @@ from pipeline.tracking.trouble import reason
 log = logging.getLogger(__name__)
 
 POLL_S = 0.3
-
-QUIET = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
-"""MLflow's settings where the user made none: no call home, no long waits, no chatter."""
-
 
 class Writer:
     """Carries every spool of a folder until nobody has anything more to say."""
@@ -127,7 +117,7 @@ def main() -> None:
         sys.exit(f"error: {folder}: no such folder; expected the .tracking of a checkout")
     os.chdir(folder.parent)  # the folder of a temporary experiment is deleted with it
     os.nice(5)  # a training comes first
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    be_quiet()
     logging.basicConfig(level=logging.CRITICAL, format="%(message)s")
     log.setLevel(logging.WARNING)  # warnings of ours, none of a library's
     _mend_paths(folder.parent)
