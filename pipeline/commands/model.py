@@ -1,4 +1,4 @@
-"""Command `model`: a trained model as a card, as a folder that travels, or in MLflow's registry."""
+"""Command `model`: a trained model as a card, a folder that travels, or a version in MLflow."""
 
 import logging
 import subprocess

@@ -6,7 +6,7 @@ module itself does without MLflow.
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,12 @@ class TableModel:
         self._model = model
         self._columns = [*answer_columns(model.about.members)]
 
-    def predict(self, table: pd.DataFrame, params: Row | None = None) -> pd.DataFrame:
+    def predict(self, table: pd.DataFrame) -> pd.DataFrame:
         """Predict the findings of each radiograph; one that cannot be read costs no other.
 
         Args:
             table: columns as in `COLUMNS`. An image is the bytes of a PNG, JPEG or DICOM file, or
                 base64 text of them.
-            params: of MLflow's interface; there are none.
 
         Returns:
             A row for each of the table's, with its index: `error`, then the columns of `as_row`.
@@ -67,7 +66,7 @@ class TableModel:
         )
 
 
-def answer_columns(members: dict[str, str]) -> dict[str, type]:
+def answer_columns(members: Iterable[str]) -> dict[str, type]:
     """The columns of the table that comes out, with what they hold where they hold anything."""
     return {ERROR: str} | columns_of(members)
 
@@ -101,10 +100,10 @@ def _bytes_of(image: bytes | str) -> bytes:
         return image
     try:
         return base64.b64decode("".join(image.split()), validate=True)
-    except binascii.Error:
+    except binascii.Error as error:
         raise ValueError(
-            f"text that is no base64: it starts with {image[:16]!r}; expected that of a PNG, "
-            "JPEG or DICOM file"
+            f"text that is no base64 ({error}) and starts with {image[:16]!r}; expected that of "
+            "a PNG, JPEG or DICOM file"
         ) from None
 
 

@@ -119,8 +119,9 @@ def _explained(asked: str) -> Iterator[None]:
     except (PipelineError, OSError):
         raise
     except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
         raise PipelineError(
-            f"{asked}: needs MLflow, and {error.name} is not installed; "
+            f"{asked}: needs MLflow, and {package} is not installed; "
             "pip install '.[pipeline]' in the checkout"
         ) from None
     except Exception as error:

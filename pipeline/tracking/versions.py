@@ -59,7 +59,7 @@ def register(folder: Path, name: str, *, revision: str | None, store: Store, uri
     if known:
         return Version(f"models:/{name}/{max(int(one.version) for one in known)}", is_new=False)
     about = read_description(folder).model_copy(update={"revision": revision})
-    tags = {DIGEST: digest} | ({"revision": revision} if revision else {})
+    tags = {DIGEST: digest} | _tags_of(about)
     with _logged(folder, name, about, tags, store) as model, _global_store(uri):
         with suppress(MlflowException):  # it is there
             store.client.create_registered_model(name, description=" ".join(USE))
@@ -76,12 +76,22 @@ def register(folder: Path, name: str, *, revision: str | None, store: Store, uri
     return Version(f"models:/{name}/{made.version}", is_new=True)
 
 
+def _tags_of(about: Description) -> dict[str, str]:
+    """What a list of versions shows of each."""
+    tags = {} if about.revision is None else {"revision": about.revision}
+    if about.mean is None:
+        return tags
+    low, high = about.mean.low, about.mean.high
+    interval = "" if low is None or high is None else f" ({low:.3f} to {high:.3f})"
+    return tags | {"mean AUROC": f"{about.mean.auroc:.3f}{interval}"}
+
+
 @contextmanager
 def _logged(
     folder: Path, name: str, about: Description, tags: dict[str, str], store: Store
 ) -> Iterator[LoggedModel]:
     """The model with its files, and a run that has its figures; neither, if the block fails."""
-    client, run = store.client, _begin_run(folder, name, about, store)
+    client, run = store.client, _begin_run(name, about, store)
     model = client.create_logged_model(store.experiment, name, run, tags, _params_of(about))
     try:
         client.log_outputs(run, [LoggedModelOutput(model.model_id, step=0)])
@@ -101,7 +111,7 @@ def _logged(
     client.set_terminated(run)
 
 
-def _begin_run(folder: Path, name: str, about: Description, store: Store) -> str:
+def _begin_run(name: str, about: Description, store: Store) -> str:
     tags = {"mlflow.user": getpass.getuser(), "mlflow.source.name": "cxr model register"}
     maker = _maker_of(about, store)
     if maker:

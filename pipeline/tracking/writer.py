@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.3
 
+
 class Writer:
     """Carries every spool of a folder until nobody has anything more to say."""
 
