@@ -1,6 +1,7 @@
 """Command `model`: a trained model as a card, a folder that travels, or a version in MLflow."""
 
 import logging
+import os
 import subprocess
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,10 +9,9 @@ from typing import Annotated, Literal
 import typer
 
 from pipeline.commands.checkout import checkout_around
-from pipeline.errors import ArtifactError
+from pipeline.errors import ArtifactError, PipelineError
 from pipeline.predict.card import model_card
 from pipeline.predict.description import read_description
-from pipeline.tracking.registry import is_address, model_folder, register_model
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +38,22 @@ def main(
     action: Action, folder: Folder = Path("data/models"), to: To = None, name: Name = ""
 ) -> None:
     """Print a trained model's card, copy it to where it can be taken from, or register it."""
-    if is_address(folder):
-        folder = model_folder(str(folder))
+    folder = _local(folder)
     if action == "show":
         typer.echo(model_card(read_description(folder)))
     elif action == "export":
         _export(folder, to)
     else:
         _register(folder, name)
+
+
+def _local(folder: Path) -> Path:
+    """The folder of a model, which MLflow knows if its address was given."""
+    if ":/" not in str(folder) or folder.exists():
+        return folder
+    from pipeline.tracking.registry import model_folder  # noqa: PLC0415 (a fraction of a second)
+
+    return model_folder(str(folder))
 
 
 def _export(folder: Path, to: Path | None) -> None:
@@ -58,11 +66,19 @@ def _export(folder: Path, to: Path | None) -> None:
 
 
 def _register(folder: Path, name: str) -> None:
-    root = checkout_around(Path.cwd()) or Path.cwd()
-    revision = _revision(folder)
-    made = register_model(folder, name, revision=revision, root=root)
+    root = checkout_around(Path.cwd())
+    if root is None and "MLFLOW_TRACKING_URI" not in os.environ:
+        raise PipelineError(
+            f"{Path.cwd()}: no checkout, so no registry; go to your clone (cd), or set "
+            "MLFLOW_TRACKING_URI"
+        )
+    from pipeline.tracking.registry import register_model, serve_command  # noqa: PLC0415
+
+    root = root or Path.cwd()
+    made = register_model(folder, name, revision=_revision(folder), root=root)
     if not made.is_new:
         log.info("the same model is registered already")
+    log.info("to serve it: %s", serve_command(made.uri, root))
     typer.echo(made.uri)
 
 

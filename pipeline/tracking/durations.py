@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.tracking.address import database_of, for_mlflow, given
-from pipeline.tracking.quiet import be_quiet
 from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED
 from pipeline.tracking.trouble import reason
+from pipeline.tracking.writer import be_quiet
 
 log = logging.getLogger(__name__)
 

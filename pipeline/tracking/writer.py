@@ -20,7 +20,6 @@ from pipeline.tracking import artifacts
 from pipeline.tracking.address import database_of, given
 from pipeline.tracking.carrier import Carrier, LateError, Owner, owner_of
 from pipeline.tracking.origin import is_alive
-from pipeline.tracking.quiet import be_quiet
 from pipeline.tracking.spool import Reader, Record, exclusive, spools, waiting
 from pipeline.tracking.stores import RETRY_S, Stores
 from pipeline.tracking.trouble import reason
@@ -28,6 +27,29 @@ from pipeline.tracking.trouble import reason
 log = logging.getLogger(__name__)
 
 POLL_S = 0.3
+
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""MLflow's settings where the user made none: no call home, no long waits, no chatter."""
+
+
+def be_quiet(**others: str) -> None:
+    """Make these settings for this process, before it imports MLflow, and those it starts.
+
+    Args:
+        others: in place of some of `QUIET`.
+    """
+    settings = QUIET | others
+    os.environ.update({name: os.environ.get(name, value) for name, value in settings.items()})
+    logging.getLogger("alembic").setLevel(logging.CRITICAL)
 
 
 class Writer:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import tracking
-from pipeline.tracking import quiet, session, writer
+from pipeline.tracking import session, writer
 from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools
 
-QUIET = quiet.QUIET | {"CXR_TRACKING": "on"}
+QUIET = writer.QUIET | {"CXR_TRACKING": "on"}
 
 
 @dataclass(frozen=True)

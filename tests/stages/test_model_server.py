@@ -17,11 +17,19 @@ from made_package import make_package, png
 from stated_packages import brought, hidden
 
 from pipeline.predict.model import load_model
+from pipeline.predict.package import digest_of
+from pipeline.tracking.registry import model_folder, register_model
+from tests.stages.checkouts import use
 from tests.stages.conftest import CXR, REPO, commit, run
 from tests.stages.test_installed import make_environment
+from tests.stages.test_mlflow_server import Server
 from tests.stages.tracked import becomes_true
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,  # of MLflow's own code:
+    pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
+]
 
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -44,8 +52,10 @@ def checkout(tmp_path_factory):
     words = ("model", "register", "--name", "cxr")
     first, second = (run(*CXR, *words, cwd=root, PYTHONPATH=str(REPO)) for _ in range(2))
     assert first.stdout == second.stdout == "models:/cxr/1\n"
-    assert first.stderr == ""
-    assert second.stderr == "the same model is registered already\n"
+    uri = f"sqlite:///{root}/mlflow.db"
+    told = f"MLFLOW_TRACKING_URI={uri} mlflow models serve -m models:/cxr/1 --env-manager local"
+    assert first.stderr == f"to serve it: {told} --port 5001\n"
+    assert second.stderr == f"the same model is registered already\n{first.stderr}"
     return root
 
 
@@ -194,6 +204,31 @@ def test_the_environment_of_these_tests_has_this_project_not_installed(environme
         cwd=tmp_path, env=plain, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "No module named 'pipeline'" in done.stderr
+
+
+def test_a_model_on_a_server_is_fetched_once_and_is_the_one_that_was_registered(
+    tmp_path, monkeypatch
+):
+    """As many machines share one: its files come over HTTP, into the user's cache."""
+    root = tmp_path / "checkout"
+    use(monkeypatch, root)
+    models = make_package(root / "data/models")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        shared = Server(tmp_path / "server", free.getsockname()[1])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared.uri)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with shared.running():
+        first = register_model(models, "cxr", revision=None, root=root)
+        again = register_model(models, "cxr", revision=None, root=root)
+        assert (first.uri, again.uri, again.is_new) == ("models:/cxr/1", "models:/cxr/1", False)
+        folder = model_folder("models:/cxr/1")
+        before = (folder / "model.json").stat()
+        assert model_folder("models:/cxr/1") == folder
+        assert (folder / "model.json").stat() == before
+    assert tmp_path / "cache" in folder.parents
+    assert digest_of(folder) == digest_of(models)
+    assert not (root / "mlflow.db").exists()
 
 
 def test_no_process_remains_of_a_server_that_was_told_to_end(server):

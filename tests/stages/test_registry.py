@@ -162,6 +162,11 @@ def test_a_server_that_does_not_answer_is_said_in_a_line(checkout, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_a_name_that_no_address_could_have_is_refused(checkout):
+    with pytest.raises(PipelineError, match="--name 'a/b': expected letters"):
+        register_model(checkout.root / "data/models", "a/b", revision=None, root=checkout.root)
+
+
 def test_files_that_are_gone_are_said_with_what_helps(copy):
     shutil.rmtree(model_folder("models:/cxr/1").parents[1])
     with pytest.raises(ArtifactError, match=r"holds no model\.json; delete that version"):

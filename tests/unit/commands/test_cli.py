@@ -119,3 +119,14 @@ def test_the_address_of_a_model_without_mlflow_names_the_extra(tmp_path):
         "error: models:/cxr/1: needs MLflow, and mlflow is not installed; "
         "pip install '.[pipeline]' in the checkout\n"
     )
+
+
+def test_no_registry_is_made_where_there_is_no_checkout(tmp_path):
+    done, loaded = call(tmp_path, "model", "register", make_package(tmp_path / "package"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {tmp_path}: no checkout, so no registry; go to your clone (cd), or set "
+        "MLFLOW_TRACKING_URI\n"
+    )
+    assert loaded & HEAVY == set()
+    assert not (tmp_path / "mlflow.db").exists()

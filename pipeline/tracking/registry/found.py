@@ -1,5 +1,6 @@
 """The packaged folder of a model that MLflow knows: where it lies, or fetched."""
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from pipeline.base.files import replacing
 from pipeline.errors import ArtifactError
 from pipeline.predict.description import NOTE
 from pipeline.tracking import artifacts
-from pipeline.tracking.registry import ADDRESSES, PACKAGE
+from pipeline.tracking.registry.model_names import ADDRESSES, PACKAGE
 from pipeline.tracking.store import opened
+
+log = logging.getLogger(__name__)
 
 _MOST_VERSIONS = 1000
 
@@ -42,6 +45,7 @@ def folder_of(uri: str, store: str, database: Path | None) -> Path:
         return _expect_package(Path(unquote(parts.path)) / PACKAGE, uri)
     kept = _cache() / model
     if not kept.exists():
+        log.info("fetches %s into %s", uri, kept)
         with replacing(kept) as fresh:
             mlflow.artifacts.download_artifacts(
                 f"{location.rstrip('/')}/{PACKAGE}", dst_path=str(fresh), tracking_uri=store

@@ -12,7 +12,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 import pipeline
-from pipeline.predict.pyfunc import COLUMNS, answer_columns, example
+from pipeline.predict.table_model import COLUMNS, answer_columns, example
 
 NEEDED = (
     "jaxtyping", "numpy", "opencv-python-headless", "pandas", "psutil", "pyarrow", "pydantic",
@@ -37,7 +37,7 @@ def save_as_pyfunc(package: Path, to: Path, *, members: Mapping[str, str], model
     """
     mlflow.pyfunc.save_model(
         to,
-        loader_module="pipeline.predict.pyfunc",
+        loader_module="pipeline.predict.table_model",
         data_path=str(package),
         code_paths=[next(iter(pipeline.__path__))],
         pip_requirements=requirements(),

@@ -1,33 +1,25 @@
-"""Trained models in MLflow's registry: put there, and found again by their address.
-
-Importing this is cheap: MLflow is imported when it is asked.
-"""
+"""What is asked of MLflow's registry, and why it does not answer."""
 
 import os
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.errors import ArtifactError, PipelineError
-from pipeline.tracking.address import database_of, for_mlflow, given
-from pipeline.tracking.quiet import be_quiet
+from pipeline.tracking.address import command, database_of, for_mlflow, given
+from pipeline.tracking.registry.model_names import ADDRESSES, is_address
 from pipeline.tracking.trouble import reason
+from pipeline.tracking.writer import be_quiet
 
 if TYPE_CHECKING:
-    from pipeline.tracking.versions import Version
+    from pipeline.tracking.registry.versions import Version
 
-PACKAGE = "data/package"
-"""Where the packaged folder lies in a model of MLflow."""
-
-ADDRESSES = "models:/name/version, models:/name@alias, models:/m-... or runs:/run/name"
-
-_SCHEMES = ("models:/", "runs:/")
-
-
-def is_address(model: str | Path) -> bool:
-    """Whether this is the address of a model in MLflow, and no folder."""
-    return str(model).startswith(_SCHEMES)
+_NAME = re.compile(r"[\w .-]+")
+_SECONDS_PER_FILE = "60"
+"""That a server may take to put a file of weights away."""
 
 
 def model_folder(uri: str) -> Path:
@@ -44,6 +36,8 @@ def model_folder(uri: str) -> Path:
         ArtifactError: there is no such model, or its files are gone.
         PipelineError: MLflow is not installed, or the store does not answer.
     """
+    if not is_address(uri):
+        raise ArtifactError(f"{uri}: no address of a model in MLflow; expected {ADDRESSES}")
     place = _place_around(Path.cwd())
     if place.database and not place.database.is_file():
         raise ArtifactError(
@@ -51,7 +45,7 @@ def model_folder(uri: str) -> Path:
             "checkout, MLFLOW_TRACKING_URI names another"
         )
     with _explained(uri):
-        from pipeline.tracking.found import folder_of  # noqa: PLC0415 (seconds)
+        from pipeline.tracking.registry.found import folder_of  # noqa: PLC0415 (seconds)
 
         return folder_of(uri, place.uri, place.database)
 
@@ -72,14 +66,28 @@ def register_model(folder: Path, name: str, *, revision: str | None, root: Path)
         PipelineError: MLflow is not installed, or the store does not take it.
     """
     place = _place_in(root)
+    name = name or place.experiment
+    if not _NAME.fullmatch(name):
+        raise PipelineError(
+            f"--name {name!r}: expected letters, digits, spaces, dots, hyphens and underscores"
+        )
     with _explained(str(folder)):
+        from pipeline.tracking.registry.versions import register  # noqa: PLC0415 (seconds)
         from pipeline.tracking.store import Store  # noqa: PLC0415 (seconds)
-        from pipeline.tracking.versions import register  # noqa: PLC0415 (seconds)
 
         store = Store(place.uri, place.experiment, database=place.database)
-        return register(
-            folder, name or place.experiment, revision=revision, store=store, uri=place.uri
-        )
+        return register(folder, name, revision=revision, store=store, uri=place.uri)
+
+
+def serve_command(model: str, root: Path) -> str:
+    """What a person types to serve a model of that store, in a shell in any folder.
+
+    Args:
+        model: its address.
+        root: the checkout.
+    """
+    words = f"models serve -m {shlex.quote(model)} --env-manager local --port 5001"
+    return command(_place_in(root).uri, words)
 
 
 class _Place(NamedTuple):
@@ -113,7 +121,7 @@ def _explained(asked: str) -> Iterator[None]:
     Raises:
         PipelineError: it could not.
     """
-    be_quiet()
+    be_quiet(MLFLOW_HTTP_REQUEST_TIMEOUT=_SECONDS_PER_FILE)
     try:
         yield
     except (PipelineError, OSError):

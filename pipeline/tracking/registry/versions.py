@@ -19,8 +19,8 @@ from pipeline.predict.card import USE, model_card
 from pipeline.predict.description import NOTE, Description, read_description
 from pipeline.predict.package import digest_of, export_package
 from pipeline.tracking.origin import flatten
-from pipeline.tracking.pyfunc import save_as_pyfunc
-from pipeline.tracking.registry import PACKAGE
+from pipeline.tracking.registry.flavour import save_as_pyfunc
+from pipeline.tracking.registry.model_names import PACKAGE
 from pipeline.tracking.store import Store
 
 DIGEST = "digest"

@@ -9,7 +9,7 @@ from made_package import make_package, png
 
 from pipeline.predict.answers import as_row, columns_of
 from pipeline.predict.model import load_model
-from pipeline.predict.pyfunc import ERROR, TableModel, answer_columns, example
+from pipeline.predict.table_model import ERROR, TableModel, answer_columns, example
 
 
 @pytest.fixture(scope="module")
