@@ -412,8 +412,8 @@ FIRST_OF_ALL = (
 def test_init_files_hold_nothing_but_a_docstring():
     for folder in ("pipeline", "stages"):
         for file in (REPO / folder).rglob("__init__.py"):
-            # Its names are its interface: one changes no output, the other waits to be asked.
-            if file.parent.name in ("tracking", "predict"):
+            # Its names are its interface: it changes no output, or waits to be asked.
+            if file.parent.name in ("tracking", "predict", "registry"):
                 continue
             body = [ast.unparse(statement) for statement in ast.parse(file.read_text()).body]
             if (

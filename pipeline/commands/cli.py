@@ -25,7 +25,7 @@ COMMANDS = {
     "zoo": "Each backbone trained for one epoch, and what it costs.",
     "score": "Evaluate anybody's predictions; needs no checkout.",
     "predict": "Findings of anybody's radiographs, with heatmaps.",
-    "model": "A trained model: its card, or a copy that travels.",
+    "model": "A trained model: its card, a copy, a version in MLflow.",
     "graph": "Write the code deps of stages into dvc.yaml.",
 }
 """Modules beside this one, and what `cxr --help` says of them: from a run to what comes after."""

@@ -1,29 +1,63 @@
-"""Command `model`: a trained model as a card, or as a folder that travels."""
+"""Command `model`: a trained model as a card, a folder that travels, or a version in MLflow."""
 
+import logging
+import os
 import subprocess
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pipeline.errors import ArtifactError
+from pipeline.commands.checkout import checkout_around
+from pipeline.errors import ArtifactError, PipelineError
 from pipeline.predict.about.description import read_backbones, read_description
 from pipeline.predict.card import model_card
 
+log = logging.getLogger(__name__)
+
 Action = Annotated[
-    Literal["show", "export"],
-    typer.Argument(help="show: print its card; export: copy it to --to, with the git revision."),
+    Literal["show", "export", "register"],
+    typer.Argument(
+        help="show: print its card; export: copy it to --to, with the git revision; register: "
+        "make it a version in MLflow's registry, and print its address."
+    ),
 ]
-Folder = Annotated[Path, typer.Argument(help="data/models of a checkout, or an exported model.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        help="data/models of a checkout, an exported model, or models:/name/version of MLflow."
+    ),
+]
 To = Annotated[Path | None, typer.Option(help="A new folder, for export.")]
+Name = Annotated[
+    str, typer.Option(help="Of the model in MLflow, for register; without, its experiment's.")
+]
 
 
-def main(action: Action, folder: Folder = Path("data/models"), to: To = None) -> None:
-    """Print a trained model's card, or copy it to where it can be taken from."""
+def main(
+    action: Action, folder: Folder = Path("data/models"), to: To = None, name: Name = ""
+) -> None:
+    """Print a trained model's card, copy it to where it can be taken from, or register it."""
+    folder = local_model(folder)
     if action == "show":
         about = read_description(folder)
         typer.echo(model_card(about, read_backbones(folder, about)))
-        return
+    elif action == "export":
+        _export(folder, to)
+    else:
+        _register(folder, name)
+
+
+def local_model(folder: Path) -> Path:
+    """The folder of a model, which MLflow knows if its address was given."""
+    if ":/" not in str(folder) or folder.exists():
+        return folder
+    from pipeline.tracking.registry import model_folder  # noqa: PLC0415 (a fraction of a second)
+
+    return model_folder(str(folder))
+
+
+def _export(folder: Path, to: Path | None) -> None:
     if to is None:
         raise ArtifactError("export needs --to, a new folder")
     from pipeline.predict.package import export_package  # noqa: PLC0415 (imports torch)
@@ -32,8 +66,31 @@ def main(action: Action, folder: Folder = Path("data/models"), to: To = None) ->
     typer.echo(f"{to}: the model of {folder}")
 
 
+def _register(folder: Path, name: str) -> None:
+    root = checkout_around(Path.cwd())
+    if root is None and "MLFLOW_TRACKING_URI" not in os.environ:
+        raise PipelineError(
+            f"{Path.cwd()}: no checkout, so no registry; go to your clone (cd), or set "
+            "MLFLOW_TRACKING_URI"
+        )
+    from pipeline.tracking.registry import register_model, serve_command  # noqa: PLC0415
+
+    root = root or Path.cwd()
+    made = register_model(folder, name, revision=_revision(folder), root=root)
+    if not made.is_new:
+        log.info("the same model is registered already")
+    log.info("to serve it: %s", serve_command(made.uri, root))
+    typer.echo(made.uri)
+
+
 def _revision(folder: Path) -> str | None:
-    """The commit of the checkout that the folder is in, with a + where files differ from it."""
+    """The one that an exported model names; else the commit of the checkout that it is in.
+
+    A + is behind that of a checkout where files differ from the commit.
+    """
+    named = read_description(folder).revision
+    if named:
+        return named
     command = ["git", "describe", "--always", "--abbrev=12", "--dirty=+"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from pipeline.cohort.reading.tags import Tags
+from pipeline.commands.model import local_model
 from pipeline.errors import PipelineError
 from pipeline.predict.given_files import find_sources
 from pipeline.predict.model import Model, load_model
@@ -29,7 +30,7 @@ Images = Annotated[
                    show_default=False),
 ]  # fmt: skip
 ModelOption = Annotated[
-    str, typer.Option("--model", help="A packaged model's folder, or models:/<name>/<version>.")
+    Path, typer.Option("--model", help="A packaged model's folder, or models:/<name>/<version>.")
 ]
 OutFolder = Annotated[Path | None, typer.Option(help="Folder for the answers, and for pictures.")]
 Format = Annotated[
@@ -45,7 +46,7 @@ Lateral = Annotated[bool, typer.Option("--lateral", help="Take DICOM files of la
 
 def main(
     images: Images,
-    model: ModelOption = "data/models",
+    model: ModelOption = Path("data/models"),
     out: OutFolder = None,
     format_: Format = None,
     overlay: Overlay = False,
@@ -58,7 +59,7 @@ def main(
     _expect_place(out, format_, overlay=overlay)
     said = _stated(age, gender, view)
     sources = find_sources(images)
-    loaded = load_model(model)
+    loaded = load_model(local_model(model))
     predicted = 0
     with ExitStack() as stack:
         writes = list(_writes(stack, loaded, len(sources), out, format_, overlay=overlay))

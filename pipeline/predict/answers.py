@@ -1,12 +1,20 @@
 """A prediction as values that travel: JSON of one radiograph, or a row of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from pipeline.base.findings import FINDINGS
 from pipeline.predict.prediction import Prediction
 
-PREFIXES = ("raw", "probability", "threshold", "calibrated_threshold", "call", "above")
+PREFIXES = {
+    "raw": float,
+    "probability": float,
+    "threshold": float,
+    "calibrated_threshold": float,
+    "call": bool,
+    "above": float,
+}
+"""What a row says of each finding, and what holds it where it is there."""
 
 
 def as_json(found: Prediction) -> dict[str, Any]:
@@ -49,15 +57,6 @@ def _numbers(found: Prediction, finding: str) -> list[float] | None:
     return None if box is None else [float(edge) for edge in box]
 
 
-def row_columns(members: Sequence[str]) -> list[str]:
-    """The columns of `as_row`, in order."""
-    of_findings = [*PREFIXES, *(f"share_{member}" for member in members)]
-    return [
-        *("age", "gender", "view", "warnings", "notes", "distance", "limit"),
-        *(f"{prefix}_{name}" for prefix in of_findings for name in FINDINGS),
-    ]
-
-
 def as_row(found: Prediction) -> dict[str, Any]:
     """The same as one flat row: `probability_Mass`, `share_model_Mass`, ...; no boxes."""
     calls = found.calls
@@ -80,3 +79,18 @@ def as_row(found: Prediction) -> dict[str, Any]:
             f"share_{member}_{name}": one.shares[member] for name, one in found.findings.items()
         }
     return row
+
+
+def columns_of(members: Iterable[str]) -> dict[str, type]:
+    """The columns of `as_row` in their order, with what they hold where they hold anything.
+
+    Args:
+        members: of the model.
+    """
+    whole = {"age": float, "gender": str, "view": str, "warnings": str, "notes": str}
+    columns: dict[str, type] = whole | {"distance": float, "limit": float}
+    for prefix, kind in PREFIXES.items():
+        columns |= {f"{prefix}_{name}": kind for name in FINDINGS}
+    for member in members:
+        columns |= {f"share_{member}_{name}": float for name in FINDINGS}
+    return columns

@@ -105,14 +105,39 @@ def _read_member(folder: Path, name: str, voting: str, rules: Rules) -> Member:
     )
 
 
-def files_of(about: Description) -> list[str]:
-    """The files beside its description that a model needs, below its folder."""
-    own = [f"{name}/{branch}.safetensors" for name in about.members for branch in _BRANCHES]
-    heads = [f"{at}/fusion.safetensors" for at in about.members.values()]
-    return [*own, *heads, FAMILIAR, VALIDATION]
-
-
 _BRANCHES = ("global", "local")
+
+
+def files_of(folder: Path, about: Description) -> list[str]:
+    """What a model is, beside its description, below its folder.
+
+    Raises:
+        ArtifactError: a file is missing.
+    """
+    branches = [f"{name}/{branch}.safetensors" for name in about.members for branch in _BRANCHES]
+    heads = [f"{at}/fusion.safetensors" for at in about.members.values()]
+    files = [*branches, *heads, FAMILIAR, VALIDATION]
+    for file in files:
+        if not (folder / file).is_file():
+            raise ArtifactError(
+                f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "
+                "where it was pushed"
+            )
+    return files
+
+
+def digest_of(folder: Path) -> str:
+    """SHA-256 of a model: the same for its folder and for an export, whatever its revision.
+
+    Raises:
+        ArtifactError: a file is missing.
+    """
+    about = read_description(folder)
+    said = about.model_copy(update={"revision": None, "files": None})
+    found = hashlib.sha256(said.model_dump_json().encode())
+    for name in sorted(files_of(folder, about)):
+        found.update(f"\n{name} {_digest(folder / name)}".encode())
+    return found.hexdigest()
 
 
 def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
@@ -130,14 +155,10 @@ def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
     if to.exists():
         raise ArtifactError(f"{to}: is there already; name a new folder")
     with replacing(to) as fresh:
-        for file in files_of(about):
-            if not (folder / file).is_file():
-                raise ArtifactError(
-                    f"{folder / file}: not there; `dvc repro` makes it, `dvc pull` fetches it "
-                    "where it was pushed"
-                )
+        files = {}
+        for file in files_of(folder, about):
             (fresh / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / file, fresh / file)
-        files = {file: _digest(fresh / file) for file in files_of(about)}
+            files[file] = _digest(fresh / file)
         said = about.model_copy(update={"revision": revision, "files": files})
         write_description(said, fresh / NOTE)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.base.files import replacing
-from pipeline.predict.answers import as_json, as_row, row_columns
+from pipeline.predict.answers import as_json, as_row, columns_of
 from pipeline.predict.stream import Answer
 
 Write = Callable[[Answer], None]
@@ -23,7 +23,6 @@ Writer = Callable[[BufferedIOBase, Sequence[str]], AbstractContextManager[Write]
 """An open file and the model's members to what writes answers to it."""
 
 _ROWS_A_GROUP = 1_000
-_TEXT = ("image", "error", "gender", "view", "warnings", "notes")
 
 
 @contextmanager
@@ -41,7 +40,7 @@ def json_lines(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:
 @contextmanager
 def csv_rows(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:
     """A row of `as_row` each, with `image` and `error`; cells of what is not known are empty."""
-    columns = ["image", "error", *row_columns(members)]
+    columns = [*_columns(members)]
     text = io.TextIOWrapper(cast(BinaryIO, file), encoding="utf-8", newline="", write_through=True)
     rows = csv.DictWriter(text, columns, lineterminator="\n")
     rows.writeheader()
@@ -54,7 +53,7 @@ def csv_rows(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:
 @contextmanager
 def parquet_rows(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write]:
     """The same as parquet, in groups of rows."""
-    schema = pa.schema([(name, _kind(name)) for name in ["image", "error", *row_columns(members)]])
+    schema = pa.schema([(name, _KINDS[kind]) for name, kind in _columns(members).items()])
     waiting: list[dict[str, Any]] = []
     with pq.ParquetWriter(file, schema) as writer:
 
@@ -71,10 +70,11 @@ def parquet_rows(file: BufferedIOBase, members: Sequence[str]) -> Iterator[Write
         flush()
 
 
-def _kind(column: str) -> pa.DataType:
-    if column in _TEXT:
-        return pa.string()
-    return pa.bool_() if column.startswith("call_") else pa.float64()
+_KINDS = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
+
+
+def _columns(members: Sequence[str]) -> dict[str, type]:
+    return {"image": str, "error": str} | columns_of(members)
 
 
 def _row(answer: Answer) -> dict[str, Any]:

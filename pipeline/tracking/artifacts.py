@@ -1,6 +1,6 @@
 """Artefacts of a store that is a file lie beside it, also once the folder of both was moved.
 
-MLflow keeps, for each experiment and each run, the absolute path of its artefacts. In a checkout
+MLflow keeps, for each experiment, run and model, the absolute path of its artefacts. In a checkout
 that was renamed those paths lead nowhere; in a copied one they lead into the original.
 """
 
@@ -20,6 +20,19 @@ _MOVE_EXPERIMENT = "update experiments set artifact_location = ? where experimen
 _MOVE_RUN = "update runs set artifact_uri = ? where run_uuid = ?"
 _RUN = "select artifact_uri, experiment_id from runs where run_uuid = ?"
 
+_MODEL_TABLES = (
+    "select count(*) from sqlite_master where name in ('logged_models', 'model_versions')"
+)
+_MODELS = {
+    "select rowid, artifact_location from logged_models": (
+        "update logged_models set artifact_location = ? where rowid = ?"
+    ),
+    "select rowid, storage_location from model_versions": (
+        "update model_versions set storage_location = ? where rowid = ?"
+    ),
+}
+"""Where a model's files are, by the question for it: what changes that."""
+
 _DEFAULT = 0
 """Experiment that MLflow makes by itself, with artefacts in its maker's current folder."""
 
@@ -37,9 +50,9 @@ def lock_of(database: Path) -> Path:
 def follow(database: Path) -> None:
     """Point what had its artefacts beside the store to where they are now.
 
-    A run follows if its artefacts came along, or are not where it says. One whose artefacts are
-    only there, as in a store that several checkouts share, stays as it is. So does an experiment
-    to which somebody gave a folder of another name, and whatever is no local path.
+    A run or model follows if its artefacts came along, or are not where it says. One whose
+    artefacts are only there, as in a store that several checkouts share, stays as it is. So does
+    an experiment to which somebody gave a folder of another name, and whatever is no local path.
 
     Raises:
         sqlite3.Error: The file is no store, or cannot be written.
@@ -56,6 +69,27 @@ def follow(database: Path) -> None:
             path = _local(uri)
             if path and _has_left(path, run, here) and _has_come(path, here / run):
                 store.execute(_MOVE_RUN, (_of_run(here, run), run))
+        if store.execute(_MODEL_TABLES).fetchone() == (2,):
+            _follow_models(store, here)
+
+
+def _follow_models(store: sqlite3.Connection, here: Path) -> None:
+    for question, change in _MODELS.items():
+        for row, uri in store.execute(question).fetchall():
+            path = _local(uri)
+            if path and _is_of_model(path) and path.parents[2].resolve() != here.resolve():
+                new = here.joinpath(*path.parts[-3:])
+                if _has_come(path, new):
+                    store.execute(change, (new.as_uri(), row))
+
+
+def _is_of_model(path: Path) -> bool:
+    folders = path.parts[-4:]
+    return len(folders) == 4 and (folders[0], folders[1], folders[3]) == _OF_MODEL
+
+
+_OF_MODEL = (FOLDER, "models", "artifacts")
+"""`mlartifacts/models/<model>/artifacts`, the model's id apart."""
 
 
 def claim(database: Path, run: str) -> None:

@@ -1,7 +1,6 @@
 """How long the stages of experiments ran here, as MLflow holds it."""
 
 import logging
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from pipeline.tracking.address import database_of, for_mlflow, given
 from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED
 from pipeline.tracking.trouble import reason
-from pipeline.tracking.writer import QUIET
+from pipeline.tracking.writer import be_quiet
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +32,7 @@ def minutes_spent(baselines: Iterable[str], root: Path) -> dict[tuple[str, str],
     database = database_of(given()[0], root)
     if database and not database.exists():
         return {}
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    be_quiet()
     try:
         runs = [run for one in baselines for run in _stage_runs(root, one)]
     except Exception as error:  # a server that is away, a file that is none of MLflow's

@@ -55,26 +55,26 @@ class Store:
 
     def __init__(self, uri: str, experiment: str, *, database: Path | None) -> None:
         with opened(uri, database) as client:
-            self._client = client
+            self.client = client
             self._uri = uri
             self._database = database
             if database:
                 artifacts.follow(database)
             # A local store's artifact folder would follow the first process's folder.
             place = artifacts.folder_of(database).as_uri() if database else None
-            self._experiment = self._find_or_create_experiment(experiment, place)
+            self.experiment = self._find_or_create_experiment(experiment, place)
         self.check_experiment()
 
     def _find_or_create_experiment(self, name: str, place: str | None) -> str:
-        found = self._client.get_experiment_by_name(name)
+        found = self.client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(self._client.create_experiment(name, artifact_location=place))
+                return str(self.client.create_experiment(name, artifact_location=place))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
             # On a server somebody else was quicker.
-            found = self._client.get_experiment_by_name(name)
+            found = self.client.get_experiment_by_name(name)
         return str(found.experiment_id)
 
     def check_experiment(self) -> None:
@@ -86,10 +86,10 @@ class Store:
         Raises:
             ExperimentDeletedError: It was; what that says names the remedies.
         """
-        found = self._client.get_experiment(self._experiment)
+        found = self.client.get_experiment(self.experiment)
         if found.lifecycle_stage != "active":
             is_file = self._database is not None
-            raise deleted(found.name, self._experiment, self._uri, is_file=is_file)
+            raise deleted(found.name, self.experiment, self._uri, is_file=is_file)
 
     def open(self, opening: Record, spool: str) -> StageRun:
         """The stage's run and its parent's, as running: found by their tags or created.
@@ -109,7 +109,7 @@ class Store:
         known = above.data.params
         unset = {name: value for name, value in parent["params"].items() if name not in known}
         self.log(above.info.run_id, params=unset)
-        self._client.update_run(above.info.run_id, status="RUNNING")
+        self.client.update_run(above.info.run_id, status="RUNNING")
         if opening["stage"] == SEARCH:
             return self._run(spool, above, above, ends_itself=True)
         member = opening["options"].get("member")
@@ -126,7 +126,7 @@ class Store:
             tags=tags | own | ({"member": member} if member else {}),
             time_ms=opening["time_ms"],
         )
-        self._client.update_run(below.info.run_id, status="RUNNING")
+        self.client.update_run(below.info.run_id, status="RUNNING")
         self.log(below.info.run_id, params=parent["params"] | opening["options"])
         return self._run(name, above, below, ends_itself=opening["stage"] == TRIAL)
 
@@ -148,13 +148,13 @@ class Store:
         if found:
             return found
         every = {"mlflow.user": getpass.getuser(), tag: value}
-        return self._client.create_run(
-            self._experiment, start_time=time_ms, tags=tags | every, run_name=name
+        return self.client.create_run(
+            self.experiment, start_time=time_ms, tags=tags | every, run_name=name
         )
 
     def _find(self, tag: str, value: str) -> Run | None:
         wanted = f"tags.{tag} = '{value}'"
-        found = self._client.search_runs([self._experiment], wanted, max_results=1)
+        found = self.client.search_runs([self.experiment], wanted, max_results=1)
         return found[0] if found else None
 
     def log(
@@ -169,23 +169,23 @@ class Store:
         """Log to `run` in as few requests as MLflow allows."""
         points = [Metric(_key(n), v, time_ms, step) for n, v in (metrics or {}).items()]
         for start in range(0, len(points), _BATCH):
-            self._client.log_batch(run, metrics=points[start : start + _BATCH])
+            self.client.log_batch(run, metrics=points[start : start + _BATCH])
         words = [Param(_key(n), v[:_LONGEST_PARAM]) for n, v in (params or {}).items()]
         for start in range(0, len(words), 100):
-            self._client.log_batch(run, params=words[start : start + 100])
+            self.client.log_batch(run, params=words[start : start + 100])
 
     def tag(self, run: str, name: str, value: str) -> None:
         """Set one tag."""
-        self._client.log_batch(run, tags=[RunTag(_key(name), value)])
+        self.client.log_batch(run, tags=[RunTag(_key(name), value)])
 
     def upload(self, run: str, path: Path) -> None:
         """Copy a file, or a folder under its name."""
         if self._database:
             artifacts.claim(self._database, run)
         if path.is_dir():
-            self._client.log_artifacts(run, str(path), artifact_path=path.name)
+            self.client.log_artifacts(run, str(path), artifact_path=path.name)
         else:
-            self._client.log_artifact(run, str(path))
+            self.client.log_artifact(run, str(path))
 
     def monitor(self, run: str) -> "MachineMonitor":
         """What logs the state of the machine to `run`, behind what is logged of it there."""
@@ -199,28 +199,28 @@ class Store:
         earlier: str = found.info.run_id
         self.tag(earlier, "mlflow.parentRunId", parent)
         if found.info.end_time:
-            self._log_pause(earlier, found.info.end_time, self._client.get_run(instead_of))
-        self._client.update_run(earlier, status="RUNNING")
-        self._client.delete_run(instead_of)
+            self._log_pause(earlier, found.info.end_time, self.client.get_run(instead_of))
+        self.client.update_run(earlier, status="RUNNING")
+        self.client.delete_run(instead_of)
         return earlier
 
     def _log_pause(self, run: str, stopped_ms: int, resumed: Run) -> None:
         """Add the time from one end to the next start to what is known of earlier pauses."""
         now_ms: int = resumed.info.start_time
-        known = self._client.get_metric_history(run, PAUSED)
+        known = self.client.get_metric_history(run, PAUSED)
         before = max((pause.value for pause in known if pause.timestamp < now_ms), default=0.0)
         minutes = before + max(now_ms - stopped_ms, 0) / MS_PER_MINUTE
         self.log(run, metrics={PAUSED: minutes}, time_ms=now_ms)
 
     def end(self, run: str, status: str, time_ms: int) -> None:
         """Say how and when a run ended."""
-        self._client.set_terminated(run, status, end_time=time_ms)
+        self.client.set_terminated(run, status, end_time=time_ms)
 
     def end_pipeline(self, parent: str, time_ms: int) -> None:
         """Say that a pipeline run ended, as badly as the last run of any of its stages."""
         nested = f"tags.mlflow.parentRunId = '{parent}'"
-        newest_first = self._client.search_runs(
-            [self._experiment], nested, order_by=["attributes.start_time DESC"]
+        newest_first = self.client.search_runs(
+            [self.experiment], nested, order_by=["attributes.start_time DESC"]
         )
         last: dict[str, str] = {}
         for run in newest_first:

@@ -28,15 +28,28 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.3
 
+
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """MLflow's settings where the user made none: no call home, no long waits, no chatter."""
+
+
+def be_quiet(**others: str) -> None:
+    """Make these settings for this process, before it imports MLflow, and those it starts.
+
+    Args:
+        others: in place of some of `QUIET`.
+    """
+    settings = QUIET | others
+    os.environ.update({name: os.environ.get(name, value) for name, value in settings.items()})
+    logging.getLogger("alembic").setLevel(logging.CRITICAL)
 
 
 class Writer:
@@ -127,7 +140,7 @@ def main() -> None:
         sys.exit(f"error: {folder}: no such folder; expected the .tracking of a checkout")
     os.chdir(folder.parent)  # the folder of a temporary experiment is deleted with it
     os.nice(5)  # a training comes first
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    be_quiet()
     logging.basicConfig(level=logging.CRITICAL, format="%(message)s")
     log.setLevel(logging.WARNING)  # warnings of ours, none of a library's
     _mend_paths(folder.parent)

@@ -195,8 +195,8 @@ def test_a_pipeline_run_ends_as_badly_as_the_last_run_of_any_of_its_stages(outco
         run = store.open(about, f"{parent['key']} {n}")
         run.apply({"kind": "end", "status": word, "time_ms": n + 1}, folder)
     run.end_pipeline(9)
-    (ended,) = store._client.search_runs(
-        [store._experiment], f"tags.pipeline_run = '{parent['key']}'"
+    (ended,) = store.client.search_runs(
+        [store.experiment], f"tags.pipeline_run = '{parent['key']}'"
     )
     assert (ended.info.status, ended.info.start_time, ended.info.end_time) == (status, 1, 9)
 

@@ -2,7 +2,9 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import torch
@@ -24,6 +26,7 @@ from pipeline.predict.about.description import (
     Call,
     Cohort,
     Description,
+    Score,
     write_description,
 )
 from pipeline.predict.about.familiarity import fit_familiarity, write_familiarity
@@ -34,6 +37,12 @@ SIDE = 64
 """Of the cached images, in pixels."""
 
 
+_CROP = CropParams(
+    method="attention", top=1, threshold=0.7, region="peak", margin=0.1, min_side=0.3, size=32
+)
+_AT = {"youden": 0.5}
+
+
 @cache
 def radiographs() -> tuple[bytes, ...]:
     """PNG files of the synthetic cohort, the patients' in order."""
@@ -41,30 +50,39 @@ def radiographs() -> tuple[bytes, ...]:
     return tuple(one.png for one in make_cohort(params, workers=1).images)
 
 
-def write_model(folder: Path, *, members: tuple[str, ...] = ("one", "two"), **changes) -> Path:
+def write_model(
+    folder: Path, *, members: tuple[str, ...] = ("one", "two"), seed: int = 0, **changes: Any
+) -> Path:
     """A folder as the stage `package` leaves it; `changes` are fields of its description.
 
     Its thresholds are such that some findings are called, and its familiar images are the
     `radiographs`.
     """
-    for seed, name in enumerate(members):
-        _write_member(folder, name, seed)
+    for number, name in enumerate(members):
+        _write_member(folder, name, seed + number)
     _write_familiar(folder)
     rng = np.random.default_rng(0)
     votes = {name: _sorted(rng) for name in members}
     write_validation(Validation(votes, _sorted(rng)), folder / VALIDATION)
+    score = Score(auroc=0.75, low=0.7, high=0.8, positives=30)
     about = Description(
-        format=FORMAT, findings=FINDINGS, image_side=SIDE, members={one: one for one in members},
-        shown=members[0], vote="mean", others=(),
+        format=FORMAT,
+        findings=FINDINGS,
+        image_side=SIDE,
+        members={one: one for one in members},
+        shown=members[0],
+        vote="mean",
+        others=(),
         heatmap=HeatmapParams(methods=["attention", "cam"], layer="last"),
-        crop=CropParams(method="attention", top=1, threshold=0.7, region="peak", margin=0.1,
-                        min_side=0.3, size=32),
-        boxes=Boxes(threshold=0.7, region="peak"), flip_at_predict=False,
-        calls={one: Call(slope=1.5, intercept=-0.3, thresholds={"youden": 0.5})
-               for one in FINDINGS},
-        mean=None, scores={}, cohort=Cohort(images={"train": 60}, digest="0" * 64,
-        is_synthetic=False), params={},
-    ).model_copy(update=changes)  # fmt: skip
+        crop=_CROP,
+        boxes=Boxes(threshold=0.7, region="peak"),
+        flip_at_predict=False,
+        calls={name: Call(slope=1.5, intercept=-0.3, thresholds=_AT) for name in FINDINGS},
+        mean=score.model_copy(update={"positives": None}),
+        scores=dict.fromkeys(FINDINGS, score),
+        cohort=Cohort(images={"train": 60}, digest="0" * 64, is_synthetic=False),
+        params={"seed": 7, "global": {"epochs": 1}},
+    ).model_copy(update=changes)
     write_description(about, folder / NOTE)
     return folder
 
@@ -113,3 +131,9 @@ def _write_familiar(folder: Path) -> None:
     index = pd.DataFrame({"image_index": names})
     splits = pd.DataFrame({"image_index": names, "split": np.resize(["train", "val"], len(names))})
     write_familiarity(fit_familiarity(Shards(shards), index, splits), folder / FAMILIAR)
+
+
+def png(seed: int = 0, side: int = 128) -> bytes:
+    """Noise of many grey values: no radiograph, but a picture of the right kind."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side), dtype=np.uint8)
+    return cv2.imencode(".png", pixels)[1].tobytes()

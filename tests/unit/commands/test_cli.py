@@ -5,12 +5,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from made_model import write_model
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from stated_packages import brought, hidden
 
 from pipeline.commands import cli
 from pipeline.commands.cli import COMMANDS, app
@@ -85,33 +85,6 @@ def test_a_package_that_is_not_installed_is_named_with_where_it_comes_from(tmp_p
     )
 
 
-def brought(names):
-    """Distributions that these bring along, themselves among them."""
-    found, todo = set(), [canonicalize_name(name) for name in names]
-    while todo:
-        name = todo.pop()
-        if name in found:
-            continue
-        found.add(name)
-        needs = [Requirement(one) for one in requires(name) or []]
-        todo += [
-            canonicalize_name(one.name)
-            for one in needs
-            if one.marker is None or one.marker.evaluate({"extra": ""})
-        ]
-    return found
-
-
-def hidden(allowed):
-    """Code that makes every other package one that is not installed."""
-    owners = packages_distributions().items()
-    others = [
-        name for name, own in owners if not allowed & {canonicalize_name(one) for one in own}
-    ]
-    assert {"dvc", "mlflow", "ray"} <= {*others}
-    return f"import sys; sys.modules.update(dict.fromkeys({others!r}))\n"
-
-
 def test_score_runs_on_the_base_dependencies_and_without_torch(tmp_path):
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     base = brought(Requirement(one).name for one in project["dependencies"])
@@ -129,3 +102,35 @@ def test_score_runs_on_the_base_dependencies_and_without_torch(tmp_path):
 def test_threads_that_wait_for_work_sleep_in_commands_as_in_stages(tmp_path):
     words = "import os, atexit; atexit.register(lambda: print(os.environ['OMP_WAIT_POLICY']))\n"
     assert call(tmp_path, "--help", before=words)[0].stdout.endswith("PASSIVE\n")
+
+
+def test_the_card_of_a_folder_waits_for_no_heavy_import(tmp_path):
+    done, loaded = call(
+        tmp_path, "model", "show", write_model(tmp_path / "package", members=("model",))
+    )
+    assert done.stdout.startswith("# A model of chest radiographs\n"), done.stderr
+    assert loaded & HEAVY == set()
+
+
+def test_the_address_of_a_model_without_mlflow_names_the_extra(tmp_path):
+    (tmp_path / "mlflow.db").touch()
+    absent = "import sys; sys.modules['mlflow'] = None\n"
+    done, _ = call(tmp_path, "model", "show", "models:/cxr/1", before=absent)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: models:/cxr/1: needs MLflow, and mlflow is not installed; "
+        "pip install '.[pipeline]' in the checkout\n"
+    )
+
+
+def test_no_registry_is_made_where_there_is_no_checkout(tmp_path):
+    done, loaded = call(
+        tmp_path, "model", "register", write_model(tmp_path / "package", members=("model",))
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {tmp_path}: no checkout, so no registry; go to your clone (cd), or set "
+        "MLFLOW_TRACKING_URI\n"
+    )
+    assert loaded & HEAVY == set()
+    assert not (tmp_path / "mlflow.db").exists()

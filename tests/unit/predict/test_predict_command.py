@@ -15,7 +15,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.images import decode_grey
 from pipeline.commands.cli import app
 from pipeline.predict import stream
-from pipeline.predict.answers import as_row, row_columns
+from pipeline.predict.answers import as_row, columns_of
 
 pytestmark = pytest.mark.xdist_group("predict")
 
@@ -166,7 +166,7 @@ def test_csv_json_and_parquet_say_the_same(cxr, folder, tmp_path):
 
 def test_a_table_has_the_columns_that_it_declares(model):
     found = model(decode_grey(radiographs()[0]).pixels)
-    assert list(as_row(found)) == row_columns(["one", "two"])
+    assert list(as_row(found)) == [*columns_of(["one", "two"])]
 
 
 def test_few_radiographs_are_said_in_full_and_many_in_a_line_each(cxr, folder):

@@ -53,3 +53,36 @@ def test_a_store_that_is_about_to_be_made_is_left(tmp_path):
     (tmp_path / "mlflow.db").touch()
     artifacts.follow(tmp_path / "mlflow.db")
     assert (tmp_path / "mlflow.db").read_bytes() == b""
+
+
+TABLES = {"logged_models": "artifact_location", "model_versions": "storage_location"}
+
+
+@pytest.mark.parametrize(
+    ("below", "has_come", "follows"),
+    [
+        ("old/mlartifacts/models/m-1/artifacts", True, True),
+        ("old/mlartifacts/models/m-1/artifacts", False, True),  # and is nowhere else
+        ("there/mlartifacts/models/m-1/artifacts", False, False),
+        ("old/given/models/m-1/artifacts", True, False),
+        ("old/mlartifacts/r/artifacts", True, False),
+    ],
+)
+def test_a_model_follows_if_its_files_came_along_or_are_not_where_they_were(
+    tmp_path, below, has_come, follows
+):
+    database = made(tmp_path / "a")
+    before = (tmp_path / below).as_uri()
+    (tmp_path / "there/mlartifacts/models/m-1/artifacts").mkdir(parents=True)
+    new = tmp_path / "a/mlartifacts/models/m-1/artifacts"
+    if has_come:
+        new.mkdir(parents=True)
+    for table, column in TABLES.items():
+        put(database, f"create table {table} ({column} text)")
+        put(database, f"insert into {table} values (?)", before)
+        put(database, f"insert into {table} values ('s3://bucket/models/m-1/artifacts')")
+    artifacts.follow(database)
+    for table, column in TABLES.items():
+        found = [uri for (uri,) in put(database, f"select {column} from {table}")]
+        expected = new.as_uri() if follows else before
+        assert found == [expected, "s3://bucket/models/m-1/artifacts"]
