@@ -59,7 +59,9 @@ def version_of(checkout, number="1"):
 def test_a_version_has_card_digest_revision_and_figures_for_people(checkout):
     version = version_of(checkout)
     about = read_description(checkout.root / "data/models")
-    assert version.description == model_card(about.model_copy(update={"revision": "abc+"}), {\"model\": \"mobilenet_v2 + mobilenet_v3\"})
+    about = about.model_copy(update={"revision": "abc+"})
+    backbones = {"model": "mobilenet_v2 + mobilenet_v3"}
+    assert version.description == model_card(about, backbones)
     assert version.tags == {
         "digest": digest_of(checkout.root / "data/models"),
         "revision": "abc+",
