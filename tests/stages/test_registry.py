@@ -33,7 +33,10 @@ def made(tmp_path_factory):
         models = make_package(checkout.root / "data/models")
         with checkout.begin("package"):
             tracking.log_artifact(models / NOTE)
-        checkout.report("package")  # of another model
+        other = make_package(checkout.root / "other") / NOTE
+        other.write_text(other.read_text().replace('"vote": "mean"', '"vote": "rank"'))
+        with checkout.begin("package"):
+            tracking.log_artifact(other)
         assert checkout.write() == set()
         version = register_model(models, "cxr", revision="abc+", root=checkout.root)
         assert (version.uri, version.is_new) == ("models:/cxr/1", True)
