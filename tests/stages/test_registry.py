@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -33,7 +34,10 @@ def made(tmp_path_factory):
         models = write_model(checkout.root / "data/models", members=("model",))
         with checkout.begin("package"):
             tracking.log_artifact(models / NOTE)
-        checkout.report("package")  # of another model
+        other = make_package(checkout.root / "other") / NOTE
+        other.write_text(other.read_text().replace('"vote": "mean"', '"vote": "rank"'))
+        with checkout.begin("package"):
+            tracking.log_artifact(other)
         assert checkout.write() == set()
         version = register_model(models, "cxr", revision="abc+", root=checkout.root)
         assert (version.uri, version.is_new) == ("models:/cxr/1", True)
@@ -85,7 +89,8 @@ def test_its_model_and_run_have_figures_and_params_below_the_run_that_packaged_i
         for one in client.search_runs(["1"], "tags.stage = 'package'")
         if one.data.tags["mlflow.parentRunId"] == parent.info.run_id
     ]
-    assert [file.path for file in client.list_artifacts(maker.info.run_id)] == [NOTE]
+    written = Path(client.download_artifacts(maker.info.run_id, NOTE)).read_text()
+    assert written == (checkout.root / "data/models" / NOTE).read_text()
 
 
 def test_the_same_model_is_registered_once_and_another_is_the_next_version(copy):
