@@ -12,7 +12,7 @@ from pipeline.predict.model import load_model
 from pipeline.predict.service.app import create_app
 from pipeline.predict.service.examples import draw_examples
 from pipeline.predict.service.limits import Limits
-from pipeline.predict.service.server import hosts_of, is_loopback, listen, serve
+from pipeline.predict.service.server import hosts_of, is_loopback, listen, make_server
 
 OPEN = "anybody who reaches this machine can use it: there is no login and no encryption"
 
@@ -31,7 +31,7 @@ def main(
     host: Host = "127.0.0.1",
     port: Port = 8000,
     max_mb: Megabytes = 64,
-    timeout: Seconds = 60,
+    timeout: Seconds = 60.0,
     queue: Queue = 32,
 ) -> None:
     """Show a trained model in a browser, and answer POST /predict with JSON.
@@ -49,7 +49,7 @@ def main(
         if not is_loopback(host):
             typer.echo(OPEN, err=True)
         try:
-            serve(app, at)
+            make_server(app).run(sockets=[at])
         except KeyboardInterrupt:
             sys.stderr.flush()
             os._exit(0)  # else a prediction that still runs would be waited for

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -71,6 +72,7 @@ def create_app(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
     app.add_exception_handler(PipelineError, _refused)
     app.add_exception_handler(ValueError, _refused)
+    app.add_exception_handler(RequestValidationError, _mistyped)
     app.add_exception_handler(ClientDisconnect, _gone)
     _predicts(app, model, limits, worker)
     _tells(app, model, limits)
@@ -80,9 +82,7 @@ def create_app(
 
 
 def _predicts(app: FastAPI, model: Model, limits: Limits, worker: Worker) -> None:
-    refused = {
-        status: {"model": Problem, "description": why} for status, why in _REFUSED.items()
-    }
+    refused = {status: {"model": Problem, "description": why} for status, why in _REFUSED.items()}
 
     @app.post(
         "/predict",
@@ -123,7 +123,7 @@ def _tells(app: FastAPI, model: Model, limits: Limits) -> None:
 def _shows_examples(app: FastAPI, examples: Mapping[str, Drawn]) -> None:
     files = {f"{number}.png": one for number, one in enumerate(examples.values())}
 
-    @app.get("/examples")
+    @app.get("/examples", include_in_schema=False)
     async def listed() -> list[Example]:
         """Synthetic radiographs to try."""
         return [
@@ -135,7 +135,7 @@ def _shows_examples(app: FastAPI, examples: Mapping[str, Drawn]) -> None:
             for name, (file, one) in zip(examples, files.items(), strict=True)
         ]
 
-    @app.get("/examples/{file}", response_class=Response, responses={404: {"model": Problem}})
+    @app.get("/examples/{file}", include_in_schema=False)
     async def example(file: str) -> Response:
         """One of them."""
         if file not in files:
@@ -159,6 +159,12 @@ def _file(path: Path) -> Callable[[], Awaitable[FileResponse]]:
 async def _refused(_: Request, error: Exception) -> Response:
     """What a person is meant to read."""
     return JSONResponse({"detail": " ".join(str(error).split())}, 422)
+
+
+async def _mistyped(_: Request, error: Exception) -> Response:
+    """What is no value of a field, in a line in place of FastAPI's list."""
+    first = cast("RequestValidationError", error).errors()[0]
+    return JSONResponse({"detail": f"{first['loc'][-1]}: {first['msg']}"}, 422)
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -40,7 +40,7 @@ def draw_examples(side_px: int) -> dict[str, Drawn]:
 
 
 def _drawn(exam: Exam, side_px: int) -> Drawn:
-    patient = stated(exam.age_years, exam.gender, exam.view_position)
+    patient = stated(float(exam.age_years), exam.gender, exam.view_position)
     return Drawn(take_picture(exam, seed=SEED, size_px=side_px).png, patient)
 
 

@@ -11,7 +11,7 @@ class Limits:
 
     megabytes: int = 64
     """Of one request's body, the radiograph's file and little else."""
-    seconds: float = 60
+    seconds: float = 60.0
     """That an upload may take, and after it the prediction with what waits before it."""
     waiting: int = 32
     """Requests that are read or wait while one is answered; they are all held in memory."""

@@ -38,7 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = (error.strerror or str(error)).partition(" (")[0].lower()
         raise PipelineError(f"{host}, port {port}: {why}; name others: --host, --port") from None
 
 
@@ -52,12 +52,8 @@ def is_loopback(host: str) -> bool:
     return host in (*LOOPBACK, "::1") or host.startswith("127.")
 
 
-def serve(app: FastAPI, at: socket.socket) -> None:
-    """Answer until SIGINT or SIGTERM; nothing is logged of who asks for what.
-
-    Raises:
-        KeyboardInterrupt: after SIGINT.
-    """
+def make_server(app: FastAPI) -> uvicorn.Server:
+    """What answers on a socket until SIGINT or SIGTERM; of requests nothing is logged."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -75,7 +71,7 @@ def serve(app: FastAPI, at: socket.socket) -> None:
     )
     server = uvicorn.Server(config)
     config.callback_notify = _closing_idle(server)
-    server.run(sockets=[at])
+    return server
 
 
 def _closing_idle(server: uvicorn.Server) -> Callable[[], Awaitable[None]]:
@@ -88,7 +84,7 @@ def _closing_idle(server: uvicorn.Server) -> Callable[[], Awaitable[None]]:
     async def close_idle() -> None:
         idle = {one for one in server.server_state.connections if _is_idle(one)}
         for one in idle & idle_before:
-            one.transport.close()  # type: ignore[attr-defined]
+            one.transport.close()
         idle_before.clear()
         idle_before.update(idle)
 

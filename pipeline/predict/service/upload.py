@@ -65,6 +65,13 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
         ValueError: names what is no age, gender or view.
     """
     sent = await _read_form(request, limits)
+    try:
+        return await _upload_of(sent)
+    finally:
+        await sent.close()
+
+
+async def _upload_of(sent: FormData) -> Upload:
     if not isinstance(sent.get("file"), UploadFile):
         wanted = "expected one radiograph, PNG, JPEG or DICOM, in the field `file`"
         raise HTTPException(422, f"no file; {wanted}")

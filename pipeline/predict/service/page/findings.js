@@ -85,8 +85,8 @@ export function showDetail(name, answer, place) {
 
 /** The result in a line. */
 export function verdict(answer) {
-  if (answer.warnings.length) return "No finding is called: see the warning";
+  if (answer.warnings.length) return "Calls are withheld";
   const names = sorted(answer.findings).filter(([, one]) => one.call).map(([name]) => readable(name));
-  if (!names.length) return "No finding is called";
+  if (!names.length) return "No finding reaches its threshold";
   return `${names.length === 1 ? "One finding is" : `${names.length} findings are`} called: ${list(names)}`;
 }

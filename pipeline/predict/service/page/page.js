@@ -18,6 +18,7 @@ function formOf(file) {
 function say(text, isBusy = false) {
   at("status").textContent = text;
   at("status").classList.toggle("busy", isBusy);
+  at("status").classList.toggle("hidden-text", !isBusy); // what is seen is the result
 }
 
 function complain(text) {
@@ -36,7 +37,7 @@ function fill(id, texts) {
 
 function sayPatient({ age, gender, view }) {
   const known = [age === null ? "" : `${Number(age.toFixed(1))} years`, gender, view].filter(Boolean);
-  return known.length ? `The model was told: ${known.join(", ")}.` : "The model was told nothing of the patient.";
+  return known.length ? `The model was told: ${known.join(", ")}.` : "";
 }
 
 function choose(name, answer) {
@@ -52,6 +53,7 @@ async function show(answer) {
   viewer.open(answer);
   const first = showFindings(answer, at("findings"), (name) => choose(name, answer));
   at("result").hidden = false;
+  document.body.classList.add("answered");
   await choose(first, answer);
   at("result").classList.remove("stale");
   say(`Done. ${verdict(answer)}.`);

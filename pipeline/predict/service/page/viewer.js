@@ -33,7 +33,7 @@ export function makeViewer() {
   }
 
   function fade() {
-    at("opacity-said").textContent = `${at("opacity").value} %`;
+    at("opacity-said").textContent = `${at("opacity").value}\u00a0%`;
     at("heat").style.opacity = at("opacity").value / 100;
   }
 
@@ -51,5 +51,6 @@ export function makeViewer() {
   fade();
   at("opacity").addEventListener("input", fade);
   for (const id of ["member", "show-box", "show-crop"]) at(id).addEventListener("change", () => show());
+  at("alone").addEventListener("change", () => at("stage").classList.toggle("alone", at("alone").checked));
   return { open, show };
 }
