@@ -2,7 +2,7 @@
 
 FastAPI's own `max_body_size` says "Content Too Large" and no more, in plain text where a request
 declares its length; here the answer says how large a file may be. Neither FastAPI nor uvicorn
-limits the time of an upload.
+limits the time of an upload. What a refused client still sends, uvicorn reads and drops.
 """
 
 import asyncio
@@ -15,9 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipeline.predict.service.limits import Limits
 
 RETRY_AFTER_S = 5
-
-_DRAINED_S = 5.0
-"""How long a refused request is still read: who sends does not hear an answer before."""
 
 
 class Gate:
@@ -32,15 +29,13 @@ class Gate:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        body = Body(receive, self._limits, asked_for="expect" not in headers)
-        refusal = self._refusal(headers)
+        refusal = self._refusal(Headers(scope=scope))
         if refusal is not None:
-            await refusal(scope, receive, body.before(send))
+            await refusal(scope, receive, send)
             return
         self._inside += 1
         try:
-            await self._app(scope, body.receive, body.before(send))
+            await self._app(scope, limited(receive, self._limits), send)
         finally:
             self._inside -= 1
 
@@ -59,55 +54,29 @@ def too_large(limits: Limits) -> str:
     return f"larger than {limits.megabytes} MB; `cxr serve --max-mb` admits larger files"
 
 
-class Body:
-    """What a request sends: counted and timed while it is read."""
+def limited(receive: Receive, limits: Limits) -> Receive:
+    """`receive`, which counts what a client sends, whatever length it declares, and times it.
 
-    def __init__(self, receive: Receive, limits: Limits, *, asked_for: bool) -> None:
-        """`asked_for`: whether a client sends it without waiting for leave (Expect, RFC 9110)."""
-        self._receive, self._limits, self._asked_for = receive, limits, asked_for
-        self._until = asyncio.get_running_loop().time() + limits.seconds
-        self._taken, self._ended = 0, False
+    It raises HTTPException, 413 or 408, where that is too much or too slow.
+    """
+    until = asyncio.get_running_loop().time() + limits.seconds
+    taken, ended = 0, False
 
-    async def receive(self) -> Message:
-        """The next part.
-
-        Raises:
-            HTTPException: 413 or 408, too much was sent or too slowly.
-        """
-        self._asked_for = True
-        if self._ended:  # what comes now is that the client has gone
-            return await self._receive()
+    async def receive_limited() -> Message:
+        nonlocal taken, ended
+        if ended:  # what comes now is that the client has gone
+            return await receive()
         try:
-            async with asyncio.timeout_at(self._until):
-                message = await self._receive()
+            async with asyncio.timeout_at(until):
+                message = await receive()
         except TimeoutError:
-            self._ended = True
-            detail = f"the upload took longer than {self._limits.seconds:g} s"
+            ended = True
+            detail = f"the upload took longer than {limits.seconds:g} s"
             raise HTTPException(408, detail, {"Connection": "close"}) from None
-        self._ended = not message.get("more_body", False)
-        self._taken += len(message.get("body", b""))
-        if self._taken > self._limits.body_bytes:
-            raise HTTPException(413, too_large(self._limits))
+        ended = not message.get("more_body", False)
+        taken += len(message.get("body", b""))
+        if taken > limits.body_bytes:
+            raise HTTPException(413, too_large(limits))
         return message
 
-    def before(self, send: Send) -> Send:
-        """`send`, before whose first word what is still sent is read and thrown away.
-
-        A connection that is closed with bytes unread is reset, and its answer lost.
-        """
-
-        async def after_draining(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._asked_for:
-                await self._drain()
-            await send(message)
-
-        return after_draining
-
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(_DRAINED_S):
-                while not self._ended:
-                    message = await self._receive()
-                    self._ended = not message.get("more_body", False)
-        except TimeoutError:
-            self._ended = True
+    return receive_limited
