@@ -10,9 +10,9 @@ import typer
 
 from pipeline.predict.model import load_model
 from pipeline.predict.service.app import create_app
-from pipeline.predict.service.examples import draw_examples
 from pipeline.predict.service.limits import Limits
 from pipeline.predict.service.server import hosts_of, is_loopback, listen, make_server
+from pipeline.predict.service.synthetic import draw_examples
 
 OPEN = "anybody who reaches this machine can use it: there is no login and no encryption"
 

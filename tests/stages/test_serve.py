@@ -21,7 +21,7 @@ from tiny_cohort import png
 
 from pipeline.predict import load_model
 from pipeline.predict.radiograph import read_radiograph
-from pipeline.predict.service.examples import draw_examples
+from pipeline.predict.service.synthetic import draw_examples
 from tests.stages.chromium import ALONE, CHROMIUM, in_a_browser, watch
 from tests.stages.conftest import CXR, REPO
 

@@ -12,7 +12,7 @@ from pipeline.predict.description import Call
 from pipeline.predict.model import RULE, Model
 from pipeline.predict.prediction import Prediction
 from pipeline.predict.radiograph import Radiograph, known, read_radiograph
-from pipeline.predict.service.answer import (
+from pipeline.predict.service.answer_schema import (
     Answer,
     Box,
     FindingPicture,

@@ -17,11 +17,11 @@ from starlette.requests import ClientDisconnect
 from pipeline.errors import PipelineError
 from pipeline.predict.card import model_card
 from pipeline.predict.model import Model
-from pipeline.predict.service.answer import Answer, Example, Health, PatientAnswer, Problem
+from pipeline.predict.service.answer_schema import Answer, Example, Health, PatientAnswer, Problem
 from pipeline.predict.service.answering import predict_upload
-from pipeline.predict.service.examples import Drawn
 from pipeline.predict.service.gate import Gate
 from pipeline.predict.service.limits import Limits
+from pipeline.predict.service.synthetic import Drawn
 from pipeline.predict.service.upload import read_upload, request_body
 from pipeline.predict.service.worker import Worker
 

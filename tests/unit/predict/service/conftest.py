@@ -7,8 +7,8 @@ from served import running
 
 from pipeline.predict.model import load_model
 from pipeline.predict.service.app import LOOPBACK, create_app
-from pipeline.predict.service.examples import draw_examples
 from pipeline.predict.service.limits import Limits
+from pipeline.predict.service.synthetic import draw_examples
 
 
 @pytest.fixture(scope="session")
