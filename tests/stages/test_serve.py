@@ -106,6 +106,7 @@ def page(request, browser, served):
     page = context.new_page()
     page.set_default_timeout(20_000)
     complaints, asked = watch(page)
+    page.on("filechooser", lambda _: None)  # from now on, else the first is missed at times
     page.goto(served.address)
     page.get_by_role("button", name="Effusion").wait_for()
     yield page
@@ -212,13 +213,25 @@ def test_a_warning_is_seen_and_calls_are_withheld_and_a_refusal_says_why(page, c
 def test_an_example_fills_the_form_and_its_members_are_shown_each(page):
     page.get_by_role("button", name="Cardiomegaly").click()
     wait_for_an_answer(page)
-    assert page.get_by_label("Age, years").input_value() != ""
     heat = "document.getElementById('heat').toDataURL()"
     first = page.evaluate(heat)
     page.get_by_label("Heatmap, box and crop of").select_option("second")
     page.wait_for_function(f"() => {heat} !== {json.dumps(first)}")
     page.get_by_label("The radiograph alone").check()
     assert not page.locator("#heat").is_visible()
+
+
+@in_a_browser
+@NARROW
+def test_what_was_stated_of_one_radiograph_is_not_taken_for_the_next(page, dicom):
+    page.get_by_role("button", name="Cardiomegaly").click()
+    wait_for_an_answer(page)
+    assert page.get_by_label("Age, years").input_value() not in ("", "58")
+    page.evaluate("document.getElementById('status').textContent = ''")
+    drop(page, dicom)
+    wait_for_an_answer(page)
+    assert page.get_by_text("The model was told: 58 years, F, PA.").is_visible()
+    assert page.get_by_label("Age, years").input_value() == ""
 
 
 @in_a_browser

@@ -31,11 +31,16 @@ export function asPicture(base64) {
   return `data:image/png;base64,${base64}`;
 }
 
-/** Draw a heatmap, a grey PNG in base64, onto a canvas of its size. */
-export async function drawHeat(canvas, base64) {
+/** A grey PNG in base64, ready to be drawn. */
+export async function decoded(base64) {
   const picture = new Image();
   picture.src = asPicture(base64);
   await picture.decode();
+  return picture;
+}
+
+/** Draw a heatmap, a grey picture, onto a canvas of its size. */
+export function drawHeat(canvas, picture) {
   [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(picture, 0, 0);

@@ -23,7 +23,7 @@ function say(text, isBusy = false) {
 
 function complain(text) {
   say("");
-  const title = Object.assign(document.createElement("strong"), { textContent: "No prediction. " });
+  const title = Object.assign(document.createElement("strong"), { textContent: "No prediction: " });
   at("problem").replaceChildren(title, text);
   at("problem").hidden = false;
   at("result").hidden = true;
@@ -69,15 +69,24 @@ async function ask(file) {
   try {
     await show(await predict(formOf(file), request.signal));
   } catch (error) {
-    if (request !== asking) return; // another radiograph was chosen meanwhile
+    if (request.signal.aborted) return; // something else was chosen meanwhile
     if (!(error instanceof Problem)) throw error;
     complain(error.message);
   }
 }
 
+function state({ age, gender, view }) {
+  const fields = at("ask").elements;
+  [fields.age.value, fields.gender.value, fields.view.value] = [age, gender, view];
+}
+
 function take(files) {
-  if (files.length > 1) complain("several files were dropped; choose one radiograph");
+  if (files.length > 1) {
+    asking?.abort();
+    complain("several files were dropped; choose one radiograph");
+  }
   if (files.length !== 1) return;
+  if (chosen) state({ age: "", gender: "", view: "" }); // they were of another radiograph
   at("drop-what").textContent = `${files[0].name} – choose another`;
   ask(files[0]);
 }
@@ -86,8 +95,7 @@ function offer(example) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: example.name });
   button.addEventListener("click", async () => {
     const picture = await (await fetch(example.place)).blob();
-    const { age, gender, view } = at("ask").elements;
-    [age.value, gender.value, view.value] = [Math.floor(example.patient.age), example.patient.gender, example.patient.view];
+    state(example.patient);
     at("drop-what").textContent = `Synthetic: ${example.name} – choose a file`;
     ask(picture);
   });

@@ -1,6 +1,6 @@
 // The radiograph, and over it a heatmap, its box and the crop.
 
-import { asPicture, drawHeat, drawScale } from "./heat.js";
+import { asPicture, decoded, drawHeat, drawScale } from "./heat.js";
 import { readable } from "./words.js";
 
 const at = (id) => document.getElementById(id);
@@ -17,6 +17,7 @@ function place(edge, box, isShown) {
 export function makeViewer() {
   let pictures = null;
   let finding = null;
+  let wanted = null;
 
   async function show(name = finding) {
     finding = name;
@@ -29,7 +30,9 @@ export function makeViewer() {
     at("heat").setAttribute("aria-label", `Heatmap of ${readable(name)}`);
     place(at("box-edge"), box, at("show-box").checked);
     place(at("crop-edge"), member.crop, at("show-crop").checked);
-    await drawHeat(at("heat"), heatmap);
+    wanted = heatmap;
+    const picture = await decoded(heatmap);
+    if (wanted === heatmap) drawHeat(at("heat"), picture); // else another was chosen meanwhile
   }
 
   function fade() {
