@@ -26,13 +26,20 @@ COMMANDS = {
     "score": "Evaluate anybody's predictions; needs no checkout.",
     "predict": "Findings of anybody's radiographs, with heatmaps.",
     "model": "A trained model: its card, a copy, a version in MLflow.",
+    "serve": "A trained model in a browser, and as JSON over HTTP.",
     "graph": "Write the code deps of stages into dvc.yaml.",
 }
 """Modules beside this one, and what `cxr --help` says of them: from a run to what comes after."""
 
 
-ANYWHERE = ("", "score", "predict", "model")
+ANYWHERE = ("", "score", "predict", "model", "serve")
 """What needs no checkout; without a name, there is the list of commands."""
+
+
+INSTALLED_BY = {"serve": "pip install 'cxr-pipeline[serve]'"}
+"""What brings the packages of a command that needs no checkout."""
+
+IN_THE_CHECKOUT = "pip install '.[pipeline]' in the checkout"
 
 
 def app() -> None:
@@ -72,7 +79,7 @@ def _main_of(name: str) -> Callable[..., None]:
             raise
         raise PipelineError(
             f"`cxr {name}` needs {package}, which is not installed; `make setup` has it, "
-            "elsewhere: pip install '.[pipeline]' in the checkout"
+            f"elsewhere: {INSTALLED_BY.get(name, IN_THE_CHECKOUT)}"
         ) from None
     return main
 

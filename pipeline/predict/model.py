@@ -129,7 +129,8 @@ class Model:
             name: Finding(
                 raw=float(raw[at]),
                 probability=_calibrated(raw[at : at + 1], calls[name]),
-                **_threshold(calls[name]),
+                threshold=calls[name].thresholds.get(RULE),
+                calibrated_threshold=calibrated_threshold(calls[name]),
                 above=float(above[at]),
                 shares={member: float(vote[at]) for member, vote in votes.items()},
             )
@@ -157,14 +158,16 @@ RULE = "youden"
 """By which findings are called, an entry of `evaluate`'s thresholds."""
 
 
-def _threshold(call: Call) -> dict[str, float | None]:
-    """Of the raw probability, and of the calibrated one."""
+def calibrated_threshold(call: Call) -> float | None:
+    """A finding's threshold, which is of the raw probability, on the calibrated scale.
+
+    A calibration keeps the order: where the one is reached, the other is.
+    """
     at = call.thresholds.get(RULE)
-    calibrated = None if at is None else _calibrated(np.array([at], np.float32), call)
-    return {"threshold": at, "calibrated_threshold": calibrated}
+    return None if at is None else _calibrated(np.array([at]), call)
 
 
-def _calibrated(raw: Float32[np.ndarray, "1"], call: Call) -> float:
+def _calibrated(raw: Float[np.ndarray, "1"], call: Call) -> float:
     return float(calibrate(raw, Calibration(call.slope, call.intercept, fitted=True))[0])
 
 

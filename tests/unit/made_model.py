@@ -29,7 +29,7 @@ from pipeline.predict.about.description import (
     Score,
     write_description,
 )
-from pipeline.predict.about.familiarity import fit_familiarity, write_familiarity
+from pipeline.predict.about.familiarity import Familiarity, fit_familiarity, write_familiarity
 from pipeline.predict.about.validation import Validation, write_validation
 from pipeline.predict.package import FAMILIAR, VALIDATION
 
@@ -40,7 +40,14 @@ SIDE = 64
 _CROP = CropParams(
     method="attention", top=1, threshold=0.7, region="peak", margin=0.1, min_side=0.3, size=32
 )
-_AT = {"youden": 0.5}
+MEMBERS = ("one", "two")
+UNCALLED = "Hernia"
+"""The finding without a threshold."""
+
+_CALLS = {
+    name: Call(slope=1.5, intercept=-0.3, thresholds={} if name == UNCALLED else {"youden": 0.5})
+    for name in FINDINGS
+}
 
 
 @cache
@@ -51,16 +58,22 @@ def radiographs() -> tuple[bytes, ...]:
 
 
 def write_model(
-    folder: Path, *, members: tuple[str, ...] = ("one", "two"), seed: int = 0, **changes: Any
+    folder: Path,
+    *,
+    members: tuple[str, ...] = MEMBERS,
+    seed: int = 0,
+    picky: bool = True,
+    **changes: Any,
 ) -> Path:
     """A folder as the stage `package` leaves it; `changes` are fields of its description.
 
     Its thresholds are such that some findings are called, and its familiar images are the
-    `radiographs`.
+    `radiographs`; if it is not `picky`, all that there may be.
     """
     for number, name in enumerate(members):
         _write_member(folder, name, seed + number)
-    _write_familiar(folder)
+    anything = Familiarity(np.zeros(256), np.eye(1, 256), np.ones(1), rest=1.0, limit=1e6)
+    write_familiarity(_familiar(folder) if picky else anything, folder / FAMILIAR)
     rng = np.random.default_rng(0)
     votes = {name: _sorted(rng) for name in members}
     write_validation(Validation(votes, _sorted(rng)), folder / VALIDATION)
@@ -77,7 +90,7 @@ def write_model(
         crop=_CROP,
         boxes=Boxes(threshold=0.7, region="peak"),
         flip_at_predict=False,
-        calls={name: Call(slope=1.5, intercept=-0.3, thresholds=_AT) for name in FINDINGS},
+        calls=_CALLS,
         mean=score.model_copy(update={"positives": None}),
         scores=dict.fromkeys(FINDINGS, score),
         cohort=Cohort(images={"train": 60}, digest="0" * 64, is_synthetic=False),
@@ -123,14 +136,14 @@ def _seen_some(branch: Branch) -> Branch:
     return branch.eval()
 
 
-def _write_familiar(folder: Path) -> None:
+def _familiar(folder: Path) -> Familiarity:
     images = [resize_square(decode_grey(one).pixels, SIDE) for one in radiographs()]
     shards = folder.with_name(f"{folder.name}_thumbnails")
     write_shards(({"image": thumbnail(one)} for one in images), shards)
     names = [f"{row}.png" for row in range(len(images))]
     index = pd.DataFrame({"image_index": names})
     splits = pd.DataFrame({"image_index": names, "split": np.resize(["train", "val"], len(names))})
-    write_familiarity(fit_familiarity(Shards(shards), index, splits), folder / FAMILIAR)
+    return fit_familiarity(Shards(shards), index, splits)
 
 
 def png(seed: int = 0, side: int = 128) -> bytes:

@@ -1,0 +1,1 @@
+"""A trained model in a browser, and as JSON over HTTP."""
