@@ -88,6 +88,11 @@ class Member:
         """What it wants to know of a patient: some of METADATA."""
         return self._encoder.features
 
+    @property
+    def backbones(self) -> str:
+        """Of the global and the local branch: resnet18 + resnet18."""
+        return f"{self._global.spec.backbone} + {self._local.spec.backbone}"
+
     @torch.no_grad()
     def see(self, images: UInt8[np.ndarray, "b s s"], patients: pd.DataFrame) -> Seen:
         """Look at a batch.

@@ -12,6 +12,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.images import thumbnail
 from pipeline.predict.about.description import Call
 from pipeline.predict.about.familiarity import FALSE_ALARMS
+from pipeline.predict.card import model_card
 from pipeline.predict.package import Package, read_package
 from pipeline.predict.prediction import Finding, Prediction
 from pipeline.predict.prepared import Prepared, prepare
@@ -30,6 +31,12 @@ class Model:
     def __init__(self, package: Package) -> None:
         self.about = package.about
         self._package = package
+
+    @property
+    def card(self) -> str:
+        """What it is, for whom and how good, in Markdown."""
+        backbones = {name: one.backbones for name, one in self._package.members.items()}
+        return model_card(self.about, backbones)
 
     def __call__(
         self,

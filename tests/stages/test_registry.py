@@ -34,7 +34,7 @@ def made(tmp_path_factory):
         models = write_model(checkout.root / "data/models", members=("model",))
         with checkout.begin("package"):
             tracking.log_artifact(models / NOTE)
-        other = make_package(checkout.root / "other") / NOTE
+        other = write_model(checkout.root / "other", members=("model",)) / NOTE
         other.write_text(other.read_text().replace('"vote": "mean"', '"vote": "rank"'))
         with checkout.begin("package"):
             tracking.log_artifact(other)

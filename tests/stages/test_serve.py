@@ -215,7 +215,7 @@ def test_an_example_fills_the_form_and_its_members_are_shown_each(page):
     wait_for_an_answer(page)
     heat = "document.getElementById('heat').toDataURL()"
     first = page.evaluate(heat)
-    page.get_by_label("Heatmap, box and crop of").select_option("second")
+    page.get_by_label("Heatmap, box and crop of").select_option("two")
     page.wait_for_function(f"() => {heat} !== {json.dumps(first)}")
     page.get_by_label("The radiograph alone").check()
     assert not page.locator("#heat").is_visible()

@@ -15,7 +15,6 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 
 from pipeline.errors import PipelineError
-from pipeline.predict.card import model_card
 from pipeline.predict.model import Model
 from pipeline.predict.service.answer_schema import Answer, Example, Health, PatientAnswer, Problem
 from pipeline.predict.service.answering import predict_upload
@@ -117,7 +116,7 @@ def _tells(app: FastAPI, model: Model, limits: Limits) -> None:
     @app.get("/card", response_class=PlainTextResponse)
     async def card() -> Response:
         """The model's card, in Markdown."""
-        return Response(model_card(about), media_type="text/markdown")
+        return Response(model.card, media_type="text/markdown")
 
 
 def _shows_examples(app: FastAPI, examples: Mapping[str, Drawn]) -> None:
