@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.model import local_model
 from pipeline.predict.model import load_model
 from pipeline.predict.service.app import create_app
 from pipeline.predict.service.limits import Limits
@@ -16,7 +17,9 @@ from pipeline.predict.service.synthetic import draw_examples
 
 OPEN = "anybody who reaches this machine can use it: there is no login and no encryption"
 
-Folder = Annotated[Path, typer.Option(help="data/models of a checkout, or an exported model.")]
+Folder = Annotated[
+    Path, typer.Option(help="A packaged model's folder, or models:/<name>/<version>.")
+]
 Host = Annotated[str, typer.Option(help="Address to listen at; 0.0.0.0 for all of this machine.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")]
 Megabytes = Annotated[int, typer.Option(min=1, help="Largest upload.")]
@@ -41,7 +44,7 @@ def main(
     warnings.simplefilter("ignore")  # pydicom's quote what is in a file
     with listen(host, port) as at:
         limits = Limits(max_mb, timeout, queue)
-        loaded = load_model(model)
+        loaded = load_model(local_model(model))
         examples = draw_examples(loaded.about.image_side)
         app = create_app(loaded, limits, examples, hosts=hosts_of(host))
         named = f"[{host}]" if ":" in host else host
