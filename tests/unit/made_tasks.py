@@ -1,7 +1,8 @@
 """Small things to learn: vectors and images with targets."""
 
+import copy
 import dataclasses
-from functools import cache
+from functools import cache, lru_cache
 
 import torch
 from loss_numbers import NUMBERS
@@ -51,6 +52,12 @@ SMALL = "timm:test_efficientnet"
 
 
 def branch(name=SMALL):
+    """One to train: a copy of one that need not be built each time."""
+    return copy.deepcopy(_built(name))
+
+
+@lru_cache(maxsize=4)
+def _built(name):
     return build_branch(
         BranchSpec(name, FINDINGS, 16, 32, standardise=False), weights=None, seed=0
     )
