@@ -3,13 +3,13 @@
 import os
 
 import pytest
-import torch
 from first_calls import forget_calls
 from hypothesis import settings
 
 os.environ.setdefault("CXR_TRACKING", "off")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ["OMP_NUM_THREADS"] = "1"  # what train.threads: auto goes by, here and in commands
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as stages have it: where there are two, none spins
 
 settings.register_profile("tests", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("tests")
@@ -18,6 +18,8 @@ settings.load_profile("tests")
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     """Workers of pytest-xdist share the cores; results must not depend on how many there are."""
+    import torch  # noqa: PLC0415 (seconds, which the process that starts the workers need not wait)
+
     torch.set_num_threads(1)
 
 

@@ -10,12 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-import yaml
+from ran_ingest import run_ingest
 from tiny_cohort import V2020, name, pngs, table, write_flat
 
 from pipeline.base.tables import read_index
 from pipeline.errors import PipelineError
-from stages import ingest
 
 REPO = Path(__file__).parents[2]
 IMAGES = pngs(9)
@@ -54,7 +53,7 @@ class BadInput:
         except PipelineError as error:
             said = str(error)
             left = {path.name for path in folder.rglob("cache/*")}
-            assert self.of_split or left <= {"params.yaml"}, f"left behind: {sorted(left)}"
+            assert self.of_split or not left, f"left behind: {sorted(left)}"
             expected = ".*".join(map(re.escape, self.says.split(ANY)))
             assert self.says, f"refused: {said}"
             assert re.fullmatch(expected, said, re.DOTALL), said
@@ -85,26 +84,6 @@ def ingested(
         (source / file).parent.mkdir(parents=True, exist_ok=True)
         (source / file).write_bytes(raw)
     return run_ingest(source, folder / "cache", **options)
-
-
-def run_ingest(source: Path, cache: Path, **options: object) -> Path:
-    """Run `ingest` on a folder; its outputs."""
-    values = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
-    values["ingest"] |= {"size": 32, "box_frame": "file", **options}  # two boxes: too few
-    cache.mkdir()
-    (cache / "params.yaml").write_text(yaml.safe_dump(values))
-    ingest.main(
-        source=source,
-        images=cache / "images",
-        index=cache / "index.parquet",
-        boxes=cache / "boxes.parquet",
-        lists=cache / "lists.parquet",
-        ceiling=cache / "ceiling.json",
-        report=cache / "report.json",
-        thumbnails=cache / "thumbnails",
-        params=cache / "params.yaml",
-    )
-    return cache
 
 
 @cache

@@ -19,10 +19,10 @@ from inputs import (
     ingested,
     refused,
     report_of,
-    run_ingest,
     with_image,
 )
 from PIL import Image
+from ran_ingest import params_of, run_ingest
 from tiny_cohort import name, pixels, png, rgba, write_flat, write_text_files
 
 from pipeline.base.shards import Shards
@@ -85,6 +85,11 @@ def skipping(folder: Path) -> None:
     cache = ingested(folder, images={name(4): b""}, on_bad_image="skip")
     assert len(Shards(cache / "images")) == len(IMAGES) - 1
     assert report_of(cache)["bad"] == [{"name": name(4), "reason": "an empty file (0 bytes)"}]
+
+
+def large(folder: Path) -> None:
+    enlarged = png(np.kron(RAMP[:, ::-1], np.ones((208, 208), np.uint8)))
+    read_as_pixels(enlarged, RAMP[:, ::-1], 0.5)(folder)
 
 
 def with_folder(folder: Path) -> None:
@@ -174,9 +179,7 @@ PICTURES = {
     ),
     "png_large": BadInput(
         "a radiograph of 10,000 x 10,000 pixels",
-        read_as_pixels(
-            png(np.kron(RAMP[:, ::-1], np.ones((208, 208), np.uint8))), RAMP[:, ::-1], 0.5
-        ),
+        large,
         read_as="a radiograph",
     ),
     "png_not_square": BadInput(
@@ -290,7 +293,7 @@ def nothing_else(call: Callable[[Path], Path]) -> Callable[[Path], None]:
         inner.mkdir(parents=True)
         cache = call(inner)
         assert len(Shards(cache / "images")) == len(IMAGES)
-        assert {path.name for path in inner.iterdir()} == {"cohort", "cache"}
+        assert set(inner.iterdir()) == {inner / "cohort", cache, params_of(cache)}
         assert [path.name for path in folder.iterdir()] == ["a"]
 
     return check
@@ -305,6 +308,11 @@ def encrypted() -> bytes:
             content[at + flags] |= 1
             at = content.find(start, at + 1)
     return bytes(content)
+
+
+def bomb(source: Path) -> None:
+    zeros = (name(4), bytes(300 * 2**20))
+    (source / "all.zip").write_bytes(zip_of([*[*IMAGES.items()][:4], zeros]))
 
 
 def circle(folder: Path) -> None:
@@ -444,11 +452,7 @@ FOLDERS = {
     ),
     "archive_bomb": BadInput(
         "a member that unpacks to 300 MB",
-        archive(
-            zip_of([*[*IMAGES.items()][:4], (name(4), bytes(300 * 2**20))]),
-            "all.zip",
-            partial=True,
-        ),
+        cohort_in(bomb, partial=True),
         "1 bad images (…)\n  …all.zip:00000002_001.png: a file of 314,572,800 bytes; of a "
         "radiograph at most 268,435,456 are expected",
     ),

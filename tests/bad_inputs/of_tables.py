@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from inputs import IMAGES, BadInput, as_usual, ingested, refused, run_ingest
+from inputs import IMAGES, BadInput, as_usual, ingested, refused
+from ran_ingest import params_of, run_ingest
 from tiny_cohort import HEADER_V2020, V2020, name, row, table, write_flat
 
 from pipeline.base.tables import read_boxes, read_index, read_official_lists
@@ -407,7 +408,7 @@ def split_of_lists(train_val: list[str], test: list[str]) -> Callable[[Path], No
             lists=cache / "lists.parquet",
             out=cache / "splits.parquet",
             counts=cache / "counts.json",
-            params=cache / "params.yaml",
+            params=params_of(cache),
         )
 
     return call

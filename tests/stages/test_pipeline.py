@@ -28,7 +28,15 @@ from pipeline.networks.rows import load_images
 from pipeline.predict import load_model
 from pipeline.predict.onnx.onnx_session import open_onnx, predict_with_onnx
 from pipeline.predict.package import export_package
-from tests.stages.conftest import CXR, REPO, attempt, merge, run, stages_run
+from tests.stages.conftest import (
+    CXR,
+    REPO,
+    WORK_FOR_EACH_STAGE,
+    attempt,
+    merge,
+    run,
+    stages_run,
+)
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
@@ -402,7 +410,7 @@ def test_crops_by_the_maps_of_the_most_probable_findings_at_a_finer_layer(restor
 def shrunk(recipe: str) -> dict[str, Any]:
     """A recipe's params, on the tiny cohort, at small sizes, for an epoch from random weights."""
     values = yaml.safe_load((REPO / f"tests/golden/recipes/{recipe}.yaml").read_text())
-    tiny = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
+    tiny = merge(yaml.safe_load((REPO / "tests/tiny.yaml").read_text()), WORK_FOR_EACH_STAGE)
     for section in ("phantom", "ingest", "split", "evaluate", "iou", "report"):
         values[section] = tiny[section]
     for member in values["ensemble"]["members"]:
@@ -443,7 +451,7 @@ def test_one_member_less_reruns_the_vote_alone_and_does_not_read_what_it_left(
 ):
     with_params(without=("second",), ensemble={"members": ["model"]})
     left = files_of("second", restored)
-    assert len(left) == 6 + 3 + 4 + 1 + 9
+    assert len(left) == 6 + 3 + 3 + 1 + 8
     for file in left:
         file.unlink()  # it may be a link into DVC's cache
         file.write_bytes(b"neither table nor shards")

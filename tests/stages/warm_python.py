@@ -1,11 +1,13 @@
-"""A `python` that has the libraries of stages in memory, so that each stage begins at once.
+"""A `python` and a `dvc` that have their libraries in memory, so that each call begins at once.
 
-Half of a tiny stage's time goes into importing PyTorch and pandas. A server imports them, and
-nothing of this project; `python -m stages.x` asks it for a child, which runs the stage's module
-as Python does: in the caller's folder, with its arguments, environment and open files, and with
-the code of that folder. Any other command line is that of the real `python`.
+Half of a tiny stage's time goes into importing PyTorch and pandas, and of DVC's into importing
+itself. A server imports them, and nothing of this project; `python -m stages.x` asks it for a
+child, which runs the stage's module as Python does: in the caller's folder, with its arguments,
+environment and open files, and with the code of that folder. So do `dvc`, which is DVC's own
+`python -m dvc`, and `python -m pipeline.x`. Any other command line is that of the real `python`.
 """
 
+import atexit
 import gc
 import json
 import os
@@ -14,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from importlib import import_module
 from pathlib import Path
@@ -21,26 +24,38 @@ from typing import NoReturn
 
 LIBRARIES = (
     "cv2", "matplotlib.figure", "pandas", "pyarrow.parquet", "pydantic", "safetensors.torch",
-    "scipy.optimize", "scipy.ndimage", "sklearn.linear_model", "torch", "torch._dynamo",
+    "scipy.optimize", "scipy.ndimage", "sklearn.linear_model", "timm", "torch", "torch._dynamo",
     "torchvision", "typer", "yaml",
 )  # fmt: skip
 
-PYTHON = """\
+OF_DVC = (
+    "dvc.cli.parser", "dvc.repo.experiments.executor.local", "dvc.repo.experiments.queue.celery",
+    "dvc.repo.experiments.queue.workspace", "hydra", "networkx", "pydot", "pygit2", "sqltrie",
+)  # fmt: skip
+
+CALLS = {
+    "python": """\
 #!/bin/sh
 case "$1 $2" in
-"-m stages."*) exec '{plain}' -IS '{this}' ask '{address}' "$@" ;;
+"-m stages."* | "-m pipeline."*) exec '{plain}' -IS '{this}' ask '{address}' "$@" ;;
 *) exec '{real}' "$@" ;;
 esac
-"""
+""",
+    "dvc": """\
+#!/bin/sh
+exec '{plain}' -IS '{this}' ask '{address}' -m dvc "$@"
+""",
+}
 
 
-def start(folder: Path) -> tuple[subprocess.Popen, Path]:
-    """The server, and the `python` that uses it."""
-    address, python = folder / "socket", folder / "python"
+def start(folder: Path) -> tuple[subprocess.Popen, list[Path]]:
+    """The server, and the `python` and `dvc` that use it."""
+    address = folder / "socket"
     plain = f"{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
     names = {"plain": plain, "this": __file__, "address": address, "real": sys.executable}
-    python.write_text(PYTHON.format(**names))
-    python.chmod(0o755)
+    for name, text in CALLS.items():
+        (folder / name).write_text(text.format(**names))
+        (folder / name).chmod(0o755)
     one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", __file__, "serve", str(address)]
     server = subprocess.Popen(command, env=one_thread)
@@ -48,7 +63,7 @@ def start(folder: Path) -> tuple[subprocess.Popen, Path]:
         if server.poll() is not None:
             raise RuntimeError("the server of stages ended before it began")
         time.sleep(0.05)
-    return server, python
+    return server, [folder / name for name in CALLS]
 
 
 def ask(address: str, *words: str) -> NoReturn:
@@ -71,7 +86,7 @@ def ask(address: str, *words: str) -> NoReturn:
 
 def serve(address: str) -> None:
     """Answer whoever asks, as long as the tests run."""
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *OF_DVC):
         import_module(library)
     gc.collect()
     gc.freeze()
@@ -103,7 +118,7 @@ def answer(caller: socket.socket) -> None:
     child = os.fork()
     if child == 0:
         caller.close()
-        run_stage(files, *json.loads(call))
+        run_module(files, *json.loads(call))
         return
     for file in files:
         os.close(file)
@@ -113,8 +128,8 @@ def answer(caller: socket.socket) -> None:
     os._exit(0)  # without a second's search for garbage
 
 
-def run_stage(files: list[int], folder: str, words: list[str], variables: dict[str, str]) -> None:
-    """What `python -m stages.x ...` does, in this process."""
+def run_module(files: list[int], folder: str, words: list[str], variables: dict[str, str]) -> None:
+    """What `python -m <module> ...` does, in this process."""
     for number, file in enumerate(files):
         os.dup2(file, number)
     os.chdir(folder)
@@ -122,7 +137,21 @@ def run_stage(files: list[int], folder: str, words: list[str], variables: dict[s
     os.environ.update(variables)
     sys.path.insert(0, folder)
     _, module, *sys.argv[1:] = words
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int | None):
+            end_at_once(end.code or 0)
+        raise
+
+
+def end_at_once(code: int) -> NoReturn:
+    """End as Python does, but for taking apart all that is in memory, which takes a second."""
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

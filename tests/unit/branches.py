@@ -7,7 +7,6 @@ from functools import cache, lru_cache
 
 import pytest
 import torch
-from torch.overrides import TorchFunctionMode
 
 from pipeline.base.findings import FINDINGS
 from pipeline.networks.backbones.centring import centre_grid
@@ -87,18 +86,6 @@ def of_each(names, argument="name"):
     return pytest.mark.parametrize(argument, names, scope="module")
 
 
-_RANDOM = {"kaiming_normal_", "kaiming_uniform_", "normal_", "trunc_normal_", "uniform_"}
-
-
-class _Unset(TorchFunctionMode):
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if func.__name__ in _RANDOM:
-            with torch.no_grad():
-                return (args[0] if args else kwargs["tensor"]).zero_()
-        return func(*args, **kwargs)
-
-
 @contextmanager
 def no_initialisation() -> Iterator[None]:
     """Zeros in place of random weights: for networks of which only shapes and names count, or
@@ -106,7 +93,13 @@ def no_initialisation() -> Iterator[None]:
 
     Not for `make_branch`, which would keep the zeros.
     """
-    with _Unset():
+
+    def zero(tensor: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        return tensor.zero_()
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("normal_", "uniform_"):  # by which all of `torch.nn.init` draws
+            patch.setattr(torch.Tensor, name, zero)
         yield
 
 

@@ -7,10 +7,10 @@ first calls say as much as all.
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import cache, partial
 from operator import attrgetter
 from typing import Any
 
-import torch
 from beartype import beartype
 
 CHECKED = 40
@@ -22,16 +22,18 @@ _unchecked: list[Any] = []
 
 def checked(function: Callable[..., Any]) -> Callable[..., Any]:
     """What jaxtyping asks whether a call is as annotated, until it has asked often enough."""
-    check = beartype(function)
+    check = cache(partial(beartype, function))  # at its first call: most are not called at all
     key = function.__module__, function.__qualname__
 
     def count(*args: Any, **kwargs: Any) -> Any:
+        import torch  # noqa: PLC0415 (seconds, which who only decorates need not wait)
+
         if torch.compiler.is_compiling():  # which cannot follow a check
             return function(*args, **kwargs)
         _calls[key] += 1
         if _calls[key] == CHECKED:
             _leave_unchecked(*key)
-        return check(*args, **kwargs)
+        return check()(*args, **kwargs)
 
     return count
 

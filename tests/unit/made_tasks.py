@@ -1,6 +1,8 @@
 """Small things to learn: vectors and images with targets."""
 
+import copy
 import dataclasses
+from functools import cache, lru_cache
 
 import torch
 from loss_numbers import NUMBERS
@@ -30,9 +32,13 @@ def images(rows, seed, split="train", size=32):
 
 
 def task(make, rows=64, augment=as_they_are, loss="bce", val_rows=32):
-    train = make(rows, 0)
-    fitted = build_loss(loss, train.targets, NUMBERS)
-    return Task(train, make(val_rows, 1, "val"), fitted.loss, augment)
+    return Task(make(rows, 0), make(val_rows, 1, "val"), fitted_loss(loss, make, rows), augment)
+
+
+@cache
+def fitted_loss(name, make, rows):
+    """Of the training rows that `make` makes; to find where a head should start takes a while."""
+    return build_loss(name, make(rows, 0).targets, NUMBERS).loss
 
 
 def linear():
@@ -46,6 +52,12 @@ SMALL = "timm:test_efficientnet"
 
 
 def branch(name=SMALL):
+    """One to train: a copy of one that need not be built each time."""
+    return copy.deepcopy(_built(name))
+
+
+@lru_cache(maxsize=4)
+def _built(name):
     return build_branch(
         BranchSpec(name, FINDINGS, 16, 32, standardise=False), weights=None, seed=0
     )

@@ -46,12 +46,12 @@ def main(folder: Path) -> None:
     tasks = {"joint": joint_task(20, augmentation(change, alpha=False), size=SIZE)}
     plain = Task(train, val, loss, augmentation(change, alpha=False))
     for kind, (backbone, special) in KINDS.items():
-        values = {"batch_size": 11, "learning_rate": 1e-5, "epochs": 3} | special
+        values = {"batch_size": 11, "learning_rate": 1e-5, "epochs": 2} | special
         if "micro_batch" in special:
             values["micro_batch"] = special["micro_batch"] // world.size
         plan, task = dataclasses.replace(PLAN, **values), tasks.get(backbone, plain)
         epochs = fit(make(backbone), task, plan, snapshots=Snapshots(kind))
-        next(epochs), next(epochs)  # and there it is stopped, with a snapshot of both
+        next(epochs)  # and there it is stopped, with a snapshot
         epochs.close()
         network = make(backbone)
         records = list(fit(network, task, plan, snapshots=Snapshots(kind)))

@@ -6,7 +6,7 @@ from pipeline.training.plan import Plan
 PLAN = Plan(
     epochs=3,
     batch_size=8,
-    micro_batch=None,
+    micro_batch=64,  # a whole batch: to find out how many fit, each training looks at six images
     learning_rate=0.01,
     weight_decay=0.01,
     schedule="constant",

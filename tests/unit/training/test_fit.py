@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from branches import ALL, CASCADES, make_branch, some_images
+from branches import ALL, CASCADES, each_kind, make_branch, of_each, some_images
 from made_tasks import SMALL, branch, images, linear, task, vectors
 from torch import nn
 from training_numbers import PLAN
@@ -25,7 +25,8 @@ from pipeline.training.schedule import (
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_learnable_task_is_learnt_under_every_schedule(schedule):
-    plan = dataclasses.replace(PLAN, schedule=schedule, epochs=30, learning_rate=0.03)
+    numbers = {"epochs": 30, "batch_size": 32, "learning_rate": 0.03}
+    plan = dataclasses.replace(PLAN, schedule=schedule, **numbers)
     epochs = list(fit(linear(), task(vectors, rows=256), plan))
     assert epochs[-1].val_auroc > 0.9
     assert epochs[-1].val_loss < epochs[0].val_loss
@@ -117,15 +118,14 @@ def parameters_of(blocks):
     return {id(p) for block in blocks for p in block.parameters()}
 
 
-# Each kind of backbone cuts itself into blocks in a function of its own. Not here: ResNets that
-# `_resnet` cuts as it does resnet50 and resnext50, and cascades, whose readout is one class.
-# All of them are built, and look at images, in networks/test_branch.py.
-DIVIDED = [name for name in ALL if name not in ("resnext101", *CASCADES[:2])]
+# Each kind of backbone cuts itself into blocks in a function of its own; all of them are built,
+# and look at images, in networks/test_branch.py.
+DIVIDED = each_kind(name for name in ALL if name not in ("resnext101", *CASCADES[:2]))
 
 
-@pytest.mark.parametrize("name", DIVIDED)
+@of_each(DIVIDED)
 def test_gradients_are_where_and_only_where_blocks_are_released(name):
-    network, images_ = make_branch(name), some_images(2)
+    network, images_ = make_branch(name, size=32), some_images(2, size=32)
     total = len(network.blocks)
     head = {id(p) for part in (network.readout, network.head) for p in part.parameters()}
     for count in sorted({0, 1, total // 2, total}):
@@ -140,7 +140,7 @@ def test_gradients_are_where_and_only_where_blocks_are_released(name):
         assert all(m.training for block in released for m in layers(block))
 
 
-@pytest.mark.parametrize("name", DIVIDED)
+@of_each(DIVIDED)
 def test_frozen_blocks_keep_weights_and_batchnorm_statistics(name):
     """One epoch of the head alone, then one with the last block."""
     network = make_branch(name, size=32)
@@ -266,7 +266,7 @@ def test_every_loss_falls_on_every_kind_of_branch(loss, name):
     network = make_branch(name, size=32)
     what = task(images, rows=8, loss=loss, val_rows=4)
     network.start_at(torch.zeros(14))
-    plan = dataclasses.replace(PLAN, epochs=4, batch_size=16, learning_rate=0.001)
+    plan = dataclasses.replace(PLAN, epochs=2, batch_size=16, learning_rate=0.001)
     epochs = list(fit(network, what, plan))
     assert epochs[-1].train_loss < epochs[0].train_loss
 

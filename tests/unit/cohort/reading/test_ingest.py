@@ -1,14 +1,16 @@
 import gzip
 import json
 import logging
+import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from ran_ingest import run_ingest
 from tiny_cohort import (
     FIRST,
     HEADER_FIRST,
@@ -29,34 +31,15 @@ from pipeline.base.tables import read_boxes, read_index, read_official_lists
 from pipeline.cohort.reading.cohort_source import find_cohort
 from pipeline.cohort.reading.images import resize_square
 from pipeline.errors import CohortError
-from stages.ingest import main
 
 REPO = Path(__file__).parents[4]
-PARAMS = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
 IMAGES = pngs(18)
 SIZE = 32
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12\n"
 BAD = {name(2): b"", name(5): POINTER, name(11): IMAGES[name(11)][:-30], name(17): b"<html>404"}
 
 
-def ingest(source: Path, out: Path, **options: object) -> Path:
-    options = {"size": SIZE, "workers": 3, "box_frame": "file", **options}  # two boxes: too few
-    params = {**PARAMS, "ingest": {**PARAMS["ingest"], **options}}
-    out.mkdir(parents=True)
-    (out / "params.yaml").write_text(yaml.safe_dump(params))
-    cache = out / "cache"
-    main(
-        source=source,
-        images=cache / "images",
-        index=cache / "index.parquet",
-        boxes=cache / "boxes.parquet",
-        lists=cache / "lists.parquet",
-        ceiling=cache / "ceiling.json",
-        report=cache / "report.json",
-        thumbnails=cache / "thumbnails",
-        params=out / "params.yaml",
-    )
-    return cache
+ingest = partial(run_ingest, workers=3)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -123,7 +106,7 @@ def test_all_bad_images_are_named_with_their_reasons_before_failing(layout, tmp_
     for image, reason in zip(BAD, ("empty", "Git-LFS", "truncated", "HTML"), strict=True):
         line = next(line for line in message.splitlines() if image in line)
         assert reason in line
-    assert not (tmp_path / "out/cache/images").exists()
+    assert not (tmp_path / "out/images").exists()
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -212,7 +195,7 @@ def test_text_files_are_found_under_their_usual_names_and_places(
         (source / old).rename(source / place / new)
     with caplog.at_level(logging.INFO):
         cohort = find_cohort(source)
-    plain = find_cohort(reference.parents[1] / "cohort")
+    plain = find_cohort(reference.parent / "cohort")
     for mine, theirs in (
         (cohort.boxes, plain.boxes), (cohort.test, plain.test),
         (cohort.train_val, plain.train_val), (cohort.entries, plain.entries),
@@ -320,11 +303,9 @@ def test_an_image_that_cannot_be_opened_is_bad_not_fatal(tmp_path):
 PEAK = """
 import re, sys
 from pathlib import Path
-from stages.ingest import main
+from ran_ingest import run_ingest
 
-source, out = Path(sys.argv[1]), Path(sys.argv[2])
-names = ["images", "index", "boxes", "lists", "ceiling", "report"]
-main(source, *(out / name for name in names), params=out / "params.yaml")
+run_ingest(Path(sys.argv[1]), Path(sys.argv[2]), size=128, workers=4)
 status = Path("/proc/self/status").read_text()  # getrusage would count the parent's peak too
 print(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
 """
@@ -339,12 +320,11 @@ def test_memory_stays_below_1_gib_whatever_the_number_of_images(tmp_path):
         small = png(pixels(0))  # most files are small, or making them would take minutes
         content = {name(n): large[n % 8] if n < 1_600 else small for n in range(images)}
         source = write_archives(tmp_path / f"{images}", content, ending="tar")
-        out = tmp_path / f"{images}.out"
-        out.mkdir()
-        ingest = {**PARAMS["ingest"], "size": 128, "workers": 4, "box_frame": "file"}
-        (out / "params.yaml").write_text(yaml.safe_dump({**PARAMS, "ingest": ingest}))
-        command = [sys.executable, "-c", PEAK, str(source), str(out)]
-        done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", PEAK, str(source), str(tmp_path / f"{images}.out")]
+        paths = {"PYTHONPATH": os.pathsep.join([str(REPO), str(REPO / "tests/unit")])}
+        done = subprocess.run(
+            command, env=os.environ | paths, capture_output=True, text=True, check=True
+        )
         peaks[images] = int(done.stdout) / 1024  # MiB
     assert max(peaks.values()) < 1024, peaks
     assert peaks[1_600] - peaks[400] < 50, peaks  # 1,200 decoded images would be 1,200 MiB
