@@ -16,9 +16,14 @@ Action = Annotated[
 ]
 Folder = Annotated[Path, typer.Argument(help="data/models of a checkout, or an exported model.")]
 To = Annotated[Path | None, typer.Option(help="A new folder, for export.")]
+Onnx = Annotated[
+    bool, typer.Option("--onnx", help="With model.onnx: from pixels to probabilities, no PyTorch.")
+]
 
 
-def main(action: Action, folder: Folder = Path("data/models"), to: To = None) -> None:
+def main(
+    action: Action, folder: Folder = Path("data/models"), to: To = None, onnx: Onnx = False
+) -> None:
     """Print a trained model's card, or copy it to where it can be taken from."""
     if action == "show":
         about = read_description(folder)
@@ -28,8 +33,27 @@ def main(action: Action, folder: Folder = Path("data/models"), to: To = None) ->
         raise ArtifactError("export needs --to, a new folder")
     from pipeline.predict.package import export_package  # noqa: PLC0415 (imports torch)
 
-    export_package(folder, to, revision=_revision(folder))
+    said: list[str] = []
+    finish = (lambda fresh: said.extend(_write_onnx(fresh))) if onnx else None
+    export_package(folder, to, revision=_revision(folder), finish=finish)
     typer.echo(f"{to}: the model of {folder}")
+    for line in said:
+        typer.echo(line)
+
+
+def _write_onnx(folder: Path) -> list[str]:
+    """Write it, and say what came of it."""
+    from pipeline.predict.onnx.export import FILE, write_onnx  # noqa: PLC0415 (imports torch)
+    from pipeline.predict.onnx.notes import OUTSIDE  # noqa: PLC0415
+
+    written = write_onnx(folder, folder / FILE)
+    checked = written.agreement
+    return [
+        f"{FILE}: probabilities within {checked.worst:.0e} of PyTorch's on {checked.same_crops} "
+        f"of {checked.pictures} synthetic radiographs, with the same crops",
+        *(f"  not in it: {one}" for one in OUTSIDE),
+        *(f"  not in it: heatmaps of {one}, which take gradients" for one in written.left_out),
+    ]
 
 
 def _revision(folder: Path) -> str | None:
