@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.base.files import replacing
 from pipeline.errors import ArtifactError, PipelineError
@@ -60,7 +60,7 @@ def write_onnx(folder: Path, path: Path) -> Written:
     package = read_package(folder)
     graph = build_graph(folder, package)
     log.info("traces %d members for ONNX, about half a minute each", len(graph.members))
-    program = _traced(graph, package.about.image_side)
+    program = trace(graph, _example(package.about.image_side), INPUTS, graph.outputs)
     program.model.metadata_props.update(notes(graph, package))
     with replacing(path) as fresh:
         program.save(fresh, external_data=False)
@@ -90,20 +90,30 @@ def build_graph(folder: Path, package: Package) -> ModelGraph:
     return graph
 
 
-def _traced(graph: ModelGraph, side: int) -> Any:
-    example = _example(side)
+def trace(
+    module: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+) -> Any:
+    """An `ONNXProgram` of a module, for batches of any size.
+
+    Args:
+        module: in eval mode.
+        example: a batch of two of each input.
+        inputs: their names.
+        outputs: names of what the module returns.
+    """
     batch = torch.export.Dim("n")
     with _quiet():
-        program = torch.onnx.export(
-            graph,
+        program: Any = torch.onnx.export(
+            module,
             example,
-            input_names=INPUTS,
-            output_names=graph.outputs,
+            input_names=inputs,
+            output_names=outputs,
             dynamic_shapes=tuple({0: batch} for _ in example),
             opset_version=_OPSET,
             verbose=False,
         )
-        return _tidied(program)
+        tidy(program.model)
+    return program
 
 
 @contextmanager
@@ -127,10 +137,9 @@ def _example(side: int) -> tuple[Tensor, ...]:
     return (torch.zeros(2, 1, side, side, dtype=torch.uint8), *known)
 
 
-def _tidied(program: Any) -> Any:
-    """Without traces of the files that it was traced from, and without what nothing reads."""
+def tidy(model: Any) -> None:
+    """Take out traces of the files that a graph was traced from, and what nothing reads."""
     from onnx_ir.passes import common  # noqa: PLC0415 (an extra)
 
-    common.ClearMetadataAndDocStringPass()(program.model)
-    common.RemoveUnusedNodesPass()(program.model)
-    return program
+    common.ClearMetadataAndDocStringPass()(model)
+    common.RemoveUnusedNodesPass()(model)

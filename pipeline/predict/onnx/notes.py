@@ -42,6 +42,7 @@ def notes(graph: ModelGraph, package: Package) -> dict[str, str]:
         "outside": OUTSIDE,
         "revision": about.revision,
         "cohort": about.cohort.digest,
+        "trained_on_synthetic_images": about.cohort.is_synthetic,
     }
     return {
         name: value if isinstance(value, str) else json.dumps(value)

@@ -1,6 +1,7 @@
 """Heatmaps to boxes as `pipeline.attention.crop` has it, written so that a graph can hold it."""
 
 from collections.abc import Callable
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -98,7 +99,8 @@ def label_regions(mask: Bool[Tensor, "k n n"]) -> Float32[Tensor, "k n n"]:
     rows, columns = outside.cumsum(dim=2), outside.cumsum(dim=1)
     empty = inside.new_zeros(1).expand(mask.shape[0], side + 1, side + 1)
 
-    def spread(labels, _):  # type: ignore[no-untyped-def]
+    @no_type_check  # PyTorch's tracing of a loop's body stops at jaxtyping's wrapper
+    def spread(labels: Tensor, _: Tensor) -> tuple[Tensor, Tensor]:
         across = empty[:, :side].scatter_reduce(2, rows, labels, "amax").gather(2, rows) * inside
         down = empty[:, :, :side].scatter_reduce(1, columns, across, "amax").gather(1, columns)
         beside = functional.max_pool2d((down * inside).unsqueeze(1), 3, 1, 1).squeeze(1) * inside
