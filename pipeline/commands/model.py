@@ -52,7 +52,10 @@ def _write_onnx(folder: Path) -> list[str]:
         f"{FILE}: probabilities within {checked.worst:.0e} of PyTorch's on {checked.same_crops} "
         f"of {checked.pictures} synthetic radiographs, with the same crops",
         *(f"  not in it: {one}" for one in OUTSIDE),
-        *(f"  not in it: heatmaps of {one}, which take gradients" for one in written.left_out),
+        *(
+            f"  not in it: heatmaps of {one}, by gradients or many passes"
+            for one in written.left_out
+        ),
     ]
 
 

@@ -100,19 +100,28 @@ def trace(
         example: a batch of two of each input.
         inputs: their names.
         outputs: names of what the module returns.
+
+    Raises:
+        ArtifactError: PyTorch's exporter cannot.
     """
     batch = torch.export.Dim("n")
-    with _quiet():
-        program: Any = torch.onnx.export(
-            module,
-            example,
-            input_names=inputs,
-            output_names=outputs,
-            dynamic_shapes=tuple({0: batch} for _ in example),
-            opset_version=_OPSET,
-            verbose=False,
-        )
-        tidy(program.model)
+    try:
+        with _quiet():
+            program: Any = torch.onnx.export(
+                module,
+                example,
+                input_names=inputs,
+                output_names=outputs,
+                dynamic_shapes=tuple({0: batch} for _ in example),
+                opset_version=_OPSET,
+                verbose=False,
+            )
+            tidy(program.model)
+    except torch.onnx.OnnxExporterError as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise ArtifactError(
+            f"PyTorch's exporter cannot write this as ONNX: {reason}; train with another backbone"
+        ) from None
     return program
 
 

@@ -211,6 +211,18 @@ def test_exporters_say_nothing_and_their_loggers_are_as_before(tmp_path, caplog,
     assert logging.getLogger("onnxscript").level == before
 
 
+class Branching(nn.Module):
+    def forward(self, images):
+        return images if images.sum() > 0 else -images
+
+
+@pytest.mark.slow
+def test_what_the_exporter_cannot_trace_is_said_in_a_line():
+    with pytest.raises(ArtifactError, match="exporter cannot write this as ONNX") as raised:
+        trace(Branching().eval(), (torch.zeros(2, 3),), ["a"], ["b"])
+    assert "\n" not in str(raised.value)
+
+
 PAIRS = [
     ("resnet18", "resnet50"),
     ("resnext50", "densenet121"),
