@@ -17,14 +17,14 @@ from benchmarks.measure import write_files
 from pipeline.attention.crop import cut_crop
 from pipeline.cohort.reading.tags import UNSAID
 from pipeline.errors import ArtifactError
-from pipeline.fusion.head import Fusion, JointFusion, restore_fusion
+from pipeline.fusion.head import Fusion, JointFusion
 from pipeline.networks.augment import to_unit
-from pipeline.networks.branch import Branch, restore_branch
-from pipeline.networks.checkpoints import read_checkpoint
+from pipeline.networks.branch import Branch
 from pipeline.networks.rows import resized
 from pipeline.predict.about.description import read_description
 from pipeline.predict.given_files import Source
 from pipeline.predict.model import Model, load_model
+from pipeline.predict.package import read_networks
 from pipeline.predict.stream import BATCH, predict_files
 
 Figures = dict[str, Any]
@@ -90,12 +90,8 @@ class Bare:
         self._side, self._crop = about.image_side, about.crop.size
         self.members: dict[str, tuple[Branch, Branch, Fusion | JointFusion]] = {}
         for name, voting in about.members.items():
-            global_, local = (
-                restore_branch(*read_checkpoint(folder / name / f"{branch}.safetensors")).eval()
-                for branch in ("global", "local")
-            )
-            head = restore_fusion(*read_checkpoint(folder / voting / "fusion.safetensors"))
-            self.members[name] = (global_, local, head.eval())
+            one = read_networks(folder, name, voting)
+            self.members[name] = (one.global_.eval(), one.local.eval(), one.fusion.eval())
 
     def predict(self, paths: Sequence[Path]) -> list[Float32[np.ndarray, "b f"]]:
         """Batch after batch: decode, resize, global branches, local branches, heads."""

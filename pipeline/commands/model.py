@@ -32,10 +32,17 @@ To = Annotated[Path | None, typer.Option(help="A new folder, for export.")]
 Name = Annotated[
     str, typer.Option(help="Of the model in MLflow, for register; without, its experiment's.")
 ]
+Onnx = Annotated[
+    bool, typer.Option("--onnx", help="With model.onnx: from pixels to probabilities, no PyTorch.")
+]
 
 
 def main(
-    action: Action, folder: Folder = Path("data/models"), to: To = None, name: Name = ""
+    action: Action,
+    folder: Folder = Path("data/models"),
+    to: To = None,
+    name: Name = "",
+    onnx: Onnx = False,
 ) -> None:
     """Print a trained model's card, copy it to where it can be taken from, or register it."""
     folder = local_model(folder)
@@ -43,7 +50,7 @@ def main(
         about = read_description(folder)
         typer.echo(model_card(about, read_backbones(folder, about)))
     elif action == "export":
-        _export(folder, to)
+        _export(folder, to, onnx=onnx)
     else:
         _register(folder, name)
 
@@ -57,13 +64,35 @@ def local_model(folder: Path) -> Path:
     return model_folder(str(folder))
 
 
-def _export(folder: Path, to: Path | None) -> None:
+def _export(folder: Path, to: Path | None, *, onnx: bool) -> None:
     if to is None:
         raise ArtifactError("export needs --to, a new folder")
     from pipeline.predict.package import export_package  # noqa: PLC0415 (imports torch)
 
-    export_package(folder, to, revision=_revision(folder))
+    said: list[str] = []
+    finish = (lambda fresh: said.extend(_write_onnx(fresh))) if onnx else None
+    export_package(folder, to, revision=_revision(folder), finish=finish)
     typer.echo(f"{to}: the model of {folder}")
+    for line in said:
+        typer.echo(line)
+
+
+def _write_onnx(folder: Path) -> list[str]:
+    """Write it, and say what came of it."""
+    from pipeline.predict.onnx.export import FILE, write_onnx  # noqa: PLC0415 (imports torch)
+    from pipeline.predict.onnx.notes import OUTSIDE  # noqa: PLC0415
+
+    written = write_onnx(folder, folder / FILE)
+    checked = written.agreement
+    return [
+        f"{FILE}: probabilities within {checked.worst:.0e} of PyTorch's on {checked.same_crops} "
+        f"of {checked.pictures} synthetic radiographs, with the same crops",
+        *(f"  not in it: {one}" for one in OUTSIDE),
+        *(
+            f"  not in it: heatmaps of {one}, by gradients or many passes"
+            for one in written.left_out
+        ),
+    ]
 
 
 def _register(folder: Path, name: str) -> None:

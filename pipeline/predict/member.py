@@ -103,9 +103,10 @@ class Member:
         """
         rules, size = self._rules, self._global.spec.input_size
         whole = resized(images, size).to(self._device)
-        seen = see(
-            self._global, self._layer, whole, rules.heatmap.methods, flip=rules.flip_at_predict
-        )
+        with torch.enable_grad():  # some heatmaps take gradients
+            seen = see(
+                self._global, self._layer, whole, rules.heatmap.methods, flip=rules.flip_at_predict
+            )
         pooled = seen.pop("pooled")
         heatmaps = {name: Maps(grids, self._layer.grid) for name, grids in seen.items()}
         logits = self._global.logits(self._given(pooled)).cpu()

@@ -13,14 +13,16 @@ It is the folder of networks of the graph itself, `data/models`, or an export of
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pipeline.base.files import replacing
 from pipeline.errors import ArtifactError
-from pipeline.fusion.head import restore_fusion
+from pipeline.fusion.head import Fusion, JointFusion, restore_fusion
 from pipeline.fusion.metadata import METADATA, MetadataEncoder
-from pipeline.networks.branch import restore_branch
+from pipeline.networks.branch import Branch, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.predict.about.description import (
     NOTE,
@@ -67,7 +69,9 @@ def read_package(folder: Path) -> Package:
         )
     _expect_whole(folder, about)
     rules = Rules(about.heatmap, about.crop, about.flip_at_predict)
-    members = {name: _read_member(folder, name, at, rules) for name, at in about.members.items()}
+    members = {
+        name: Member(*read_networks(folder, name, at), rules) for name, at in about.members.items()
+    }
     return Package(
         about,
         members,
@@ -93,15 +97,33 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_member(folder: Path, name: str, voting: str, rules: Rules) -> Member:
+class Networks(NamedTuple):
+    """What a member computes with, on the CPU."""
+
+    global_: Branch
+    local: Branch
+    fusion: Fusion | JointFusion
+    encoder: MetadataEncoder
+
+
+def read_networks(folder: Path, name: str, voting: str) -> Networks:
+    """Those of a member.
+
+    Args:
+        folder: of a packaged model.
+        name: the member's.
+        voting: where its fusion head lies below the folder.
+
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
     head, about = read_checkpoint(folder / voting / "fusion.safetensors")
     known = about["metadata"]
-    return Member(
+    return Networks(
         restore_branch(*read_checkpoint(folder / name / "global.safetensors")),
         restore_branch(*read_checkpoint(folder / name / "local.safetensors")),
         restore_fusion(head, about),
         MetadataEncoder(**{**known, "features": tuple(known["features"])}),
-        rules,
     )
 
 
@@ -140,13 +162,20 @@ def digest_of(folder: Path) -> str:
     return found.hexdigest()
 
 
-def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
+def export_package(
+    folder: Path,
+    to: Path,
+    *,
+    revision: str | None,
+    finish: Callable[[Path], object] | None = None,
+) -> None:
     """Copy a model, and nothing else of its folder, to where there is nothing yet.
 
     Args:
         folder: `data/models`, or an export.
         to: a new folder.
         revision: of git, that the copy names.
+        finish: what is done to the copy before it stands there; if that fails, there is none.
 
     Raises:
         ArtifactError: a file is missing, or `to` is there.
@@ -162,3 +191,5 @@ def export_package(folder: Path, to: Path, *, revision: str | None) -> None:
             files[file] = _digest(fresh / file)
         said = about.model_copy(update={"revision": revision, "files": files})
         write_description(said, fresh / NOTE)
+        if finish is not None:
+            finish(fresh)

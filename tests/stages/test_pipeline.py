@@ -17,6 +17,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_crop_boxes, read_index, read_predictions, read_splits
 from pipeline.capsnet.reconstructions import read_reconstructions
+from pipeline.cohort.reading.tags import Tags
 from pipeline.errors import ArtifactError
 from pipeline.fusion.head import JointFusion, restore_fusion
 from pipeline.graph.reruns import find_reruns
@@ -25,8 +26,9 @@ from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.rows import load_images
 from pipeline.predict import load_model
+from pipeline.predict.onnx.session import open_onnx, predict_with_onnx
 from pipeline.predict.package import export_package
-from tests.stages.conftest import REPO, attempt, merge, run, stages_run
+from tests.stages.conftest import CXR, REPO, attempt, merge, run, stages_run
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
@@ -179,6 +181,32 @@ def test_an_export_predicts_without_the_rest_of_the_graph(finished, tmp_path):
     assert load_model(tmp_path / "model").about.revision == "abc"
     with pytest.raises(ArtifactError, match="is there already"):
         export_package(finished / "data/models", tmp_path / "model", revision=None)
+
+
+@pytest.mark.slow
+def test_onnxruntime_predicts_what_the_pipeline_predicted(finished, tmp_path):
+    """Crops included, of a cascade and of a fusion through its branches."""
+    to = tmp_path / "model"
+    said = run(*CXR, "model", "export", "data/models", "--to", str(to), "--onnx", cwd=finished)
+    assert "with the same crops" in said.stdout
+    index = read_index(finished / "data/cache/index.parquet")
+    voted = read_predictions(finished / "data/ensemble.parquet")
+    expected = voted[voted["split"] == "test"]
+    part = index.set_index("image_index").loc[expected["image_index"]]
+    places = index.index[index["image_index"].isin(part.index)].to_numpy()
+    shown = Shards(finished / "data/cache/images").gather(places)
+    patients = [
+        Tags(*known)
+        for known in part[["age_years", "gender", "view_position"]].itertuples(index=False)
+    ]
+    found = predict_with_onnx(open_onnx(to / "model.onnx"), [*shown], patients)
+    assert list(index["image_index"][places]) == list(part.index)
+    for row, member in enumerate(MEMBERS):
+        crops = read_crop_boxes(finished / f"data/crop_boxes/{member}.parquet")
+        boxes = crops.set_index("image_index").loc[part.index, ["x1", "y1", "x2", "y2"]]
+        assert found["crop_boxes"][:, row] == pytest.approx(boxes.to_numpy(), abs=1e-12)
+    assert len(shown) > 20
+    assert found["raw"] == pytest.approx(expected[list(FINDINGS)].to_numpy(), abs=1e-4)
 
 
 def test_the_metrics_hold_every_system_floor_and_ceiling(finished):

@@ -1,5 +1,6 @@
 """A packaged model of random weights, made in about a second, and radiographs that it knows."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.shards import Shards, write_shards
 from pipeline.cohort.phantom.cohort import make_cohort
 from pipeline.cohort.reading.images import decode_grey, resize_square, thumbnail
-from pipeline.fusion.head import HEADS, FusionSpec
-from pipeline.fusion.metadata import MetadataEncoder
+from pipeline.fusion.head import HEADS, FusionSpec, join_branches
+from pipeline.fusion.metadata import METADATA, MetadataEncoder
 from pipeline.networks.branch import Branch
 from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.params.sections import CropParams, HeatmapParams, PhantomParams
@@ -31,7 +32,7 @@ from pipeline.predict.about.description import (
 )
 from pipeline.predict.about.familiarity import Familiarity, fit_familiarity, write_familiarity
 from pipeline.predict.about.validation import Validation, write_validation
-from pipeline.predict.package import FAMILIAR, VALIDATION
+from pipeline.predict.package import FAMILIAR, VALIDATION, Networks
 
 SIDE = 64
 """Of the cached images, in pixels."""
@@ -57,10 +58,26 @@ def radiographs() -> tuple[bytes, ...]:
     return tuple(one.png for one in make_cohort(params, workers=1).images)
 
 
+_HIDDEN = 8
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a member is made of."""
+
+    global_: str = "mobilenet_v2"
+    local: str = "mobilenet_v3"
+    head: str = "linear"
+    is_joint: bool = False
+    """Whether its head has branches of its own, with other weights."""
+    features: tuple[str, ...] = METADATA
+
+
 def write_model(
     folder: Path,
     *,
     members: tuple[str, ...] = MEMBERS,
+    kind: Kind = Kind(),
     seed: int = 0,
     picky: bool = True,
     **changes: Any,
@@ -71,7 +88,7 @@ def write_model(
     `radiographs`; if it is not `picky`, all that there may be.
     """
     for number, name in enumerate(members):
-        _write_member(folder, name, seed + number)
+        _write_member(folder, name, seed + number, kind)
     anything = Familiarity(np.zeros(256), np.eye(1, 256), np.ones(1), rest=1.0, limit=1e6)
     write_familiarity(_familiar(folder) if picky else anything, folder / FAMILIAR)
     rng = np.random.default_rng(0)
@@ -104,17 +121,27 @@ def _sorted(rng: np.random.Generator) -> np.ndarray:
     return np.sort(rng.random((len(FINDINGS), 40), np.float32), axis=1)
 
 
-def _write_member(folder: Path, name: str, seed: int) -> None:
-    global_ = _seen_some(make_branch("mobilenet_v2", seed=seed, size=32, output_stride=16))
-    local = _seen_some(make_branch("mobilenet_v3", seed=seed, size=32))
-    known = MetadataEncoder(("age", "gender", "view"), age_mean=50.0, age_std=15.0)
+def made_networks(kind: Kind, *, seed: int = 0) -> Networks:
+    """Those of a member, in eval mode."""
+    global_, local = _branches(kind, seed)
+    known = MetadataEncoder(kind.features, age_mean=50.0, age_std=15.0)
+    columns = sum({"age": 2}.get(one, 1) for one in kind.features)
     with torch.no_grad():
         blank = torch.zeros(1, 1, 32, 32)
         pooled = [branch.pooled(blank).shape[1] for branch in (global_, local)]
-    spec = FusionSpec("linear", sum(pooled) + 4, FINDINGS, hidden=8, dropout=0.5)
+    spec = FusionSpec(kind.head, sum(pooled) + columns, FINDINGS, hidden=_HIDDEN, dropout=0.5)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = HEADS["linear"](spec)
+        head = HEADS[kind.head](spec)
+    if kind.is_joint:
+        head = join_branches(*_branches(kind, seed + 10), head)
+    return Networks(global_, local, head.eval(), known)
+
+
+def _write_member(folder: Path, name: str, seed: int, kind: Kind) -> None:
+    global_, local, head, known = made_networks(kind, seed=seed)
+    inputs = (head.fusion if kind.is_joint else head).head.in_features
+    spec = FusionSpec(kind.head, inputs, FINDINGS, hidden=_HIDDEN, dropout=0.5)
     about = {
         "fusion": spec.about(), "global": global_.spec.about(), "local": local.spec.about(),
         "metadata": known.about(),
@@ -123,6 +150,11 @@ def _write_member(folder: Path, name: str, seed: int) -> None:
         path = folder / name / f"{branch}.safetensors"
         write_checkpoint(one.state_dict(), one.spec.about(), path)
     write_checkpoint(head.state_dict(), about, folder / name / "fusion.safetensors")
+
+
+def _branches(kind: Kind, seed: int) -> tuple[Branch, Branch]:
+    global_ = make_branch(kind.global_, seed=seed, size=32, output_stride=16)
+    return _seen_some(global_), _seen_some(make_branch(kind.local, seed=seed, size=32))
 
 
 def _seen_some(branch: Branch) -> Branch:
