@@ -80,7 +80,7 @@ def _export(folder: Path, to: Path | None, *, onnx: bool) -> None:
 def _write_onnx(folder: Path) -> list[str]:
     """Write it, and say what came of it."""
     from pipeline.predict.onnx.export import FILE, write_onnx  # noqa: PLC0415 (imports torch)
-    from pipeline.predict.onnx.notes import OUTSIDE  # noqa: PLC0415
+    from pipeline.predict.onnx.said_in_file import OUTSIDE  # noqa: PLC0415
 
     written = write_onnx(folder, folder / FILE)
     checked = written.agreement

@@ -26,7 +26,7 @@ from pipeline.networks.branch import restore_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.networks.rows import load_images
 from pipeline.predict import load_model
-from pipeline.predict.onnx.session import open_onnx, predict_with_onnx
+from pipeline.predict.onnx.onnx_session import open_onnx, predict_with_onnx
 from pipeline.predict.package import export_package
 from tests.stages.conftest import CXR, REPO, attempt, merge, run, stages_run
 

@@ -15,7 +15,7 @@ heatmaps.<member>.<method>  float32 (n, 14 or 1, h, w)
 
 The members' crops are in it: a heatmap's region, its box, and OpenCV's resizing to the byte.
 
-What is outside is said in the file's own metadata (`notes.OUTSIDE`): a file has to be decoded and
-resized first, thresholds are applied and warnings are given afterwards. Heatmaps that take
-gradients, or many passes through the network, are left out.
+What is outside is said in the file's own metadata (`said_in_file.OUTSIDE`). A file has to be
+decoded and resized first; thresholds are applied and warnings are given afterwards. Heatmaps that
+take gradients, or many passes through the network, are left out.
 """

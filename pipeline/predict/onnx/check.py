@@ -14,7 +14,7 @@ from pipeline.cohort.reading.tags import UNSAID, Tags
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import PhantomParams
 from pipeline.predict.model import Model
-from pipeline.predict.onnx.session import open_onnx, predict_with_onnx
+from pipeline.predict.onnx.onnx_session import open_onnx, predict_with_onnx
 from pipeline.predict.package import Package
 from pipeline.predict.prediction import Prediction
 from pipeline.predict.radiograph import Radiograph

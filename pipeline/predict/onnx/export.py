@@ -18,8 +18,8 @@ from pipeline.predict.member import Rules
 from pipeline.predict.onnx.check import Agreement, check_onnx
 from pipeline.predict.onnx.graph import ModelGraph
 from pipeline.predict.onnx.member_graph import MemberGraph
-from pipeline.predict.onnx.notes import notes
-from pipeline.predict.onnx.session import missing
+from pipeline.predict.onnx.onnx_session import missing
+from pipeline.predict.onnx.said_in_file import notes
 from pipeline.predict.package import Package, read_networks, read_package
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def trace(
         outputs: names of what the module returns.
 
     Raises:
-        ArtifactError: PyTorch's exporter cannot.
+        ArtifactError: PyTorch's exporter cannot, or for no other batch than the example.
     """
     batch = torch.export.Dim("n")
     try:
@@ -122,6 +122,11 @@ def trace(
         raise ArtifactError(
             f"PyTorch's exporter cannot write this as ONNX: {reason}; train with another backbone"
         ) from None
+    if any(isinstance(one.shape[0], int) for one in program.model.graph.inputs):
+        raise ArtifactError(
+            "a network's code takes the number of images for a constant, so that ONNX would hold "
+            "it for that number alone; train with another backbone"
+        )
     return program
 
 

@@ -16,6 +16,7 @@ from pipeline.networks.branch import Branch
 from pipeline.networks.layers import Layer, find_layer
 from pipeline.networks.mirror import mirrored
 from pipeline.predict.member import Rules
+from pipeline.predict.onnx.any_batch import take_any_batch
 from pipeline.predict.onnx.cutting import cut_boxes
 from pipeline.predict.onnx.numbers import exactly
 from pipeline.predict.onnx.placing import Placing, pixel_boxes
@@ -53,6 +54,7 @@ class MemberGraph(nn.Module):
         self.whole = ByteResize(side, self.global_.spec.input_size)
         self.cut = ByteResize(rules.crop.size, networks.local.spec.input_size)
         self.placing = Placing(rules.crop, self.layer.shape[1], self.layer.grid)
+        take_any_batch(self)
 
     def forward(
         self,

@@ -9,8 +9,10 @@ from importlib import util
 from pathlib import Path
 
 import numpy as np
+import onnx_ir
 import pytest
 import torch
+from branches import ALL, TWINS, make_branch, some_images
 from made_model import SIDE, Kind, radiographs, write_model
 from onnxruntime import InferenceSession
 from torch import nn
@@ -25,14 +27,13 @@ from pipeline.errors import ArtifactError, PipelineError
 from pipeline.params.sections import CropParams
 from pipeline.predict import Model, load_model, read_radiograph
 from pipeline.predict.onnx import check, export
+from pipeline.predict.onnx.any_batch import take_any_batch
 from pipeline.predict.onnx.check import as_arrays
 from pipeline.predict.onnx.cutting import cut_boxes
 from pipeline.predict.onnx.export import FILE, trace, write_onnx
+from pipeline.predict.onnx.onnx_session import open_onnx, predict_with_onnx
 from pipeline.predict.onnx.placing import Placing, grow_boxes, pixel_boxes
 from pipeline.predict.onnx.regions import region_boxes
-from pipeline.predict.onnx.session import open_onnx, predict_with_onnx
-
-pytestmark = pytest.mark.xdist_group("predict")
 
 GRID = Grid(0.06, 0.11)
 CROP = CropParams(
@@ -181,7 +182,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from pipeline.cohort.reading.tags import UNSAID
-from pipeline.predict.onnx.session import open_onnx, predict_with_onnx
+from pipeline.predict.onnx.onnx_session import open_onnx, predict_with_onnx
 image = np.arange(128 * 128, dtype=np.uint8).reshape(128, 128)
 found = predict_with_onnx(open_onnx(Path({str(written[0])!r})), [image], [UNSAID])
 assert found["probabilities"].shape == (1, 14)
@@ -194,8 +195,21 @@ assert "torch" not in sys.modules
     assert done.stderr == ""  # onnxruntime warns of what is odd in a graph
 
 
+class Kept:
+    """What is traced already."""
+
+    def __init__(self, path):
+        self.model = onnx_ir.load(path)
+
+    def save(self, path, **_):
+        onnx_ir.save(self.model, path)
+
+
 @pytest.mark.slow
-def test_a_graph_that_differs_is_not_left_behind(model_folder, monkeypatch, tmp_path):
+def test_a_graph_that_differs_is_not_left_behind(written, model_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(export, "trace", lambda *_: Kept(written[0]))
+    assert write_onnx(model_folder, tmp_path / FILE).agreement == written[1].agreement
+    (tmp_path / FILE).unlink()
     monkeypatch.setattr(check, "TOLERANCE", 1e-12)
     with pytest.raises(ArtifactError, match="differs from PyTorch"):
         write_onnx(model_folder, tmp_path / FILE)
@@ -223,22 +237,55 @@ def test_what_the_exporter_cannot_trace_is_said_in_a_line():
     assert "\n" not in str(raised.value)
 
 
-PAIRS = [
-    ("resnet18", "resnet50"),
-    ("resnext50", "densenet121"),
-    ("convnext_tiny", "efficientnet_v2_s"),
-    ("capsnet", "capsnet"),
-    ("mobilenet_v2_capsnet", "mobilenet_v2_capsnet"),
-    ("timm:resnet18", "timm:convnext_atto"),
-    ("timm:vit_tiny_patch16_224", "timm:regnety_002"),
-]
-"""With those of `model_folder` all but resnext101, which is resnext50 on another scale."""
+class ForOneBatch(nn.Module):
+    def forward(self, images):
+        return images.reshape(len(images), -1, 1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("global_", "local"), PAIRS)
-def test_every_backbone_is_exported(tmp_path, global_, local):
-    kind = Kind(global_, local)
+def test_a_network_for_one_number_of_images_is_refused():
+    with pytest.raises(ArtifactError, match="takes the number of images for a constant"):
+        trace(ForOneBatch().eval(), (torch.zeros(2, 3),), ["a"], ["b"])
+
+
+class Seeing(nn.Module):
+    """What a graph takes from a branch."""
+
+    def __init__(self, branch):
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, images):
+        maps = self.branch.feature_map(images)
+        pooled = self.branch.readout(maps)
+        return maps, pooled, self.branch.logits(pooled)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [one for one in ALL if one not in TWINS])
+def test_every_backbone_is_traced(tmp_path, name):
+    branch = make_branch(name, size=32, standardise=True).requires_grad_(requires_grad=False)
+    images = some_images(5, size=32)
+    with torch.no_grad():
+        expected = Seeing(branch)(images)
+    take_any_batch(seeing := Seeing(branch).eval())
+    program = trace(seeing, (images[:2],), ["images"], ["maps", "pooled", "logits"])
+    program.save(tmp_path / "branch.onnx")
+    found = InferenceSession(tmp_path / "branch.onnx").run(None, {"images": images.numpy()})
+    for one, other in zip(found, expected, strict=True):
+        scale = max(1.0, float(other.abs().max()))
+        assert one / scale == pytest.approx(other.numpy() / scale, abs=1e-5)
+
+
+KINDS = [
+    Kind("capsnet", "mobilenet_v2_capsnet"),
+    Kind("timm:vit_tiny_patch16_224", "timm:regnety_002"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_of_members_are_exported(tmp_path, kind):
     folder = write_model(tmp_path / "model", members=("one",), kind=kind)
     write_onnx(folder, tmp_path / FILE)
     expect_pytorchs(tmp_path / FILE, load_model(folder), 20)
