@@ -233,7 +233,7 @@ def test_the_learning_curves_have_a_row_per_epoch(finished):
 
 def test_an_iou_param_reruns_iou_and_what_shows_it_and_nothing_else(finished, with_params):
     with_params(iou={"threshold": 0.5})
-    assert changed_stages(finished) == {"iou", "pictures", "report"}
+    assert changed_stages(finished) == {"iou", "package", "pictures", "report"}
 
 
 def test_a_cascade_starts_from_its_capsnet_pretrained_with_reconstruction(finished):

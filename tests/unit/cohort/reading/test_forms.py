@@ -88,7 +88,7 @@ def test_an_archive_of_any_kind_gives_the_same_bytes(archive, reference, tmp_pat
     (source / archive).write_bytes(ARCHIVES[archive]())
     found = contents(ingest(source, tmp_path / "out"))
     assert without_report(found) == without_report(reference)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cohort", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cohort", "out", "out.yaml"]
 
 
 def test_endings_of_any_case_are_png(reference, tmp_path):
