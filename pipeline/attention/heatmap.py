@@ -20,6 +20,21 @@ def attention(looked: Look) -> Float[Tensor, "b 1 h w"]:
     return looked.maps.detach().abs().amax(dim=1, keepdim=True)
 
 
+def cam(looked: Look) -> OfFindings:
+    """The ReLU of the evidence that is pooled to the logit; elsewhere of HiResCAM's.
+
+    CAM (arXiv:1512.04150) where there is a plain mean, and the same map where there is another.
+    Elsewhere than before pooling, and of capsules anywhere, HiResCAM is what CAM is where it is
+    defined: `sum_k A_k dy/dA_k` in every cell.
+    """
+    evidence = looked.evidence
+    if evidence is not None:
+        return evidence.detach().relu()
+    maps = looked.maps.detach()
+    found = [formulas.hirescam(maps, gradient) for gradient in looked.gradients]
+    return torch.stack(found, dim=1).relu()
+
+
 def class_specific(
     formula: Callable[[FeatureMaps, FeatureMaps], OfFinding],
     *,
@@ -43,12 +58,10 @@ def class_specific(
 
 HEATMAPS: dict[str, Heatmap] = {
     "attention": attention,
-    "cam": class_specific(formulas.hirescam, pooled=formulas.class_activation),
+    "cam": cam,
     "gradcam": class_specific(formulas.gradcam, pooled=formulas.class_activation),
     "gradcam_pp": class_specific(formulas.gradcam_pp, pooled=formulas.pooled_gradcam_pp),
     "xgradcam": class_specific(formulas.xgradcam, pooled=formulas.class_activation),
     "layercam": class_specific(formulas.layercam, pooled=formulas.pooled_layercam),
     "scorecam": scorecam,
 }
-"""`cam` elsewhere than before pooling, and of capsules anywhere, is HiResCAM, which is what CAM is
-where it is defined: `sum_k A_k dy/dA_k` in every cell."""

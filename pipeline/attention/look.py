@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from pipeline.attention.formulas import class_activation
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import Layer
+from pipeline.networks.pooling import EvidencePooling
 from pipeline.networks.readout import GlobalAverage
 
 
@@ -34,6 +36,21 @@ class Look:
         Where it is, the gradient of logit f is `weight[f] / (h w)` in every cell of every image.
         """
         return self.branch.head.weight if feeds_pooling(self.branch, self.layer) else None
+
+    @property
+    def evidence(self) -> Float[Tensor, "b f h w"] | None:
+        """`w_f A` in every cell, of which the readout makes the logits; None where it does not.
+
+        The mean of these, or another mean of them (`pipeline.networks.pooling`), is the logit less
+        the bias.
+        """
+        if self.layer.module is not None:
+            return None
+        if isinstance(self.branch.readout, EvidencePooling):
+            return self.branch.readout.evidence(self.maps.detach())
+        if self.weight is not None:
+            return class_activation(self.maps.detach(), self.weight.detach())
+        return None
 
     @cached_property
     def gradients(self) -> list[Float[Tensor, "b k h w"]]:

@@ -12,7 +12,7 @@ from pipeline.errors import ArtifactError
 from pipeline.networks.branch import Branch, Pooling, unfold_branch
 from pipeline.networks.device import full_precision
 from pipeline.networks.mirror import Mirrored
-from pipeline.networks.readout import Lengths
+from pipeline.networks.readout import PickLogits
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ def join_branches(global_: Branch, local: Branch, fusion: Fusion) -> JointFusion
 
 def build_fusion(
     spec: FusionSpec,
-    global_: nn.Linear | Lengths,
-    local: nn.Linear | Lengths,
+    global_: nn.Linear | PickLogits,
+    local: nn.Linear | PickLogits,
     *,
     seed: int,
 ) -> Fusion:

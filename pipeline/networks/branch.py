@@ -12,10 +12,12 @@ from pipeline.base.grid import Grid
 from pipeline.errors import ArtifactError
 from pipeline.networks.backbones.backbone import Backbone
 from pipeline.networks.backbones.centring import centre_grid
+from pipeline.networks.backbones.pyramid import with_pyramid
 from pipeline.networks.backbones.receptive_field import measure_grid
 from pipeline.networks.backbones.zoo import CAPSNET, CASCADE, build_backbone, is_cascade
 from pipeline.networks.device import full_precision
-from pipeline.networks.readout import CapsuleCascade, Capsules, GlobalAverage, Lengths, Readout
+from pipeline.networks.pooling import EvidencePooling
+from pipeline.networks.readout import POOLINGS, PickLogits, Readout, capsules, cascade
 from pipeline.networks.standardise import standardised
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
 
@@ -39,6 +41,10 @@ class BranchSpec:
     the network's business; otherwise grey levels are taken as they are."""
     centred: bool = True
     """Whether the grid of its feature maps is brought to the middle of the image (`centring`)."""
+    pooling: str = "average"
+    """How evidence becomes a logit, of a branch without capsules: an entry of `POOLINGS`."""
+    pyramid: int = 0
+    """Most input pixels per cell of a pyramid's finest level; 0 for none."""
 
     def about(self) -> dict[str, Any]:
         """The JSON-able description that goes into a checkpoint."""
@@ -63,7 +69,7 @@ class Branch(nn.Module):
         self,
         backbone: Backbone,
         readout: Readout,
-        head: nn.Linear | Lengths,
+        head: nn.Linear | PickLogits,
         grid: Grid,
         spec: BranchSpec,
     ) -> None:
@@ -116,9 +122,12 @@ class Branch(nn.Module):
 
         A capsule's logit is its length, which no bias shifts: nothing is done then.
         """
-        if isinstance(self.head, nn.Linear):
+        bias = self.head.bias if isinstance(self.head, nn.Linear) else None
+        if isinstance(self.readout, EvidencePooling):
+            bias = self.readout.bias
+        if bias is not None:
             with torch.no_grad():
-                self.head.bias.copy_(logits)
+                bias.copy_(logits)
 
     def forward(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b f"]:
         """Logits of grey images in [0, 1]."""
@@ -180,15 +189,16 @@ def _assemble(spec: BranchSpec) -> tuple[Backbone, Branch]:
     image = torch.zeros(1, len(backbone.mean), spec.input_size, spec.input_size)
     if spec.centred:
         centre_grid(backbone.features, image)
-    maps, grid = measure_grid(backbone.features, image)
-    findings = len(spec.findings)
-    readout: Readout = GlobalAverage()
-    head: nn.Linear | Lengths = nn.Linear(backbone.channels, findings)
-    if spec.backbone == CAPSNET or is_cascade(spec.backbone):
-        alone = spec.backbone == CAPSNET
-        readout = Capsules(findings) if alone else CapsuleCascade(backbone.channels, findings)
-        with torch.no_grad():
-            head = Lengths(readout(torch.relu(maps)).shape[1], findings)
+    if spec.pyramid:
+        backbone, grid = with_pyramid(backbone, image, spec.pyramid, name=spec.backbone)
+    else:
+        _, grid = measure_grid(backbone.features, image)
+    if spec.backbone == CAPSNET:
+        readout, head = capsules(len(spec.findings))
+    elif is_cascade(spec.backbone):
+        readout, head = cascade(backbone.channels, len(spec.findings))
+    else:
+        readout, head = POOLINGS[spec.pooling](backbone.channels, len(spec.findings))
     return backbone, Branch(backbone, readout, head, grid, spec)
 
 
@@ -224,13 +234,17 @@ def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
     return branch.eval()
 
 
+_BEFORE: dict[str, Any] = {"centred": False, "pooling": "average", "pyramid": 0}
+"""Of a checkpoint from before there was a choice."""
+
+
 def unfold_branch(about: dict[str, Any], *, seed: int = 0) -> Branch:
     """The branch that a checkpoint describes, with random weights in place of its own.
 
     Raises:
         ArtifactError: it describes another kind of network.
     """
-    about = {"centred": False} | about  # of a checkpoint from before there was a choice
+    about = _BEFORE | about
     expected = {field.name for field in fields(BranchSpec)}
     if about.keys() != expected:
         raise ArtifactError(

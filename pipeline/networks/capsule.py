@@ -9,7 +9,10 @@ from pipeline.networks.device import full_precision
 SIDE = 28
 """Side of the images that the layers' sizes are made for, in pixels."""
 
-_DIM_IN, _DIM_OUT = 8, 16
+DIMENSIONS = 16
+"""Of a finding's capsule."""
+
+_DIM_IN = 8
 _TYPES = 32
 _ITERATIONS = 3
 _EPS = 1e-8  # of squared lengths: below it a capsule is as good as zero
@@ -62,7 +65,7 @@ class ClassCapsules(nn.Module):
         places = ((SIDE - 9 + 1) - 9) // 2 + 1
         inputs = _TYPES * places * places
         # Far smaller than usual: votes that are long from the start leave nothing to agree on.
-        self.transform = nn.Parameter(0.01 * torch.randn(inputs, classes * _DIM_OUT, _DIM_IN))
+        self.transform = nn.Parameter(0.01 * torch.randn(inputs, classes * DIMENSIONS, _DIM_IN))
 
     def forward(self, feature_map: Float[Tensor, "b k 20 20"]) -> Float[Tensor, "b j 16"]:
         """Class capsules before squashing; in fp32 from the primary capsules on."""
@@ -71,7 +74,7 @@ class ClassCapsules(nn.Module):
             places = primary.to(self.transform.dtype).unflatten(1, (_TYPES, _DIM_IN))
             inputs = squash(places.movedim(2, -1).flatten(1, 3))
             votes = torch.einsum("bid,ind->bin", inputs, self.transform)
-            outputs: Tensor = route(votes.unflatten(2, (-1, _DIM_OUT)))
+            outputs: Tensor = route(votes.unflatten(2, (-1, DIMENSIONS)))
             return outputs
 
 
@@ -95,7 +98,7 @@ class Decoder(nn.Module):
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(classes * _DIM_OUT, 512),
+            nn.Linear(classes * DIMENSIONS, 512),
             nn.ReLU(),
             nn.Linear(512, 1024),
             nn.ReLU(),

@@ -1,17 +1,34 @@
 """From feature maps to the vector that is classified, and back to where its evidence lies."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.networks.capsule import SIDE, CapsNet, ClassCapsules, length_logits, squash
+from pipeline.networks.capsule import (
+    DIMENSIONS,
+    SIDE,
+    CapsNet,
+    ClassCapsules,
+    length_logits,
+    squash,
+)
+from pipeline.networks.pooling import (
+    Attention,
+    EvidencePooling,
+    GeneralisedMean,
+    LogSumExp,
+    Mean,
+    ProbabilisticCam,
+)
 
 _MASK_SCALE = 4  # 7 x 7 cells, of 224 pixels at stride 32, become 28 x 28
 
 
-class Lengths(nn.Module):
-    """The head of a capsule branch: picks the logits. Linear, and nothing in it is learnt."""
+class PickLogits(nn.Module):
+    """The head behind a readout that ends in logits: picks them. Nothing in it is learnt."""
 
     def __init__(self, pooled: int, findings: int) -> None:
         super().__init__()
@@ -38,7 +55,7 @@ class Capsules(nn.Module):
     """A capsule per finding, read from the first layer's maps; its logit is its own length.
 
     The vector is `[squashed capsules (f x 16), their length logits (f)]`: all that routing has
-    found goes to the fusion head, and the head of the branch (`Lengths`) picks the logits.
+    found goes to the fusion head, and the head of the branch (`PickLogits`) picks the logits.
     """
 
     def __init__(self, findings: int) -> None:
@@ -87,9 +104,42 @@ def _resizing(size: int, device: torch.device) -> Float[Tensor, "28 size"]:
     return resized[0, 0]
 
 
-Readout = GlobalAverage | Capsules | CapsuleCascade
-
-
 def _capsule_vector(capsules: Float[Tensor, "b j e"]) -> Float[Tensor, "b d"]:
     capsules = capsules.float()
     return torch.cat([squash(capsules).flatten(1), length_logits(capsules)], dim=1)
+
+
+Readout = GlobalAverage | EvidencePooling | Capsules | CapsuleCascade
+
+Pooled = tuple[Readout, nn.Linear | PickLogits]
+"""A readout, and the head behind it."""
+
+
+def capsules(findings: int) -> Pooled:
+    """Of a CapsNet's branch."""
+    return Capsules(findings), PickLogits(findings * (DIMENSIONS + 1), findings)
+
+
+def cascade(channels: int, findings: int) -> Pooled:
+    """Of a cascade, whose backbone's maps have so many channels."""
+    return CapsuleCascade(channels, findings), PickLogits(findings * (DIMENSIONS + 1), findings)
+
+
+def average(channels: int, findings: int) -> Pooled:
+    """Global average pooling and a linear head."""
+    return GlobalAverage(), nn.Linear(channels, findings)
+
+
+def _of_evidence(channels: int, findings: int, **parts: nn.Module) -> Pooled:
+    readout = EvidencePooling(channels, findings, **parts)
+    return readout, PickLogits(channels + findings, findings)
+
+
+POOLINGS: dict[str, Callable[[int, int], Pooled]] = {
+    "average": average,
+    "lse": lambda k, f: _of_evidence(k, f, pool=LogSumExp()),
+    "pcam": lambda k, f: _of_evidence(k, f, pool=ProbabilisticCam()),
+    "attention": lambda k, f: _of_evidence(k, f, pool=Attention(k, f)),
+    "gem": lambda k, f: _of_evidence(k, f, reshape=GeneralisedMean(), pool=Mean()),
+}
+"""Of a backbone without capsules: from channels and findings."""

@@ -109,16 +109,33 @@ def load_branch(branch: nn.Module, about: Mapping[str, Any], weights: Weights) -
             f"and would see other images with {_yaml(about['standardise'])}"
         )
     findings = list(theirs["findings"]) == list(about["findings"])
-    same = theirs["backbone"] == name and findings
+    alike = {key: theirs.get(key, usual) == about[key] for key, usual in _HEADS.items()}
+    same = theirs["backbone"] == name and findings and all(alike.values())
     if theirs.get("centred", False) != about["centred"]:
         log.warning(
             "these weights were trained with a grid %s the middle of the image, and start here "
             "with one %s it: the first epochs move what they look at by up to half a cell",
             *(("in", "beside") if theirs.get("centred", False) else ("beside", "in")),
         )
-    _load(branch, weights.state, left_out=_STATISTICS if same else _PARTS, name=name)
+    state = weights.state if alike["pyramid"] else _of_backbone(weights.state, branch)
+    _load(branch, state, left_out=_STATISTICS if same else _PARTS, name=name)
     if not same:
         log.info("  its head%s starts anew", "" if findings else ", for other findings,")
+
+
+_HEADS = {"pooling": "average", "pyramid": 0}
+"""What stands above a backbone, and what stood there before there was a choice."""
+
+
+def _of_backbone(state: State, branch: nn.Module) -> State:
+    """Without a pyramid, and under the names that the backbone has in `branch`."""
+    has_pyramid = any(key.startswith(PYRAMID) for key in branch.state_dict())
+    ours = PYRAMID if has_pyramid else PLAIN
+    theirs = PYRAMID if any(key.startswith(PYRAMID) for key in state) else PLAIN
+    return {
+        key.replace(theirs, ours, 1) if key.startswith(theirs) else key: value
+        for key, value in _without(state, (TOP_DOWN,)).items()
+    }
 
 
 def _yaml(value: object) -> str:
@@ -147,8 +164,14 @@ def load_capsnet(readout: nn.Module, state: State) -> None:
 _STATISTICS = ("mean", "std")
 """Of the input: the backbone's own, and never another's."""
 
-_PARTS = (*_STATISTICS, "readout.", "head.")
-"""What a branch with other findings, or without the capsules of a cascade, cannot give."""
+PLAIN, PYRAMID = "features.", "features.bottom_up."
+"""Before the names of a backbone's weights, in a branch without and in one with a pyramid."""
+
+TOP_DOWN = "features.top_down."
+"""Before those of the pyramid's own."""
+
+_PARTS = (*_STATISTICS, "readout.", "head.", TOP_DOWN)
+"""What a branch with other findings, or with something else above its backbone, cannot give."""
 
 
 def _load(network: nn.Module, given: State, *, left_out: tuple[str, ...], name: str) -> None:

@@ -53,8 +53,16 @@ def is_cascade(backbone: str) -> bool:
     return backbone.endswith("_capsnet")
 
 
+def has_stages(backbone: str) -> bool:
+    """Whether its blocks run one after the other, so that a pyramid can stand on them."""
+    return backbone != "capsnet" and not backbone.startswith("timm:")
+
+
 Backbone = Annotated[str, AfterValidator(_backbone)]
 """`timm:<name>`, an entry of `pipeline.networks.backbones.zoo.BACKBONES`, or one as a cascade."""
+
+PoolingName = Literal["average", "lse", "pcam", "attention", "gem"]
+"""The entries of `pipeline.networks.readout.POOLINGS`."""
 
 HeatmapMethod = Literal[
     "attention", "cam", "gradcam", "gradcam_pp", "xgradcam", "layercam", "scorecam"

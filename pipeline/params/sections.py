@@ -14,6 +14,7 @@ from pipeline.params.names import (
     HeatmapMethod,
     KeepRule,
     LossName,
+    PoolingName,
     RegionRule,
     ScheduleName,
     VoteRule,
@@ -229,7 +230,11 @@ class BranchParams(LearningParams):
     """First epochs, in which only the classification layer learns; then one more block per
     epoch is released, last first."""
     output_stride: Literal[8, 16, 32]
-    """Input pixels per cell of the heatmap."""
+    """Input pixels per cell of the backbone's last maps."""
+    pyramid: Literal[0, 4, 8, 16]
+    """Input pixels per cell of the finest level of a pyramid above them; 0 for none."""
+    pooling: PoolingName
+    """How what each cell says of a finding becomes a logit."""
 
 
 class LocalParams(BranchParams):

@@ -11,6 +11,7 @@ from pipeline.base.broken_files import decode_text
 from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
 from pipeline.params.faults import ABSENT, Place, keys_at, params_error
+from pipeline.params.names import has_stages
 from pipeline.params.sections import (
     BranchParams,
     CapsnetParams,
@@ -168,6 +169,28 @@ class Params(Section):
                     "networks, many of which are built for one size, need both alike ({member})",
                     {"crop": self.crop.size, "size": self.train.input_size, "member": name},
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _pyramids_have_stages(self) -> "Params":
+        for name, member in self.members.items():
+            of_branch = {
+                "global": (member.global_, self.global_),
+                "local": (member.local, self.local),
+            }
+            for branch, (backbone, params) in of_branch.items():
+                if params.pyramid and not has_stages(backbone):
+                    raise PydanticCustomError(
+                        "pyramid",
+                        "{cells} asks for a pyramid, and {backbone} ({member}.{branch}) has no "
+                        "stages for one; take one of torchvision's backbones, or say 0",
+                        {
+                            "cells": params.pyramid,
+                            "backbone": backbone,
+                            "member": name,
+                            "branch": branch,
+                        },
+                    )
         return self
 
     @model_validator(mode="after")

@@ -140,6 +140,8 @@ def _branch_task(
         output_stride=params.output_stride,
         input_size=size,
         standardise=train.standardise,
+        pooling=params.pooling,
+        pyramid=params.pyramid,
     )
     start = read_weights(weights, spec)
     examples = load_examples(images, index, splits, size=size)

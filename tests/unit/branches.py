@@ -66,10 +66,17 @@ def turned(branch):
 
 
 def built_branch(
-    name="mobilenet_v2", *, seed=0, output_stride=32, size=64, standardise=False, findings=FINDINGS
+    name="mobilenet_v2",
+    *,
+    seed=0,
+    output_stride=32,
+    size=64,
+    standardise=False,
+    findings=FINDINGS,
+    **above,
 ):
     """One that is built, for tests of building itself."""
-    spec = BranchSpec(name, findings, output_stride, size, standardise=standardise)
+    spec = BranchSpec(name, findings, output_stride, size, standardise=standardise, **above)
     return build_branch(spec, weights=None, seed=seed).eval()
 
 

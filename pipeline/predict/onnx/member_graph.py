@@ -15,6 +15,7 @@ from pipeline.fusion.metadata import MetadataEncoder
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import Layer, find_layer
 from pipeline.networks.mirror import mirrored
+from pipeline.networks.pooling import EvidencePooling
 from pipeline.predict.member import Rules
 from pipeline.predict.onnx.any_batch import take_any_batch
 from pipeline.predict.onnx.cutting import cut_boxes
@@ -86,6 +87,8 @@ class MemberGraph(nn.Module):
 
 def is_closed(method: str, branch: Branch, layer: Layer) -> bool:
     """Whether a heatmap needs no gradient, and no more passes through the network."""
+    if method == "cam" and layer.module is None and isinstance(branch.readout, EvidencePooling):
+        return True
     return method == ATTENTION or (method != "scorecam" and feeds_pooling(branch, layer))
 
 

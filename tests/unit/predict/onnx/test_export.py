@@ -274,7 +274,7 @@ def test_every_backbone_is_traced(tmp_path, name):
     found = InferenceSession(tmp_path / "branch.onnx").run(None, {"images": images.numpy()})
     for one, other in zip(found, expected, strict=True):
         scale = max(1.0, float(other.abs().max()))
-        assert one / scale == pytest.approx(other.numpy() / scale, abs=1e-5)
+        assert one / scale == pytest.approx(other.numpy() / scale, abs=1e-4)
 
 
 KINDS = [
