@@ -15,7 +15,7 @@ from pipeline.attention.drawing import cell_centre, draw_on_image
 from pipeline.base.cores import cores
 from pipeline.base.grid import Grid
 from pipeline.base.shards import Shards
-from pipeline.params.names import RegionRule
+from pipeline.params.names import RegionRule, Threshold
 
 FINE_GRID = 112
 """Cells per side to which a heatmap is interpolated before it is cut at the threshold: on a
@@ -31,8 +31,8 @@ Region = Callable[[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]], Int[np.
 class BoxRule:
     """How a heatmap becomes a box."""
 
-    threshold: float
-    """tau of AG-CNN, of the heatmap divided by its maximum."""
+    threshold: Threshold
+    """tau of AG-CNN, of the heatmap divided by its maximum; or "otsu", of the map itself."""
     region: RegionRule
     """An entry of `REGIONS`: which of the regions above the threshold."""
 
@@ -81,9 +81,20 @@ def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndar
     if peak <= 0:
         return None
     height, width = fine.shape
-    above = (fine > rule.threshold * peak) | (fine == peak)  # however close the threshold is
+    threshold = otsu(fine) if rule.threshold == "otsu" else rule.threshold
+    above = (fine > threshold * peak) | (fine == peak)  # however close the threshold is
     cells = REGIONS[rule.region](fine, above)
     return np.asarray(cells / np.array([width, height, width, height]))
+
+
+def otsu(fine: Float32[np.ndarray, "h w"]) -> float:
+    """The share of its maximum that splits a map's values best in two (Otsu 1979).
+
+    Least variance within both parts, among 256 levels; a map of one value is not split: 0.
+    """
+    levels = np.round(np.maximum(fine, 0) * (255 / fine.max())).astype(np.uint8)
+    level, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    return float(level + 0.5) / 255 if level else 0.0
 
 
 def peak_region(

@@ -72,6 +72,9 @@ HeatmapMethod = Literal[
 HeatmapLayer = Literal["last", 4, 8, 16]
 """What `pipeline.networks.layers.find_layer` takes."""
 
+Threshold = float | Literal["otsu"]
+"""Of a heatmap scaled to [0, 1]; or found from its own histogram (Otsu 1979)."""
+
 RegionRule = Literal["peak", "largest"]
 """An entry of `pipeline.attention.crop.REGIONS`."""
 

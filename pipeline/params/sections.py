@@ -17,6 +17,7 @@ from pipeline.params.names import (
     PoolingName,
     RegionRule,
     ScheduleName,
+    Threshold,
     VoteRule,
     is_cascade,
     member_name,
@@ -45,6 +46,13 @@ def _auto_or(least: int) -> AfterValidator:
         return value
 
     return AfterValidator(expect)
+
+
+def _threshold(value: Any) -> Any:
+    is_share = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1
+    if not is_share and value != "otsu":
+        raise PydanticCustomError("threshold", "must be otsu, or a number from 0 to below 1")
+    return float(value) if is_share else value
 
 
 def _frame(value: int | str) -> int | str:
@@ -323,8 +331,9 @@ class EvaluateParams(Section):
 class IouParams(Section):
     """Localisation against the radiologists' boxes."""
 
-    threshold: Fraction
-    """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images."""
+    threshold: Annotated[Threshold, BeforeValidator(_threshold)]
+    """Of a heatmap scaled to [0, 1]; fixed beforehand, since all boxes are on test images. Or
+    "otsu": of each map's own histogram, by which no box is asked either."""
     region: RegionRule
     """As `crop.region`."""
     fit_threshold: bool

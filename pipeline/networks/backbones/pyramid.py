@@ -11,8 +11,8 @@ from pipeline.errors import ParamsError
 from pipeline.networks.backbones.backbone import Backbone
 from pipeline.networks.backbones.receptive_field import Measured, measure_layers
 
-WIDTH = 128
-"""Channels of every level, as of PYLON."""
+WIDTH = 256
+"""Channels of every level, as its authors have them (arXiv:1612.03144, Sec. 3)."""
 
 
 class Pyramid(nn.Module):

@@ -14,7 +14,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import read_splits
 from pipeline.errors import ArtifactError
 from pipeline.networks.checkpoint_headers import read_about
-from pipeline.params.names import RegionRule, VoteRule
+from pipeline.params.names import RegionRule, Threshold, VoteRule
 from pipeline.params.sections import CropParams, EnsembleParams, HeatmapParams
 
 FORMAT = 1
@@ -64,7 +64,7 @@ class Cohort(_Part):
 class Boxes(_Part):
     """How a heatmap becomes a finding's box, as in the stage `iou`."""
 
-    threshold: float
+    threshold: Threshold
     region: RegionRule
 
 

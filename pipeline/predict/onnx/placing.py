@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from pipeline.attention.crop import BoxRule
 from pipeline.attention.place import ATTENTION
 from pipeline.base.grid import Grid
 from pipeline.params.sections import CropParams
@@ -19,7 +18,7 @@ class Placing(nn.Module):
 
     def __init__(self, crop: CropParams, cells: int, grid: Grid) -> None:
         super().__init__()
-        self._crop, self._rule = crop, BoxRule(crop.threshold, crop.region)
+        self._crop = crop
         self.drawing = Drawing(cells, grid)
 
     def forward(
@@ -41,7 +40,8 @@ class Placing(nn.Module):
     ) -> tuple[Float[Tensor, "b 4"], Bool[Tensor, " b"]]:
         """The box around the boxes of some maps of each image, and whether it says anything."""
         number = maps.shape[1]
-        boxes, says = region_boxes(self.drawing(maps.flatten(0, 1)), self._rule)
+        fine, crop = self.drawing(maps.flatten(0, 1)), self._crop
+        boxes, says = region_boxes(fine, threshold=crop.threshold, region=crop.region)
         boxes = boxes.unflatten(0, (-1, number))
         says = says.unflatten(0, (-1, number)) & ~fills_image(boxes)
         start = torch.where(says.unsqueeze(2), boxes[..., :2], 1).amin(dim=1)

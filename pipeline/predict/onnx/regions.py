@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch._higher_order_ops.while_loop import while_loop
 from torch.nn import functional
 
-from pipeline.attention.crop import FINE_GRID, BoxRule
+from pipeline.attention.crop import FINE_GRID
 from pipeline.base.grid import Grid
+from pipeline.params.names import RegionRule
 
 
 class Drawing(nn.Module):
@@ -68,7 +69,7 @@ def _peak_pixels(cells: int, grid: Grid, side: int) -> Float32[np.ndarray, "{sid
 
 
 def region_boxes(
-    fine: Float32[Tensor, "k n n"], rule: BoxRule
+    fine: Float32[Tensor, "k n n"], *, threshold: float, region: RegionRule
 ) -> tuple[Float[Tensor, "k 4"], Bool[Tensor, " k"]]:
     """What `pipeline.attention.crop.region_box` finds, and whether the map says anything.
 
@@ -76,9 +77,9 @@ def region_boxes(
         xyxy fractions of the image, as doubles, and which of them mean something.
     """
     peak = fine.amax(dim=(1, 2), keepdim=True)
-    mask = (fine > rule.threshold * peak) | (fine == peak)
+    mask = (fine > threshold * peak) | (fine == peak)
     labels = label_regions(mask)
-    chosen = {"peak": _with_peak, "largest": _largest}[rule.region](labels, fine == peak)
+    chosen = {"peak": _with_peak, "largest": _largest}[region](labels, fine == peak)
     across, down = (_extent((chosen & mask).any(dim=dim)) for dim in (1, 2))
     box = torch.stack([across[0], down[0], across[1], down[1]], dim=1)
     return box.double() / fine.shape[-1], peak.flatten() > 0

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from skimage.filters import threshold_otsu
 
 from pipeline.attention.crop import (
     BoxRule,
@@ -14,6 +15,7 @@ from pipeline.attention.crop import (
     fine_map,
     heatmap_box,
     largest_region,
+    otsu,
     region_box,
 )
 from pipeline.base.grid import tiles
@@ -121,3 +123,29 @@ def test_crops_come_in_the_order_of_their_images(tmp_path):
     placed = pd.DataFrame([[0.25, 0.5, 0.75, 1.0]] * 600, columns=["x1", "y1", "x2", "y2"])
     crops = [row["image"] for row in cut_crops(Shards(tmp_path / "i"), placed, size=4)]
     np.testing.assert_array_equal(np.stack(crops), images[:, 4:8, 2:6])
+
+
+def test_otsus_threshold_is_that_of_the_map_whatever_its_scale():
+    """Against scikit-image's, of the same 256 levels."""
+    rng = np.random.default_rng(0)
+    for heatmap in (rng.random((112, 112)) ** 3, np.outer(np.hanning(112), np.hanning(112))):
+        fine = heatmap.astype(np.float32)
+        levels = np.round(fine / fine.max() * 255).astype(np.uint8)
+        assert otsu(fine) == pytest.approx((threshold_otsu(levels) + 0.5) / 255)
+        assert otsu(fine * 1e-3) == otsu(fine)
+        box = region_box(fine, BoxRule("otsu", "peak"))
+        np.testing.assert_array_equal(box, region_box(fine, BoxRule(otsu(fine), "peak")))
+
+
+def test_otsu_finds_a_blob_on_an_even_ground_whatever_their_distance():
+    for ground in (0.0, 0.3, 0.8):
+        fine = np.full((112, 112), ground, np.float32)
+        fine[20:60, 30:90] = 1
+        box = region_box(fine, BoxRule("otsu", "peak"))
+        np.testing.assert_allclose(box * 112, [30, 20, 90, 60])
+
+
+def test_otsu_does_not_split_a_map_of_one_value():
+    fine = np.ones((112, 112), np.float32)
+    assert otsu(fine) == 0
+    np.testing.assert_array_equal(region_box(fine, BoxRule("otsu", "peak")), [0, 0, 1, 1])

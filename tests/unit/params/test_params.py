@@ -14,6 +14,7 @@ from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
 from pipeline.fusion.head import HEADS
 from pipeline.networks.backbones.zoo import BACKBONES, CASCADES, is_cascade
+from pipeline.networks.readout import POOLINGS
 from pipeline.params import names as params
 from pipeline.params.whole import Params, load_params, parse_params
 from pipeline.results.evaluation.calibration import CALIBRATIONS
@@ -55,6 +56,18 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
             {"train__input_size": 100},
             r"train.input_size: 100 is no multiple of global.output_stride \(16\); heatmap",
         ),
+        (
+            {"model__global": "timm:resnet18", "global__pyramid": 8},
+            r"pyramid: 8 asks for a pyramid, and timm:resnet18 \(model.global\) has no stages",
+        ),
+        (
+            {"second__local": "capsnet", "local__pyramid": 4},
+            r"pyramid: 4 asks for a pyramid, and capsnet \(second.local\) has no stages",
+        ),
+        ({"global__pyramid": 5}, "global.pyramid: input should be 0, 4, 8 or 16"),
+        ({"global__pooling": "max"}, "global.pooling: input should be 'average', 'lse', 'pcam'"),
+        ({"iou__threshold": "otus"}, "iou.threshold: must be otsu, or a number from 0 to below 1"),
+        ({"iou__threshold": 1}, "iou.threshold: must be otsu, or a number from 0 to below 1"),
         ({"train__threads": 0}, "train.threads: must be auto, or a number of at least 1"),
         ({"train__keep": "best"}, "train.keep: input should be 'loss', 'auroc' or 'last'"),
         ({"second": {"global": "resnet18"}}, "yaml: second.local: missing\n"),
@@ -184,6 +197,7 @@ def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_nam
     [
         (params.FusionHead, HEADS),
         (params.HeatmapMethod, HEATMAPS),
+        (params.PoolingName, POOLINGS),
         (params.LossName, LOSSES),
         (params.KeepRule, KEEP),
         (params.ScheduleName, SCHEDULES),

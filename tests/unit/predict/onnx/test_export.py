@@ -45,7 +45,7 @@ class Boxes(nn.Module):
     """Drawn maps to boxes that are grown."""
 
     def forward(self, fine):
-        boxes, _ = region_boxes(fine, BoxRule(0.5, "largest"))
+        boxes, _ = region_boxes(fine, threshold=0.5, region="largest")
         return grow_boxes(boxes[:, :2], boxes[:, 2:], margin=0.1, min_side=0.3)
 
 

@@ -37,7 +37,9 @@ def test_a_map_is_drawn_as_opencv_draws_it(cells):
 @pytest.mark.parametrize("cells", [3, 9, 14])
 def test_boxes_are_those_of_the_stage(cells, threshold, region):
     rule, grid, maps = BoxRule(threshold, region), GRIDS[cells], some_maps(cells, 7)
-    boxes, says = region_boxes(Drawing(cells, grid)(torch.from_numpy(maps)), rule)
+    boxes, says = region_boxes(
+        Drawing(cells, grid)(torch.from_numpy(maps)), threshold=rule.threshold, region=rule.region
+    )
     for one, box, is_found in zip(maps, boxes.numpy(), says.tolist(), strict=True):
         expected = heatmap_box(one, grid, rule)
         assert is_found == (expected is not None)
@@ -52,7 +54,7 @@ def test_of_any_mask_the_largest_region_is_opencvs(seed, share):
     masks = (np.random.default_rng(seed).random((4, 41, 41)) < share).astype(np.float32)
     masks[:, 20, 20] = 1
     rule = BoxRule(0.5, "largest")
-    boxes, _ = region_boxes(torch.from_numpy(masks), rule)
+    boxes, _ = region_boxes(torch.from_numpy(masks), threshold=rule.threshold, region=rule.region)
     np.testing.assert_array_equal(boxes, [region_box(one, rule) for one in masks])
 
 
