@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from pipeline.attention.formulas import class_activation
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import Layer
-from pipeline.networks.pooling import EvidencePooling
-from pipeline.networks.readout import GlobalAverage
+from pipeline.networks.readouts.pooling import EvidencePooling
+from pipeline.networks.readouts.readout import GlobalAverage
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Look:
     def evidence(self) -> Float[Tensor, "b f h w"] | None:
         """`w_f A` in every cell, of which the readout makes the logits; None where it does not.
 
-        The mean of these, or another mean of them (`pipeline.networks.pooling`), is the logit less
+        The mean of these, or another mean of them (`pipeline.networks.readouts.pooling`), is the logit less
         the bias.
         """
         if self.layer.module is not None:

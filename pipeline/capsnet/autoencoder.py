@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.networks.capsule import CapsNet, Decoder, length_logits, squash
+from pipeline.networks.readouts.capsule import CapsNet, Decoder, length_logits, squash
 
 
 class CapsuleAutoencoder(nn.Module):

@@ -21,9 +21,9 @@ from pipeline.base.shards import Shards
 from pipeline.capsnet.autoencoder import CapsuleAutoencoder, build_autoencoder
 from pipeline.capsnet.reconstructions import Pretraining, Reconstruction, write_reconstructions
 from pipeline.networks.augment import as_they_are, prepare
-from pipeline.networks.capsule import SIDE
 from pipeline.networks.checkpoints import write_checkpoint
 from pipeline.networks.device import settle
+from pipeline.networks.readouts.capsule import SIDE
 from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.data.examples import Examples, load_examples
 from pipeline.training.data.watch import Watch, unwatched

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from pipeline.errors import ArtifactError
 from pipeline.networks.branch import Branch, Pooling, unfold_branch
-from pipeline.networks.device import full_precision
 from pipeline.networks.mirror import Mirrored
-from pipeline.networks.readout import PickLogits
+from pipeline.networks.readouts.precision import full_precision
+from pipeline.networks.readouts.readout import PickLogits
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from pipeline.networks.backbones.centring import centre_grid
 from pipeline.networks.backbones.pyramid import with_pyramid
 from pipeline.networks.backbones.receptive_field import measure_grid
 from pipeline.networks.backbones.zoo import CAPSNET, CASCADE, build_backbone, is_cascade
-from pipeline.networks.device import full_precision
-from pipeline.networks.pooling import EvidencePooling
-from pipeline.networks.readout import POOLINGS, PickLogits, Readout, capsules, cascade
+from pipeline.networks.readouts.pooling import EvidencePooling
+from pipeline.networks.readouts.precision import full_precision
+from pipeline.networks.readouts.readout import POOLINGS, PickLogits, Readout, capsules, cascade
 from pipeline.networks.standardise import standardised
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
 

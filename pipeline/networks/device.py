@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +66,6 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     """The context in which a forward pass computes with `precision`, or what it means here."""
     meant = resolve_precision(device, precision)
     return torch.autocast(device.type, _HALVES.get(meant), enabled=meant in _HALVES)
-
-
-def full_precision(tensor: Tensor) -> AbstractContextManager[object]:
-    """The context in which no operation on `tensor`'s device is autocast."""
-    kind = tensor.device.type
-    return nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
 
 
 def exact(device: torch.device) -> AbstractContextManager[object]:

@@ -12,7 +12,7 @@ from pipeline.errors import ParamsError
 from pipeline.networks.backbones.backbone import Backbone
 from pipeline.networks.first_layer import first_layer, fit_channels
 from pipeline.networks.published import Published, sort_published
-from pipeline.networks.readout import CapsuleCascade
+from pipeline.networks.readouts.readout import CapsuleCascade
 
 log = logging.getLogger(__name__)
 

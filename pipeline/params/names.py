@@ -62,7 +62,7 @@ Backbone = Annotated[str, AfterValidator(_backbone)]
 """`timm:<name>`, an entry of `pipeline.networks.backbones.zoo.BACKBONES`, or one as a cascade."""
 
 PoolingName = Literal["average", "lse", "pcam", "attention", "gem"]
-"""The entries of `pipeline.networks.readout.POOLINGS`."""
+"""The entries of `pipeline.networks.readouts.readout.POOLINGS`."""
 
 HeatmapMethod = Literal[
     "attention", "cam", "gradcam", "gradcam_pp", "xgradcam", "layercam", "scorecam"

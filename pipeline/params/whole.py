@@ -181,8 +181,8 @@ class Params(Section):
             for branch, (backbone, params) in of_branch.items():
                 if params.pyramid and not has_stages(backbone):
                     raise PydanticCustomError(
-                        "pyramid",
-                        "{cells} asks for a pyramid, and {backbone} ({member}.{branch}) has no "
+                        f"{branch}.pyramid",
+                        "{cells}: a pyramid, and {backbone} ({member}.{branch}) has no "
                         "stages for one; take one of torchvision's backbones, or say 0",
                         {
                             "cells": params.pyramid,

@@ -15,7 +15,7 @@ from pipeline.fusion.metadata import MetadataEncoder
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import Layer, find_layer
 from pipeline.networks.mirror import mirrored
-from pipeline.networks.pooling import EvidencePooling
+from pipeline.networks.readouts.pooling import EvidencePooling
 from pipeline.predict.member import Rules
 from pipeline.predict.onnx.any_batch import take_any_batch
 from pipeline.predict.onnx.cutting import cut_boxes

@@ -19,7 +19,7 @@ from pipeline.networks.backbones.backbone import Backbone
 from pipeline.networks.backbones.receptive_field import measure_grid
 from pipeline.networks.branch import Branch, BranchSpec
 from pipeline.networks.layers import Layer, find_layer
-from pipeline.networks.readout import GlobalAverage
+from pipeline.networks.readouts.readout import GlobalAverage
 
 BY_GRADIENT = {
     "cam": formulas.hirescam,

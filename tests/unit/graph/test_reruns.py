@@ -31,7 +31,7 @@ WORDS = [
     for kind in (
         names.HeatmapMethod, names.HeatmapLayer, names.RegionRule, names.LossName,
         names.FusionHead, names.ScheduleName, names.KeepRule, names.CalibrationMethod,
-        names.VoteRule,
+        names.VoteRule, names.PoolingName,
     )
     for word in get_args(kind)
 ] + [
@@ -45,7 +45,7 @@ def others(value):
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int):
-        return [value + 1, 2 * value, value // 2]
+        return [value + 1, 2 * value, value // 2, 8]
     if isinstance(value, float):
         return [0.9 * value, 0.5]
     if isinstance(value, list):

@@ -19,7 +19,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.networks.branch import adopt, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
-from pipeline.networks.readout import CapsuleCascade
+from pipeline.networks.readouts.readout import CapsuleCascade
 
 
 @of_each(ALL)

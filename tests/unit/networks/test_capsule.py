@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from pipeline.capsnet.autoencoder import build_autoencoder
 from pipeline.networks import capsule
-from pipeline.networks.capsule import CapsNet, Decoder, couplings, length_logits, route, squash
+from pipeline.networks.readouts.capsule import (
+    CapsNet,
+    Decoder,
+    couplings,
+    length_logits,
+    route,
+    squash,
+)
 
 
 def votes(rows=3, inputs=20, outputs=5, dim=4, seed=0):

@@ -10,8 +10,8 @@ from torch import nn
 from pipeline.attention.heatmap import HEATMAPS
 from pipeline.attention.look import look
 from pipeline.networks.layers import find_layer
-from pipeline.networks.pooling import SHARPNESS, EvidencePooling, GeneralisedMean
-from pipeline.networks.readout import POOLINGS
+from pipeline.networks.readouts.pooling import SHARPNESS, EvidencePooling, GeneralisedMean
+from pipeline.networks.readouts.readout import POOLINGS
 
 CHANNELS, FINDINGS = 6, 3
 OF_EVIDENCE = [name for name in POOLINGS if name != "average"]

@@ -14,7 +14,7 @@ from pipeline.networks.backbones.receptive_field import Measured
 from pipeline.networks.branch import adopt, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.networks.layers import find_layer
-from pipeline.networks.readout import POOLINGS
+from pipeline.networks.readouts.readout import POOLINGS
 from pipeline.training.schedule import blocks_of, release
 
 STAGED = ["resnet18", "densenet121", "mobilenet_v2", "mobilenet_v3", "convnext_tiny"]

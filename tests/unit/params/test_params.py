@@ -14,7 +14,7 @@ from pipeline.attention.heatmap import HEATMAPS
 from pipeline.errors import ParamsError
 from pipeline.fusion.head import HEADS
 from pipeline.networks.backbones.zoo import BACKBONES, CASCADES, is_cascade
-from pipeline.networks.readout import POOLINGS
+from pipeline.networks.readouts.readout import POOLINGS
 from pipeline.params import names as params
 from pipeline.params.whole import Params, load_params, parse_params
 from pipeline.results.evaluation.calibration import CALIBRATIONS
@@ -58,11 +58,11 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
         ),
         (
             {"model__global": "timm:resnet18", "global__pyramid": 8},
-            r"pyramid: 8 asks for a pyramid, and timm:resnet18 \(model.global\) has no stages",
+            r"global.pyramid: 8: a pyramid, and timm:resnet18 \(model.global\) has no stages",
         ),
         (
             {"second__local": "capsnet", "local__pyramid": 4},
-            r"pyramid: 4 asks for a pyramid, and capsnet \(second.local\) has no stages",
+            r"local.pyramid: 4: a pyramid, and capsnet \(second.local\) has no stages",
         ),
         ({"global__pyramid": 5}, "global.pyramid: input should be 0, 4, 8 or 16"),
         ({"global__pooling": "max"}, "global.pooling: input should be 'average', 'lse', 'pcam'"),

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.networks.device import full_precision
+from pipeline.networks.readouts.precision import full_precision
 
 Evidence = Float[Tensor, "b f h w"]
 FeatureMaps = Float[Tensor, "b k h w"]

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pipeline.networks.device import full_precision
+from pipeline.networks.readouts.precision import full_precision
 
 SIDE = 28
 """Side of the images that the layers' sizes are made for, in pixels."""

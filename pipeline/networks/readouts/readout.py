@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline.networks.capsule import (
+from pipeline.networks.readouts.capsule import (
     DIMENSIONS,
     SIDE,
     CapsNet,
@@ -15,7 +15,7 @@ from pipeline.networks.capsule import (
     length_logits,
     squash,
 )
-from pipeline.networks.pooling import (
+from pipeline.networks.readouts.pooling import (
     Attention,
     EvidencePooling,
     GeneralisedMean,

@@ -1,0 +1,1 @@
+"""What makes logits of a backbone's feature maps: means of evidence, and capsules."""
