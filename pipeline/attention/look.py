@@ -41,8 +41,8 @@ class Look:
     def evidence(self) -> Float[Tensor, "b f h w"] | None:
         """`w_f A` in every cell, of which the readout makes the logits; None where it does not.
 
-        The mean of these, or another mean of them (`pipeline.networks.readouts.pooling`), is the logit less
-        the bias.
+        Their mean, or another one (`pipeline.networks.readouts.pooling`), is the logit less the
+        bias.
         """
         if self.layer.module is not None:
             return None
