@@ -10,6 +10,7 @@ from benchmarks.maps import FIRST, read_cohort, run_variant, table
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 
+@pytest.mark.slow
 def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(finished: Path):
     cohort = read_cohort(finished)
     runs = [run_variant(cohort, name, seed=1) for name in (FIRST, "pcam/8/32")]

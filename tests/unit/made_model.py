@@ -71,6 +71,9 @@ class Kind:
     is_joint: bool = False
     """Whether its head has branches of its own, with other weights."""
     features: tuple[str, ...] = METADATA
+    pooling: str = "average"
+    pyramid: int = 0
+    """Of both branches."""
 
 
 def write_model(
@@ -153,8 +156,9 @@ def _write_member(folder: Path, name: str, seed: int, kind: Kind) -> None:
 
 
 def _branches(kind: Kind, seed: int) -> tuple[Branch, Branch]:
-    global_ = make_branch(kind.global_, seed=seed, size=32, output_stride=16)
-    return _seen_some(global_), _seen_some(make_branch(kind.local, seed=seed, size=32))
+    options = {"seed": seed, "size": 32, "pooling": kind.pooling, "pyramid": kind.pyramid}
+    global_ = make_branch(kind.global_, output_stride=16, **options)
+    return _seen_some(global_), _seen_some(make_branch(kind.local, **options))
 
 
 def _seen_some(branch: Branch) -> Branch:

@@ -8,6 +8,7 @@ from branches import (
     LINEAR,
     built_branch,
     each_kind,
+    few_kinds,
     make_branch,
     no_initialisation,
     of_each,
@@ -22,7 +23,7 @@ from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
 from pipeline.networks.readouts.readout import CapsuleCascade
 
 
-@of_each(ALL)
+@of_each(few_kinds(ALL))
 def test_a_branch_gives_maps_a_vector_and_a_logit_per_finding(name):
     branch, images = make_branch(name), some_images(3)
     with torch.inference_mode():
@@ -57,7 +58,7 @@ def test_logits_are_computed_in_fp32_behind_features_in_bf16(name):
     torch.testing.assert_close(logits, branch.head(pooled.float()), rtol=1e-6, atol=1e-6)
 
 
-@of_each(each_kind(ALL))
+@of_each(few_kinds(ALL))
 def test_an_image_is_judged_alike_in_any_company(name):
     branch, images = make_branch(name), some_images(4)
     with torch.inference_mode():
@@ -141,7 +142,7 @@ def test_a_local_branch_that_the_global_one_does_not_fit_says_so():
         adopt(branch, other.state_dict(), other.spec.about(), start="global")
 
 
-@of_each(each_kind(ALL))
+@of_each(few_kinds(ALL))
 def test_a_checkpoint_brings_back_the_same_branch(tmp_path, name):
     branch = make_branch(name)
     write_checkpoint(branch.state_dict(), branch.spec.about(), tmp_path / "b.safetensors")

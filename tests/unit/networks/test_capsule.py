@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.capsnet.autoencoder import build_autoencoder
-from pipeline.networks import capsule
+from pipeline.networks.readouts import capsule
 from pipeline.networks.readouts.capsule import (
     CapsNet,
     Decoder,

@@ -130,7 +130,7 @@ def test_evidence_far_from_the_bias_overflows_nowhere(name):
 
 @pytest.mark.parametrize("name", POOLINGS)
 def test_a_branch_pools_so_and_starts_at_the_prior(name):
-    branch = make_branch("resnet18", pooling=name)
+    branch = make_branch("mobilenet_v2", pooling=name)
     branch.start_at(prior := torch.linspace(-4, 0, 14))
     for weights in (branch.readout, branch.head):
         if hasattr(weights, "weight") and isinstance(weights, EvidencePooling | nn.Linear):
@@ -140,7 +140,7 @@ def test_a_branch_pools_so_and_starts_at_the_prior(name):
 
 @pytest.mark.parametrize("name", POOLINGS)
 def test_cam_is_the_map_that_is_pooled(name):
-    branch, images = make_branch("resnet18", pooling=name, size=96), some_images(size=96)
+    branch, images = make_branch("mobilenet_v2", pooling=name, size=96), some_images(size=96)
     looked = look(branch, images, find_layer(branch, "last"))
     found = HEATMAPS["cam"](looked)
     assert found.shape == (2, 14, 3, 3)
@@ -153,12 +153,12 @@ def test_cam_is_the_map_that_is_pooled(name):
         pooled = readout.pool(looked.evidence, looked.maps, readout.bias) + readout.bias
         torch.testing.assert_close(pooled, looked.logits)
     torch.testing.assert_close(found, looked.evidence.relu())
-    for method in HEATMAPS:
+    for method in ("gradcam", "gradcam_pp", "xgradcam", "layercam"):
         assert torch.isfinite(HEATMAPS[method](looked)).all()
 
 
 def test_features_are_pooled_in_fp32_behind_half_precision():
-    branch = make_branch("resnet18", pooling="pcam")
+    branch = make_branch("mobilenet_v2", pooling="pcam")
     with torch.autocast("cpu", torch.bfloat16):
         pooled = branch.pooled(some_images())
     assert pooled.dtype == torch.float32

@@ -16,6 +16,7 @@ from branches import (
     ODD_TIMM,
     OF_TIMM,
     each_kind,
+    few_kinds,
     make_branch,
     no_initialisation,
     of_each,
@@ -150,7 +151,7 @@ def test_weights_of_a_wrapped_network_and_of_old_densenets_are_recognised():
     assert torch.equal(branches[0].feature_map(images), branches[1].feature_map(images))
 
 
-@of_each(each_kind(ALL))
+@of_each(few_kinds(ALL))
 def test_a_branch_of_this_project_can_be_the_start_of_another(tmp_path, name):
     first = make_branch(name)
     write_checkpoint(first.state_dict(), first.spec.about(), tmp_path / "b.safetensors")

@@ -280,6 +280,7 @@ def test_every_backbone_is_traced(tmp_path, name):
 KINDS = [
     Kind("capsnet", "mobilenet_v2_capsnet"),
     Kind("timm:vit_tiny_patch16_224", "timm:regnety_002"),
+    Kind("resnet18", "resnet18", pooling="pcam", pyramid=8),
 ]
 
 

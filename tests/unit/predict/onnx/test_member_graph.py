@@ -41,6 +41,9 @@ KINDS = {
         Kind(features=()), rules(["attention"], layer=8, size=48),
     ),
     "CapsNets": (Kind("capsnet", "capsnet"), rules(["attention"])),
+    "evidence on a pyramid": (
+        Kind("resnet18", pooling="pcam", pyramid=8), rules(method="cam", top=3),
+    ),
     "of timm": (Kind("timm:convnext_atto", "timm:vit_tiny_patch16_224"), rules()),
 }  # fmt: skip
 SLOW = {"CapsNets", "of timm"}
@@ -81,6 +84,7 @@ def codes():
     [
         (Kind("capsnet"), rules(["attention", "cam", "scorecam"]), ["cam", "scorecam"]),
         (Kind(), rules(["attention", "cam", "scorecam"]), ["scorecam"]),
+        (Kind(pooling="lse"), rules(["attention", "cam", "layercam"]), ["layercam"]),
         (Kind(), rules(["attention", "gradcam"], layer=8), ["gradcam"]),
     ],
 )
