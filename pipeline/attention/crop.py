@@ -1,5 +1,6 @@
 """Heatmap to mask to region to box to crop (AG-CNN, arXiv:1801.09927, Sec. 3.2)."""
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,12 +54,14 @@ def heatmap_box(
     return region_box(fine_map(heatmap, grid), rule)
 
 
-def fine_map(heatmap: Float[np.ndarray, "h w"], grid: Grid) -> Float32[np.ndarray, "n n"]:
-    """The positive part of a heatmap on the image, at least `FINE_GRID` cells a side.
+def fine_map(
+    heatmap: Float[np.ndarray, "h w"], grid: Grid, *, side: int = FINE_GRID
+) -> Float32[np.ndarray, "n n"]:
+    """The positive part of a heatmap on the image, at least `side` cells a side.
 
     The maximum stands where its cell looks, be that between the centres of two pixels.
     """
-    height, width = (max(FINE_GRID, cells) for cells in heatmap.shape)
+    height, width = (max(side, cells) for cells in heatmap.shape)
     fine = draw_on_image(np.maximum(heatmap, 0), grid, height=height, width=width)
     peak = heatmap.max()
     if peak > 0:
@@ -146,17 +149,33 @@ def cut_crop(
     return np.asarray(cv2.resize(image[y1:y2, x1:x2], (size, size), interpolation=filter_))
 
 
+def cut_sheet(
+    image: UInt8[np.ndarray, "h w"], boxes: Float[np.ndarray, "k 4"], *, size: int
+) -> UInt8[np.ndarray, "s s"]:
+    """The crops of an image side by side, as one square: row by row, each of the same size.
+
+    Args:
+        image: at the cache's size.
+        boxes: 1, 4 or 9 of them; xyxy, fractions of the image.
+        size: side of the square, in pixels: a multiple of the number of crops in a row.
+    """
+    across = math.isqrt(len(boxes))
+    crops = [cut_crop(image, box, size=size // across) for box in boxes]
+    rows = [np.hstack(crops[at : at + across]) for at in range(0, len(crops), across)]
+    return np.vstack(rows)
+
+
 def cut_crops(
     images: Shards, placed: pd.DataFrame, *, size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """The crop of every image, as rows for `write_shards`; `placed` has schema CROPS.
+    """The crops of every image, as rows for `write_shards`; `placed` has schema CROPS.
 
     Cut by a thread for each core, some hundreds ahead at most.
     """
-    boxes = placed[["x1", "y1", "x2", "y2"]].to_numpy()
+    boxes = placed[["x1", "y1", "x2", "y2"]].to_numpy().reshape(len(images), -1, 4)
 
     def cut(row: int) -> dict[str, np.ndarray]:
-        return {"image": cut_crop(images[row], boxes[row], size=size)}
+        return {"image": cut_sheet(images[row], boxes[row], size=size)}
 
     with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(boxes), _AHEAD):

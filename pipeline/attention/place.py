@@ -1,98 +1,153 @@
-"""Which heatmap draws the crop of each image, and where that crop lies."""
+"""Which heatmaps draw the crops of each image, and where those lie."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pipeline.attention.boxes import WHOLE_IMAGE, enclosing_box, fills_image, grow_box
 from pipeline.attention.crop import BoxRule, heatmap_box
 from pipeline.attention.heatmaps import Maps
+from pipeline.attention.window import evidence_window
 from pipeline.base.findings import FINDINGS
+from pipeline.base.grid import Grid
 from pipeline.base.shards import expect_rows
 from pipeline.params.sections import CropParams
 
 log = logging.getLogger(__name__)
 
-ATTENTION = "attention"
+ATTENTION: Final = "attention"
 """The method that knows no finding: AG-CNN's, and what a map that says nothing falls back to."""
 
 WHOLE = "whole image"
 """The source of a crop for which no map had anything to say."""
 
 Box = Float[np.ndarray, "4"]
+OfFindings = Float[np.ndarray, " f"]
+
+MapsOfImage = Mapping[str, Float[np.ndarray, "h w"]]
+"""An image's maps by finding; "" for all findings."""
+
+Draw = Callable[[MapsOfImage, Grid, CropParams], tuple[Box, list[str]] | None]
+"""A box, and the findings whose maps drew it; None where they do not say where to look."""
+
+
+class Crop(NamedTuple):
+    """Where a crop is cut, and what drew it."""
+
+    box: Box
+    """xyxy, fractions of the image."""
+    source: str
+    """The heatmap's method, or `WHOLE`."""
+    finding: str | None
+    """Whose maps those were, joined by NIH's own bar; None for a map that knows none."""
 
 
 def place_crops(
     index: pd.DataFrame,
     heatmaps: Mapping[str, Maps],
     logits: Float[np.ndarray, "n f"],
+    prior: OfFindings,
     crop: CropParams,
 ) -> pd.DataFrame:
-    """Where each image's crop is cut, and what drew it (schema CROPS).
-
-    Maps of a method that knows findings are those of the image's `crop.top` most probable ones;
-    their boxes are joined to the smallest box that holds them. A map that is empty, or above the
-    threshold all over, says nothing about where to look, nor does a crop that would be the whole
-    image: the image's attention map draws its crop then, and if that says nothing either, it is
-    the whole image. `source` and `finding` say so.
+    """Where each image's crops are cut, and what drew them (schema CROPS).
 
     Args:
         index: of the images (schema INDEX).
         heatmaps: by method, with those of `crop.method` and of attention.
         logits: of the branch whose heatmaps they are, in the order of `FINDINGS`.
+        prior: its logits of an image of which nothing is known.
         crop: the section of params.yaml.
     """
     for name in {crop.method, ATTENTION}:
         expect_rows(len(heatmaps[name]), index, of=f"{name} heatmaps")
-    drawn = [place_crop(heatmaps, row, one, crop) for row, one in enumerate(logits)]
-    placed = pd.DataFrame(np.stack([box for box, *_ in drawn]), columns=["x1", "y1", "x2", "y2"])
-    placed.insert(0, "image_index", index["image_index"].to_numpy())
-    placed["source"] = [source for _, source, _ in drawn]
-    placed["finding"] = [finding for *_, finding in drawn]
+    placed = pd.DataFrame(
+        [
+            (name, *one.box, one.source, one.finding)
+            for row, name in enumerate(index["image_index"])
+            for one in place(heatmaps, row, logits[row], prior, crop)
+        ],
+        columns=["image_index", "x1", "y1", "x2", "y2", "source", "finding"],
+    )
     _tell(placed["source"], crop.method)
     return placed
 
 
-def place_crop(
-    heatmaps: Mapping[str, Maps], row: int, logits: Float[np.ndarray, " f"], crop: CropParams
-) -> tuple[Box, str, str | None]:
-    """An image's crop, what drew it, and of which findings (by NIH's own bar).
+def place(
+    heatmaps: Mapping[str, Maps],
+    row: int,
+    logits: OfFindings,
+    prior: OfFindings,
+    crop: CropParams,
+) -> list[Crop]:
+    """An image's crops: a region of its most probable findings, or windows, one for a finding.
+
+    Windows are of the findings whose logits are furthest above what is usual: ranked by
+    probability, the frequent ones would draw the crops of all images.
 
     Args:
         heatmaps: as in `place_crops`.
         row: the image's.
         logits: the image's.
+        prior: as in `place_crops`.
         crop: the section of params.yaml.
     """
+    if not crop.windows:
+        return [_drawn(heatmaps, row, _first(logits, crop.top), crop, draw_region)]
+    raised = _first(logits - prior, crop.windows)
+    return [
+        _drawn(heatmaps, row, raised[at : at + 1], crop, draw_window) for at in range(len(raised))
+    ]
+
+
+def _first(values: OfFindings, number: int) -> Int[np.ndarray, " k"]:
+    return np.argsort(-values, kind="stable")[:number]
+
+
+def _drawn(
+    heatmaps: Mapping[str, Maps],
+    row: int,
+    findings: Int[np.ndarray, " k"],
+    crop: CropParams,
+    draw: Draw,
+) -> Crop:
+    """By the maps of findings, or by attention where they say nothing, or the whole image.
+
+    A map that is empty, or above the threshold all over, says nothing about where to look, nor
+    does a crop that would be the whole image.
+    """
+    for source in dict.fromkeys([crop.method, ATTENTION]):
+        stack = heatmaps[source][row]
+        maps = {"": stack[0]}
+        if source != ATTENTION:
+            maps = {FINDINGS[one]: stack[one] for one in findings}
+        found = draw(maps, heatmaps[source].grid, crop)
+        if found is not None and not fills_image(found[0]):
+            box, names = found
+            return Crop(box, source, "|".join(name for name in names if name) or None)
+    return Crop(WHOLE_IMAGE, WHOLE, None)
+
+
+def draw_region(maps: MapsOfImage, grid: Grid, crop: CropParams) -> tuple[Box, list[str]] | None:
+    """The box around the regions above the threshold (AG-CNN's, of one map)."""
     rule = BoxRule(crop.threshold, crop.region)
-    for source, maps in _candidates(heatmaps, row, logits, crop):
-        boxes = {
-            finding: box
-            for finding, one in maps.items()
-            for box in [heatmap_box(one, heatmaps[source].grid, rule)]
-            if box is not None and not fills_image(box)
-        }
-        if boxes:
-            joined = enclosing_box(np.stack(list(boxes.values())))
-            box = grow_box(joined, margin=crop.margin, min_side=crop.min_side)
-            if not fills_image(box):
-                return box, source, "|".join(name for name in boxes if name) or None
-    return WHOLE_IMAGE, WHOLE, None
+    drawn = {name: heatmap_box(one, grid, rule) for name, one in maps.items()}
+    boxes = {name: box for name, box in drawn.items() if box is not None and not fills_image(box)}
+    if not boxes:
+        return None
+    joined = enclosing_box(np.stack(list(boxes.values())))
+    return grow_box(joined, margin=crop.margin, min_side=crop.min_side), list(boxes)
 
 
-def _candidates(
-    heatmaps: Mapping[str, Maps], row: int, logits: Float[np.ndarray, " f"], crop: CropParams
-) -> Iterator[tuple[str, dict[str, Float[np.ndarray, "h w"]]]]:
-    """Sources in the order in which they are tried, and their maps by finding ("" for all)."""
-    if crop.method != ATTENTION:
-        stack = heatmaps[crop.method][row]
-        likely = np.argsort(-logits, kind="stable")[: crop.top]
-        yield crop.method, {FINDINGS[finding]: stack[finding] for finding in likely}
-    yield ATTENTION, {"": heatmaps[ATTENTION][row][0]}
+def draw_window(maps: MapsOfImage, grid: Grid, crop: CropParams) -> tuple[Box, list[str]] | None:
+    """The square of most evidence, of one map."""
+    ((name, heatmap),) = maps.items()
+    box = evidence_window(heatmap, grid, side=crop.side)
+    return None if box is None else (box, [name])
 
 
 def _tell(sources: pd.Series, method: str) -> None:

@@ -40,8 +40,9 @@ SPLITS = pa.schema([("image_index", pa.string()), ("split", pa.string())])
 CROPS = pa.schema(
     [("image_index", pa.string()), *_BOX, ("source", pa.string()), ("finding", pa.string())]
 )
-"""Where each crop was cut, as BOXES; `source` is the heatmap that drew it, or "whole image";
-`finding` the findings whose maps those were, joined by "|"; null for a map that knows none."""
+"""Where each crop was cut, as BOXES: as many rows for each image as it has crops, in the order in
+which they lie on its sheet. `source` is the heatmap that drew it, or "whole image"; `finding` the
+findings whose maps those were, joined by "|"; null for a map that knows none."""
 
 LOCALISATION = pa.schema(
     [
@@ -112,12 +113,12 @@ def read_splits(path: Path) -> pd.DataFrame:
 
 
 def write_crop_boxes(boxes: pd.DataFrame, path: Path) -> None:
-    """Write where each image's crop was cut (schema CROPS)."""
+    """Write where each image's crops were cut (schema CROPS)."""
     write_table(boxes, CROPS, path, by="image_index")
 
 
 def read_crop_boxes(path: Path) -> pd.DataFrame:
-    """Where each image's crop was cut (schema CROPS)."""
+    """Where each image's crops were cut (schema CROPS)."""
     return read_table(path, CROPS)
 
 

@@ -156,7 +156,8 @@ def restore_fusion(state: dict[str, Tensor], about: dict[str, Any]) -> Fusion | 
     if any(name.startswith("global_.") for name in state):
         global_, local = (unfold_branch(about[name]) for name in ("global", "local"))
         network = JointFusion(global_, local, fusion)
-    network.load_state_dict(state)
+    older = {name: one for name, one in network.state_dict().items() if name.endswith(".prior")}
+    network.load_state_dict(older | state)  # which lacks it
     return network.eval()
 
 

@@ -80,8 +80,11 @@ class Branch(nn.Module):
         self.features = backbone.features
         self.readout = readout
         self.head = head
+        self.register_buffer("prior", torch.zeros(len(spec.findings)))
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(backbone.std).view(1, -1, 1, 1))
+        self.prior: Tensor
+        """Logits of an image of which nothing is known: what is usual for each finding."""
         self.mean: Tensor
         self.std: Tensor
 
@@ -118,10 +121,11 @@ class Branch(nn.Module):
         return pooled
 
     def start_at(self, logits: Float[Tensor, " f"]) -> None:
-        """Let the head give these logits before it has learnt anything else.
+        """Let the head give these logits before it has learnt anything else, and keep them.
 
-        A capsule's logit is its length, which no bias shifts: nothing is done then.
+        A capsule's logit is its length, which no bias shifts: they are only kept then.
         """
+        self.prior.copy_(logits)
         bias = self.head.bias if isinstance(self.head, nn.Linear) else None
         if isinstance(self.readout, EvidencePooling):
             bias = self.readout.bias
@@ -230,7 +234,7 @@ def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
         ArtifactError: the checkpoint is of another kind of network.
     """
     branch = unfold_branch(about)
-    branch.load_state_dict(state)
+    branch.load_state_dict({"prior": branch.prior} | state)  # older files lack it
     return branch.eval()
 
 

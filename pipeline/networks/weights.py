@@ -161,8 +161,8 @@ def load_capsnet(readout: nn.Module, state: State) -> None:
     _load(readout.capsnet, state, left_out=(), name="capsnet")
 
 
-_STATISTICS = ("mean", "std")
-"""Of the input: the backbone's own, and never another's."""
+_STATISTICS = ("mean", "std", "prior")
+"""Of the input, the backbone's own, and of the labels, the cohort's: never another's."""
 
 PLAIN, PYRAMID = "features.", "features.bottom_up."
 """Before the names of a backbone's weights, in a branch without and in one with a pyramid."""

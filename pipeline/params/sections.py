@@ -1,5 +1,6 @@
 """The sections of params.yaml as frozen, strict models: no defaults, unknown keys refused."""
 
+from math import isqrt
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -276,8 +277,24 @@ class CropParams(Section):
     """Added on every side, as a share of the box's own side."""
     min_side: Annotated[float, Field(ge=0, le=1)]
     """Smallest side of a crop, as a share of the image."""
+    windows: Literal[0, 1, 4, 9]
+    """In place of that box so many squares, each where the map of a finding has most evidence, of
+    the findings that are furthest above what is usual; the local branch sees them side by side.
+    0: the box."""
+    side: Annotated[float, Field(gt=0, le=1)]
+    """Of a window, as a share of the image."""
     size: Annotated[int, Field(ge=32)]
-    """Side of the written crops, in pixels: the local branch's input."""
+    """Side of what the local branch sees, in pixels: the crop, or all windows side by side."""
+
+    @property
+    def number(self) -> int:
+        """Crops of an image."""
+        return max(self.windows, 1)
+
+    @property
+    def across(self) -> int:
+        """Crops in a row, and in a column, of what the local branch sees."""
+        return isqrt(self.number)
 
 
 class CapsnetParams(LearningParams):

@@ -115,6 +115,29 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _several_windows_are_of_several_maps(self) -> "Params":
+        if self.crop.windows > 1 and self.crop.method == "attention":
+            raise PydanticCustomError(
+                "crop.windows",
+                "of attention, which has one map for all findings, there is one window (found "
+                "{windows}); say crop.method: cam",
+                {"windows": self.crop.windows},
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _windows_fill_the_sheet(self) -> "Params":
+        across = self.crop.across
+        if self.crop.size % across:
+            raise PydanticCustomError(
+                "crop.size",
+                "{size} is no multiple of {across}: crop.windows ({windows}) lie side by side, "
+                "{across} in a row",
+                {"size": self.crop.size, "windows": self.crop.windows, "across": across},
+            )
+        return self
+
+    @model_validator(mode="after")
     def _no_weights_are_named_that_nobody_reads(self) -> "Params":
         for name, member in self.members.items():
             adopts = self.local.start == "global" and member.global_ == member.local

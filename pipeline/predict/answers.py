@@ -20,8 +20,8 @@ PREFIXES = {
 def as_json(found: Prediction) -> dict[str, Any]:
     """What is said of one radiograph, without its pictures.
 
-    Boxes and crop are of the member `shown`, xyxy, as fractions of the image. A call is null where
-    there is no threshold, and everywhere if there are warnings.
+    Boxes and crops are of the member `shown`, xyxy, as fractions of the image. A call is null
+    where there is no threshold, and everywhere if there are warnings.
     """
     calls = found.calls
     return {
@@ -44,7 +44,7 @@ def as_json(found: Prediction) -> dict[str, Any]:
             "view": found.patient.view,
         },
         "shown": found.shown,
-        "crop": [float(edge) for edge in found.crop_box()],
+        "crops": [[float(edge) for edge in box] for box in found.crop_boxes()],
         "distance": found.distance,
         "limit": found.limit,
         "warnings": list(found.warnings),

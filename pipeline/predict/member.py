@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from pipeline.attention.crop import cut_crop
+from pipeline.attention.crop import cut_sheet
 from pipeline.attention.extract import see
 from pipeline.attention.heatmaps import Maps
-from pipeline.attention.place import place_crop
+from pipeline.attention.place import place
 from pipeline.fusion.head import Fusion, JointFusion, mirrored_branches
 from pipeline.fusion.metadata import MetadataEncoder
 from pipeline.networks.augment import to_unit
@@ -41,10 +41,10 @@ class Seen:
     """Of "global", "local" and "fusion"; the last is the member's vote."""
     heatmaps: dict[str, Maps]
     """Of the global branch, by method."""
-    crop_boxes: Float[np.ndarray, "b 4"]
+    crop_boxes: Float[np.ndarray, "b boxes 4"]
     """xyxy, fractions of the image."""
-    crop_sources: list[tuple[str, str | None]]
-    """What drew each crop, and of which findings; see `place_crop`."""
+    crop_sources: list[list[tuple[str, str | None]]]
+    """What drew each crop of each image, and of which findings; see `place`."""
     crops: UInt8[np.ndarray, "b c c"]
     pooled: Float[np.ndarray, "b k"]
     """Features of the global branch."""
@@ -110,14 +110,15 @@ class Member:
         pooled = seen.pop("pooled")
         heatmaps = {name: Maps(grids, self._layer.grid) for name, grids in seen.items()}
         logits = self._global.logits(self._given(pooled)).cpu()
+        prior = self._global.prior.cpu().numpy()
         placed = [
-            place_crop(heatmaps, row, one, rules.crop) for row, one in enumerate(logits.numpy())
+            place(heatmaps, row, one, prior, rules.crop) for row, one in enumerate(logits.numpy())
         ]
-        boxes = np.stack([box for box, *_ in placed])
+        boxes = np.array([[one.box for one in crops] for crops in placed])
         crops = np.stack(
             [
-                cut_crop(image, box, size=rules.crop.size)
-                for image, box in zip(images, boxes, strict=True)
+                cut_sheet(image, own, size=rules.crop.size)
+                for image, own in zip(images, boxes, strict=True)
             ]
         )
         cut = resized(crops, self._local.spec.input_size).to(self._device)
@@ -130,7 +131,8 @@ class Member:
         }
         return Seen(
             {name: one.float().sigmoid().cpu().numpy() for name, one in found.items()},
-            heatmaps, boxes, [(source, finding) for _, source, finding in placed], crops, pooled,
+            heatmaps, boxes, [[(one.source, one.finding) for one in own] for own in placed], crops,
+            pooled,
         )  # fmt: skip
 
     def _given(self, values: np.ndarray) -> Tensor:

@@ -53,7 +53,7 @@ class Prediction:
     seen: Mapping[str, Seen]
     """By member, what it saw; of one image."""
     shown: str
-    """The member whose heatmaps, boxes and crop are shown where none is named."""
+    """The member whose heatmaps, boxes and crops are shown where none is named."""
     box_rule: BoxRule
     """How a heatmap becomes a finding's box, as in the stage `iou`."""
 
@@ -110,7 +110,7 @@ class Prediction:
         grids, maps = self._map(finding, member, method)
         return heatmap_box(grids.astype(np.float64), maps.grid, self.box_rule)
 
-    def crop_box(self, *, member: str | None = None) -> Float[np.ndarray, "4"]:
+    def crop_boxes(self, *, member: str | None = None) -> Float[np.ndarray, "k 4"]:
         """What a member's local branch looked at: xyxy, fractions of the image.
 
         Raises:
@@ -124,7 +124,7 @@ class Prediction:
         return sorted(self.findings, key=lambda name: _above(self.findings[name]), reverse=True)
 
     def overlay(self, finding: str | None = None) -> UInt8[np.ndarray, "h w 3"]:
-        """A picture to look at, RGB: the radiograph, heatmaps, boxes, crop and probabilities.
+        """A picture to look at, RGB: the radiograph, heatmaps, boxes, crops and probabilities.
 
         Args:
             finding: whose heatmap is shown; those of the first `ranked` ones without.
@@ -140,7 +140,7 @@ class Prediction:
             sheet.Sheet(
                 self.image,
                 _spelt(self.patient),
-                self.crop_box(),
+                self.crop_boxes(),
                 [
                     sheet.Panel(
                         f"{_words(name)}: {self.findings[name].probability:.2f}, "

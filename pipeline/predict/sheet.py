@@ -50,7 +50,7 @@ class Sheet:
 
     image: UInt8[np.ndarray, "s s"]
     patient: str
-    crop: Float[np.ndarray, "4"]
+    crops: Float[np.ndarray, "k 4"]
     """xyxy, fractions of the image."""
     panels: Sequence[Panel]
     """One to three."""
@@ -60,7 +60,7 @@ class Sheet:
 
 
 def draw_sheet(sheet: Sheet) -> UInt8[np.ndarray, "h w 3"]:
-    """The radiograph with its crop, heatmaps with their boxes, and all probabilities."""
+    """The radiograph with its crops, heatmaps with their boxes, and all probabilities."""
     figure = Figure(figsize=(13, 7.6), dpi=100, facecolor="white")
     canvas = FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
@@ -68,7 +68,8 @@ def draw_sheet(sheet: Sheet) -> UInt8[np.ndarray, "h w 3"]:
     )
     axes = [figure.add_subplot(grid[at // 2, at % 2]) for at in range(1 + len(sheet.panels))]
     _show(axes[0], sheet.image)
-    _rectangle(axes[0], sheet, sheet.crop, _CROP, "--")
+    for box in sheet.crops:
+        _rectangle(axes[0], sheet, box, _CROP, "--")
     axes[0].set_title(f"Radiograph: {sheet.patient}", fontsize=9, color=_INK)
     for one, panel in zip(axes[1:], sheet.panels, strict=True):
         _heatmap(one, sheet, panel)
@@ -141,7 +142,7 @@ def _bars(axes: Axes, bars: Sequence[Bar]) -> None:
 
 def _legend(figure: Figure) -> None:
     marks = [
-        Line2D([], [], color=_CROP, linestyle="--", label="crop of the local branch"),
+        Line2D([], [], color=_CROP, linestyle="--", label="what the local branch sees"),
         Line2D([], [], color=_BOX, label="where the heatmap is high"),
         Line2D([], [], color=_INK, marker="|", linestyle="", markersize=12, label="threshold"),
         Line2D([], [], color=_CALLED, linewidth=7, label="called"),

@@ -1,10 +1,21 @@
-"""`python -m benchmarks.maps` on the finished pipeline's cohort."""
+"""`python -m benchmarks.maps` and `benchmarks.crops` on the finished pipeline's cohort."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.crops import (
+    RULES,
+    covered,
+    curves,
+    drawn_curves,
+    in_the_middle,
+    read_boxed,
+    rows,
+    told,
+)
 from benchmarks.maps import FIRST, read_cohort, run_variant, table
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
@@ -25,3 +36,24 @@ def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(finished: Pa
     other = next(line for line in lines if "pcam/8/32" in line)
     difference = runs[1]["auroc"][0] - runs[0]["auroc"][0]
     assert f"({difference:+.3f}, " in other
+
+
+def test_crop_rules_are_judged_by_what_they_cover(finished: Path, tmp_path: Path):
+    boxed = read_boxed(finished)
+    found = dict(curves(boxed))
+    assert found.keys() == RULES.keys()
+    for (settings, _), each in zip(RULES.values(), found.values(), strict=True):
+        assert each.shape == (len(settings), len(boxed.seen), 2)
+        assert ((each >= 0) & (each <= 1)).all()
+    middle = found["a square in the middle, no image seen"].mean(axis=1)
+    assert (np.diff(middle, axis=0) >= 0).all()
+    assert middle[-1] == pytest.approx([1, 1])
+    lines = told(rows(found, boxed)).splitlines()
+    assert len(lines) == 2 + len(RULES)
+    drawn_curves(found).savefig(tmp_path / "crops.png")
+
+
+def test_what_crops_cover_is_counted_once():
+    half, both = in_the_middle(0.5), np.array([[0, 0, 0.5, 0.5], [0, 0, 0.5, 1]])
+    assert covered(both, half) == pytest.approx((0.5, 0.5))
+    assert covered(half, half) == pytest.approx((0.25, 1))

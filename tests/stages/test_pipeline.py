@@ -164,8 +164,8 @@ def expect_predictions_of_the_pipeline(folder: Path) -> None:
         assert list(one.raw.values()) == pytest.approx(row, abs=1e-6)
     crops = read_crop_boxes(folder / "data/crop_boxes/model.parquet").set_index("image_index")
     for name, one in found.items():
-        box = crops.loc[name, ["x1", "y1", "x2", "y2"]].to_numpy(float)
-        assert one.crop_box(member="model") == pytest.approx(box)
+        boxes = crops.loc[[name], ["x1", "y1", "x2", "y2"]].to_numpy(float)
+        assert one.crop_boxes(member="model") == pytest.approx(boxes)
 
 
 def test_a_packaged_model_predicts_what_the_pipeline_predicted(finished):
@@ -212,7 +212,7 @@ def test_onnxruntime_predicts_what_the_pipeline_predicted(finished, tmp_path):
     for row, member in enumerate(MEMBERS):
         crops = read_crop_boxes(finished / f"data/crop_boxes/{member}.parquet")
         boxes = crops.set_index("image_index").loc[part.index, ["x1", "y1", "x2", "y2"]]
-        assert found["crop_boxes"][:, row] == pytest.approx(boxes.to_numpy(), abs=1e-12)
+        assert found["crop_boxes"][:, row, 0] == pytest.approx(boxes.to_numpy(), abs=1e-12)
     assert len(shown) > 20
     assert found["raw"] == pytest.approx(expected[list(FINDINGS)].to_numpy(), abs=1e-4)
 

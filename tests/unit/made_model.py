@@ -39,7 +39,15 @@ SIDE = 64
 
 
 _CROP = CropParams(
-    method="attention", top=1, threshold=0.7, region="peak", margin=0.1, min_side=0.3, size=32
+    method="attention",
+    top=1,
+    threshold=0.7,
+    region="peak",
+    margin=0.1,
+    min_side=0.3,
+    windows=0,
+    side=0.25,
+    size=32,
 )
 MEMBERS = ("one", "two")
 UNCALLED = "Hernia"

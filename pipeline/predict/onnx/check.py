@@ -36,7 +36,7 @@ class Agreement:
 
     pictures: int
     same_crops: int
-    """Pictures of which every member's crop is the same, to the last bit."""
+    """Pictures of which every member's crops are the same, to the last bit."""
     worst: float
     """The largest difference of a probability on those."""
 
@@ -56,7 +56,7 @@ def check_onnx(path: Path, package: Package) -> Agreement:
         open_onnx(path), [one.pixels for one in shown], [one.patient for one in shown]
     )
     expected = as_arrays(Model(package).predict(shown))
-    same = np.asarray((found["crop_boxes"] == expected["crop_boxes"]).all(axis=(1, 2)))
+    same = np.asarray((found["crop_boxes"] == expected["crop_boxes"]).all(axis=(1, 2, 3)))
     agreement = Agreement(len(same), int(same.sum()), _worst(found, expected, same))
     if agreement.same_crops < len(same) - _MOST_MOVED or not agreement.worst <= TOLERANCE:
         raise ArtifactError(
@@ -89,7 +89,7 @@ def as_arrays(predictions: Sequence[Prediction]) -> dict[str, np.ndarray]:
             [[[one.shares[name] for one in row] for name in members] for row in findings]
         ),
         "crop_boxes": np.array(
-            [[one.crop_box(member=name) for name in members] for one in predictions]
+            [[one.crop_boxes(member=name) for name in members] for one in predictions]
         ),
         "distance": np.array([one.distance for one in predictions]),
     }

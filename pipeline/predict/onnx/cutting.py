@@ -7,6 +7,7 @@ What is here sums in that order and precision (OpenCV's resize.cpp: `ResizeArea_
 
 from dataclasses import dataclass
 from functools import reduce
+from math import isqrt
 
 import torch
 from jaxtyping import Float, Int
@@ -92,6 +93,16 @@ def cut_boxes(
         return linear
     shrinks = (across.length >= size) & (down.length >= size)
     return torch.where(shrinks[:, None, None], _area(images, across, down), linear)
+
+
+def cut_sheets(
+    images: Float[Tensor, "b s s"], boxes: Int[Tensor, "b k 4"], *, size: int
+) -> Float[Tensor, "b t t"]:
+    """What `pipeline.attention.crop.cut_sheet` makes of images, to the byte; see `cut_boxes`."""
+    across = isqrt(boxes.shape[1])
+    crops = [cut_boxes(images, one, size=size // across) for one in boxes.unbind(1)]
+    rows = [torch.cat(crops[at : at + across], 2) for at in range(0, len(crops), across)]
+    return torch.cat(rows, 1)
 
 
 def _area(images: Tensor, across: Lines, down: Lines) -> Tensor:

@@ -18,7 +18,7 @@ from pipeline.networks.mirror import mirrored
 from pipeline.networks.readouts.pooling import EvidencePooling
 from pipeline.predict.member import Rules
 from pipeline.predict.onnx.any_batch import take_any_batch
-from pipeline.predict.onnx.cutting import cut_boxes
+from pipeline.predict.onnx.cutting import cut_sheets
 from pipeline.predict.onnx.numbers import exactly
 from pipeline.predict.onnx.placing import Placing, pixel_boxes
 from pipeline.predict.onnx.resizing import ByteResize
@@ -31,7 +31,7 @@ class Found:
 
     share: Float32[Tensor, "b f"]
     """The probabilities with which it votes."""
-    crop_boxes: Float64[Tensor, "b 4"]
+    crop_boxes: Float64[Tensor, "b k 4"]
     """xyxy, fractions of the image."""
     heatmaps: dict[str, Float32[Tensor, "b _m h w"]]
     """Of the global branch, by method, as float16 has them."""
@@ -69,8 +69,9 @@ class MemberGraph(nn.Module):
         looked = look(self.global_, whole, self.layer, gradients=False)
         heatmaps = {one: HEATMAPS[one](looked).half().float() for one in self.methods}
         pooled = self._pooled(looked)
-        boxes = self.placing(heatmaps, self.global_.logits(pooled))
-        crops = cut_boxes(images.squeeze(1), pixel_boxes(boxes, self._side), size=self._crop.size)
+        boxes = self.placing(heatmaps, self.global_.logits(pooled), self.global_.prior)
+        edges = pixel_boxes(boxes, self._side)
+        crops = cut_sheets(images.squeeze(1), edges, size=self._crop.size)
         cut = self.cut(crops.double().unsqueeze(1)).float() / 255
         known = self.known(age_years, gender, view)
         if isinstance(self.fusion, JointFusion):

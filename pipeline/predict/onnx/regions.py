@@ -21,9 +21,9 @@ class Drawing(nn.Module):
     That interpolates across and then down, each with one rounding (a fused multiply-add).
     """
 
-    def __init__(self, cells: int, grid: Grid) -> None:
+    def __init__(self, cells: int, grid: Grid, *, side: int = FINE_GRID) -> None:
         super().__init__()
-        self.side = max(FINE_GRID, cells)
+        self.side = max(side, cells)
         centres = (np.arange(self.side) + 0.5) / self.side
         places = ((centres - grid.first) / grid.step).astype(np.float32)
         before = np.floor(places)

@@ -59,7 +59,7 @@ class FindingPicture(_Said):
 class MemberPictures(_Said):
     """What a member looks at."""
 
-    crop: Box
+    crops: list[Box]
     """What its local branch is shown."""
     findings: dict[str, FindingPicture]
 
@@ -81,8 +81,8 @@ class Answer(_Said):
     findings: dict[str, FindingAnswer]
     patient: PatientAnswer
     shown: str
-    """The member whose boxes and crop these are."""
-    crop: Box
+    """The member whose boxes and crops these are."""
+    crops: list[Box]
     """What that member's local branch is shown."""
     distance: float
     """From the training images."""

@@ -51,7 +51,7 @@ def _pictures(found: Prediction, radiograph: Radiograph) -> Pictures:
 
 def _member(found: Prediction, member: str) -> MemberPictures:
     return MemberPictures(
-        crop=_box(found.crop_box(member=member)),
+        crops=[_box(one) for one in found.crop_boxes(member=member)],
         findings={
             name: FindingPicture(
                 heatmap=_png(_eight_bits(found.heatmap(name, member=member))),

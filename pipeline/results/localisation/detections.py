@@ -98,12 +98,12 @@ def detect_in_noise(
 def detect_crops(
     crops: pd.DataFrame, cases: Sequence[Case], *, methods: set[str]
 ) -> list[Detection]:
-    """The crop of each case's image, whatever the finding.
+    """The crop of each case's image, whatever the finding; of several the first, of most evidence.
 
     A crop that none of `methods` drew is a fallback: scored as it is, and counted as empty, as
     is one that is the whole image.
     """
-    rows = crops.set_index("image_index")
+    rows = crops.drop_duplicates("image_index").set_index("image_index")
     boxes = rows[CORNERS].to_numpy(np.float64)
     fallback = ~rows["source"].isin(methods).to_numpy()
     place = {name: row for row, name in enumerate(rows.index)}

@@ -44,7 +44,7 @@ class Picture(NamedTuple):
     """JPEG, as a data URI."""
     panels: list[Panel]
     truths: list[Box]
-    crop: Box
+    crops: list[Box]
 
 
 class Gallery(NamedTuple):
@@ -82,7 +82,7 @@ def _plain(picture: Picture) -> dict[str, Any]:
             panel._asdict() | {"predicted": _numbers(panel.predicted)} for panel in picture.panels
         ],
         "truths": [_numbers(box) for box in picture.truths],
-        "crop": _numbers(picture.crop),
+        "crops": [_numbers(box) for box in picture.crops],
     }
 
 
@@ -100,7 +100,7 @@ def _picture(found: dict[str, Any]) -> Picture:
                 for panel in found["panels"]
             ],
             "truths": [np.array(box, np.float64) for box in found["truths"]],
-            "crop": np.array(found["crop"], np.float64),
+            "crops": [np.array(box, np.float64) for box in found["crops"]],
         }
     )
 

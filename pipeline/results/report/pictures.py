@@ -177,7 +177,7 @@ def _picture(
         plain=_jpeg(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
         panels=[_panel(radiographs, image, finding, name, one, rule) for one in methods],
         truths=_truths(radiographs, finding, name),
-        crop=_boxes(radiographs.crops, name)[0],
+        crops=_boxes(radiographs.crops, name),
     )
 
 

@@ -230,7 +230,8 @@ def _pretrained(figures: Figures) -> dict[str, Pretraining]:
 
 def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
     """Boxes to draw: a kind (a class of the style sheet), and x, y, width, height in percent."""
-    boxes = [("truth", box) for box in picture.truths] + [("crop", picture.crop)]
+    boxes = [("truth", box) for box in picture.truths]
+    boxes += [("crop", box) for box in picture.crops]
     if panel.predicted is not None:
         boxes.append(("predicted", panel.predicted))
     return [
@@ -240,7 +241,7 @@ def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
 
 
 def crop_sources(crops: pd.DataFrame) -> list[tuple[str, int]]:
-    """What drew the crops, and of how many images, most frequent first."""
+    """What drew how many crops, most frequent first."""
     return [(str(source), int(count)) for source, count in crops["source"].value_counts().items()]
 
 

@@ -16,6 +16,7 @@ from pipeline.errors import ArtifactError
 from pipeline.params.sections import CropParams
 
 CORNERS = ["x1", "y1", "x2", "y2"]
+NOUGHT = (0.0,) * len(FINDINGS)
 EMPTY, FLAT = np.zeros((7, 7)), np.full((7, 7), 6.0)
 
 
@@ -33,11 +34,13 @@ def crop_params(**other):
         "region": "peak",
         "margin": 0.0,
         "min_side": 0.0,
+        "windows": 0,
+        "side": 0.25,
     }
     return CropParams(**plain | {"size": 32} | other)
 
 
-def placed(folder, images, **params):
+def placed(folder, images, prior=NOUGHT, **params):
     """`images`: attention map, maps by finding (others are empty) and logits by finding."""
     rows = [
         {
@@ -50,7 +53,7 @@ def placed(folder, images, **params):
     logits = np.array([[its.get(name, -9.0) for name in FINDINGS] for *_, its in images])
     index = pd.DataFrame({"image_index": [f"{n}.png" for n in range(len(images))]})
     maps = {name: Maps(Shards(folder, name), tiles(7)) for name in ("attention", "cam")}
-    return place_crops(index, maps, logits, crop_params(**params))
+    return place_crops(index, maps, logits, np.array(prior), crop_params(**params))
 
 
 def box_of(heatmap):
@@ -142,4 +145,34 @@ def test_maps_of_another_cohort_are_refused(tmp_path):
     index = pd.DataFrame({"image_index": ["a.png", "b.png"]})
     maps = {"attention": Maps(Shards(tmp_path / "m", "attention"), tiles(7))}
     with pytest.raises(ArtifactError, match="attention heatmaps: 1 rows for the 2 images"):
-        place_crops(index, maps, np.zeros((2, 14)), crop_params())
+        place_crops(index, maps, np.zeros((2, 14)), np.zeros(14), crop_params())
+
+
+def test_windows_are_of_the_findings_furthest_above_what_is_usual(tmp_path):
+    maps = {name: spot(1, column) for column, name in enumerate(FINDINGS[:7])}
+    maps |= {"Mass": spot(5, 1), "Hernia": spot(5, 5)}
+    usual = [0.0 if name == "Hernia" else -3.0 for name in FINDINGS]
+    logits = {"Hernia": 0.5, "Mass": 0.0, FINDINGS[0]: -1.0, FINDINGS[1]: -1.5, FINDINGS[2]: -1.7}
+    table = placed(
+        tmp_path / "m", [(FLAT, maps, logits)], usual, method="cam", windows=4, side=0.2
+    )
+    assert table["image_index"].tolist() == ["0.png"] * 4
+    assert table["finding"].tolist() == ["Mass", *FINDINGS[:3]]
+    middles = (table[["x1", "y1"]].to_numpy() + table[["x2", "y2"]].to_numpy()) / 2
+    assert middles == pytest.approx(
+        np.array([[1.5, 5.5], [0.7, 1.5], [1.5, 1.5], [2.5, 1.5]]) / 7, abs=0.03
+    )
+
+
+def test_a_window_of_an_empty_map_is_attention_s_and_then_the_whole_image(tmp_path):
+    images = [(spot(2, 2), {"Mass": spot(5, 5)}, {"Mass": 1.0}), (EMPTY, {}, {})]
+    table = placed(tmp_path / "m", images, method="cam", windows=4, side=0.25)
+    assert table["source"].tolist() == ["cam"] + ["attention"] * 3 + ["whole image"] * 4
+    assert table["finding"].isna().tolist() == [False] + [True] * 7
+    assert (table.loc[4:, CORNERS] == [0, 0, 1, 1]).all(axis=None)
+
+
+def test_a_window_that_would_be_the_whole_image_points_nowhere(tmp_path):
+    images = [(spot(2, 2), {"Mass": spot(1, 1)}, {"Mass": 1.0})]
+    table = placed(tmp_path / "m", images, method="cam", windows=1, side=1.0)
+    assert table["source"].tolist() == ["whole image"]

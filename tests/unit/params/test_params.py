@@ -117,6 +117,15 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
             {"heatmap__methods": ["cam"]},
             r"crop.method: attention is not among heatmap.methods \(cam\)",
         ),
+        (
+            {"crop__windows": 4},
+            r"crop.windows: of attention, .* is one window \(found 4\); say crop.method: cam",
+        ),
+        (
+            {"heatmap__methods": ["attention", "cam"], "crop__method": "cam", "crop__windows": 9},
+            r"crop.size: 32 is no multiple of 3: crop.windows \(9\) lie side by side, 3 in a row",
+        ),
+        ({"crop__windows": 2}, r"crop.windows: .*\(found 2\)"),
         ({"train__batch_size": 1}, "train.batch_size: input should be greater than or equal to 2"),
         ({"train__micro_batch": "all"}, "train.micro_batch: must be auto, or .*'all'"),
         ({"train__devices": 17}, "train.devices: 17 cannot share batches of .*, 16 images"),

@@ -13,6 +13,14 @@ function place(edge, box, isShown) {
   Object.assign(edge.style, { left: `${x1}%`, top: `${y1}%`, width: `${x2 - x1}%`, height: `${y2 - y1}%` });
 }
 
+/** An edge around what the local branch sees. */
+function cropEdge(box, isShown) {
+  const edge = document.createElement("span");
+  edge.className = "edge edge-crop";
+  place(edge, box, isShown);
+  return edge;
+}
+
 /** A viewer of one answer; `show` draws a finding of the member that is chosen. */
 export function makeViewer() {
   let pictures = null;
@@ -26,10 +34,10 @@ export function makeViewer() {
     at("box-said").textContent = box
       ? `Box of ${readable(name)}: where the heatmap is high`
       : `No box of ${readable(name)}: its heatmap shows no evidence`;
-    at("crop-said").textContent = "Crop: the part that the model looks at again, enlarged";
+    at("crop-said").textContent = "Crop: what the model looks at again, enlarged";
     at("heat").setAttribute("aria-label", `Heatmap of ${readable(name)}`);
     place(at("box-edge"), box, at("show-box").checked);
-    place(at("crop-edge"), member.crop, at("show-crop").checked);
+    at("crop-edges").replaceChildren(...member.crops.map((box) => cropEdge(box, at("show-crop").checked)));
     wanted = heatmap;
     const picture = await decoded(heatmap);
     if (wanted === heatmap) drawHeat(at("heat"), picture); // else another was chosen meanwhile

@@ -18,9 +18,9 @@ from onnxruntime import InferenceSession
 from torch import nn
 
 from pipeline.attention.boxes import grow_box
-from pipeline.attention.crop import BoxRule, cut_crop, region_box
+from pipeline.attention.crop import BoxRule, cut_sheet, region_box
 from pipeline.attention.heatmaps import Maps
-from pipeline.attention.place import place_crop
+from pipeline.attention.place import place
 from pipeline.base.findings import FINDINGS
 from pipeline.base.grid import Grid
 from pipeline.errors import ArtifactError, PipelineError
@@ -29,7 +29,7 @@ from pipeline.predict import Model, load_model, read_radiograph
 from pipeline.predict.onnx import check, export
 from pipeline.predict.onnx.any_batch import take_any_batch
 from pipeline.predict.onnx.check import as_arrays
-from pipeline.predict.onnx.cutting import cut_boxes
+from pipeline.predict.onnx.cutting import cut_sheets
 from pipeline.predict.onnx.export import FILE, trace, write_onnx
 from pipeline.predict.onnx.onnx_session import open_onnx, predict_with_onnx
 from pipeline.predict.onnx.placing import Placing, grow_boxes, pixel_boxes
@@ -37,8 +37,12 @@ from pipeline.predict.onnx.regions import region_boxes
 
 GRID = Grid(0.06, 0.11)
 CROP = CropParams(
-    method="cam", top=2, threshold=0.7, region="peak", margin=0.1, min_side=0.3, size=32
-)
+    method="cam", top=2, threshold=0.7, region="peak", margin=0.1, min_side=0.3, windows=0,
+    side=0.25, size=32,
+)  # fmt: skip
+
+
+PRIOR = torch.linspace(-1, 1, len(FINDINGS))
 
 
 class Boxes(nn.Module):
@@ -65,18 +69,20 @@ def test_onnxruntime_finds_regions_and_boxes_to_the_last_bit(tmp_path):
 class Cropping(nn.Module):
     """A member without its networks."""
 
-    def __init__(self):
+    def __init__(self, crop):
         super().__init__()
-        self.placing = Placing(CROP, 9, GRID)
+        self.placing = Placing(crop, 9, GRID)
 
     def forward(self, images, attention, cam, logits):
-        boxes = self.placing({"attention": attention, "cam": cam}, logits)
-        return boxes, cut_boxes(images, pixel_boxes(boxes, SIDE), size=CROP.size)
+        boxes = self.placing({"attention": attention, "cam": cam}, logits, PRIOR)
+        return boxes, cut_sheets(images, pixel_boxes(boxes, SIDE), size=CROP.size)
 
 
 @pytest.mark.slow
-def test_onnxruntime_cuts_the_crops_of_the_stages_to_the_byte(tmp_path):
+@pytest.mark.parametrize("windows", [0, 4])
+def test_onnxruntime_cuts_the_crops_of_the_stages_to_the_byte(tmp_path, windows):
     """By maps of findings; some are empty, and some are the same all over."""
+    crop = CROP.model_copy(update={"windows": windows})
     rng = np.random.default_rng(0)
     maps = {
         "attention": rng.random((30, 1, 9, 9)),
@@ -90,14 +96,17 @@ def test_onnxruntime_cuts_the_crops_of_the_stages_to_the_byte(tmp_path):
         "logits": rng.normal(size=(30, len(FINDINGS))).astype(np.float32),
     }
     example = tuple(torch.from_numpy(one[:2]) for one in given.values())
-    program = trace(Cropping().eval(), example, [*given], ["boxes", "crops"])
+    program = trace(Cropping(crop).eval(), example, [*given], ["boxes", "crops"])
     program.save(tmp_path / "cropping.onnx")
     boxes, crops = InferenceSession(tmp_path / "cropping.onnx").run(None, given)
     seen = {name: Maps(given[name], GRID) for name in maps}
-    expected = [place_crop(seen, row, one, CROP)[0] for row, one in enumerate(given["logits"])]
+    placed = [
+        place(seen, row, one, PRIOR.numpy(), crop) for row, one in enumerate(given["logits"])
+    ]
+    expected = np.array([[one.box for one in crops] for crops in placed])
     np.testing.assert_array_equal(boxes, expected)
-    for image, box, crop in zip(given["images"].astype(np.uint8), expected, crops, strict=True):
-        np.testing.assert_array_equal(crop, cut_crop(image, box, size=CROP.size))
+    for image, own, cut in zip(given["images"].astype(np.uint8), expected, crops, strict=True):
+        np.testing.assert_array_equal(cut, cut_sheet(image, own, size=CROP.size))
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline.attention.heatmaps import Maps
-from pipeline.attention.place import place_crop
+from pipeline.attention.place import place
 from pipeline.base.findings import FINDINGS
 from pipeline.base.grid import Grid
 from pipeline.params.sections import CropParams
@@ -18,7 +18,7 @@ CELLS = 9
 def rules(**changes):
     values = {
         "method": "attention", "top": 1, "threshold": 0.7, "region": "peak", "margin": 0.1,
-        "min_side": 0.3, "size": 32,
+        "min_side": 0.3, "windows": 0, "side": 0.25, "size": 32,
     }  # fmt: skip
     return CropParams(**(values | changes))
 
@@ -49,16 +49,28 @@ def seen(rows, seed):
         {"method": "cam", "top": 3, "margin": 0.0, "min_side": 0.0},
         {"method": "cam", "top": 14, "threshold": 0.95, "min_side": 0.9},
         {"min_side": 1.0},
+        {"windows": 1},
+        {"windows": 9, "side": 0.4, "method": "cam"},
+        {"windows": 1, "side": 0.5, "method": "cam"},
+        {"windows": 1, "side": 1.0, "method": "cam"},
     ],
 )
 def test_every_box_is_the_stages_to_the_last_bit(changes):
     crop, (heatmaps, logits) = rules(**changes), seen(9, len(changes))
     maps = {name: Maps(one, GRID) for name, one in heatmaps.items()}
-    expected = [place_crop(maps, row, one, crop) for row, one in enumerate(logits)]
+    prior = np.linspace(-1, 1, len(FINDINGS), dtype=np.float32)
+    expected = [place(maps, row, one, prior, crop) for row, one in enumerate(logits)]
     found = Placing(crop, CELLS, GRID)(
         {name: torch.from_numpy(one).float() for name, one in heatmaps.items()},
         torch.from_numpy(logits),
+        torch.from_numpy(prior),
     )
-    np.testing.assert_array_equal(found, [box for box, *_ in expected])
-    if crop.method == "cam" and crop.top == 1:  # what is claimed was there to be seen
-        assert {source for _, source, _ in expected} == {"cam", "attention", "whole image"}
+    np.testing.assert_array_equal(found, [[one.box for one in crops] for crops in expected])
+    if (
+        crop.method == "cam" and crop.top == 1 and crop.side < 1
+    ):  # what is claimed was there to be seen
+        assert {one.source for crops in expected for one in crops} == {
+            "cam",
+            "attention",
+            "whole image",
+        }

@@ -65,7 +65,7 @@ def test_pictures_are_the_radiograph_and_each_members_heatmaps_boxes_and_crop(
     assert (png_of(pictures["image"]) == found.image).all()
     assert [*pictures["members"]] == [*MEMBERS]
     for member, drawn in pictures["members"].items():
-        assert drawn["crop"] == pytest.approx(found.crop_box(member=member))
+        assert drawn["crops"] == pytest.approx(found.crop_boxes(member=member))
         assert [*drawn["findings"]] == [*FINDINGS]
         for name, one in drawn["findings"].items():
             expected = np.rint(255 * found.heatmap(name, member=member))

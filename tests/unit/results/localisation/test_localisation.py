@@ -88,6 +88,19 @@ def test_a_crop_drawn_by_a_heatmap_is_not_empty(cohort):
     assert table["model"]["crop"]["mean"]["empty_rate"] == 0
 
 
+def test_of_several_crops_the_first_is_scored(cohort):
+    index, boxes, heatmaps = cohort
+    one = made_crops(index).assign(source="cam", x2=0.5)
+    several = pd.concat([one, one.assign(x1=0.5, x2=1.0)]).sort_values(
+        "image_index", kind="stable"
+    )
+    found = [
+        metrics_of(index, boxes, made_located(index, heatmaps)._replace(crops=crops))
+        for crops in (one, several)
+    ]
+    assert found[0]["model"]["crop"] == found[1]["model"]["crop"]
+
+
 def test_the_mean_is_over_findings_not_over_cases(table):
     for methods in table.values():
         for one in methods.values():
