@@ -11,7 +11,7 @@ from pipeline.base.grid import Grid
 from pipeline.params.sections import CropParams
 from pipeline.predict.onnx.numbers import exactly
 from pipeline.predict.onnx.regions import Drawing, region_boxes
-from pipeline.predict.onnx.window import Window
+from pipeline.predict.onnx.windowing import Window
 
 Boxes = tuple[Float[Tensor, "n 4"], Bool[Tensor, " n"]]
 """Boxes, and whether they say where to look."""
