@@ -14,6 +14,9 @@ from pipeline.attention.score_cam import scorecam
 Heatmap = Callable[[Look], Float[Tensor, "b m h w"]]
 """A look to non-negative maps; m is 1 where the method knows no finding, else f."""
 
+ByGradient = Callable[[FeatureMaps, FeatureMaps], OfFinding]
+"""From maps and the gradient of one finding's logit to that finding's map."""
+
 
 def attention(looked: Look) -> Float[Tensor, "b 1 h w"]:
     """`max_k |A_k|`: where the image excites any channel (AG-CNN, arXiv:1801.09927, Eq. 2)."""
@@ -30,28 +33,30 @@ def cam(looked: Look) -> OfFindings:
     evidence = looked.evidence
     if evidence is not None:
         return evidence.detach().relu()
+    return _by_gradient(formulas.hirescam, looked)
+
+
+def _by_gradient(formula: ByGradient, looked: Look) -> OfFindings:
     maps = looked.maps.detach()
-    found = [formulas.hirescam(maps, gradient) for gradient in looked.gradients]
-    return torch.stack(found, dim=1).relu()
+    return torch.stack([formula(maps, one) for one in looked.gradients], dim=1).relu()
 
 
 def class_specific(
-    formula: Callable[[FeatureMaps, FeatureMaps], OfFinding],
+    formula: ByGradient,
     *,
     pooled: Callable[[FeatureMaps, Weight], OfFindings],
 ) -> Heatmap:
     """The ReLU of a formula: closed where maps feed pooling and a linear head, else by gradient.
 
     Args:
-        formula: from maps and the gradient of one finding's logit.
+        formula: of one finding.
         pooled: the same for all findings at once, from the weight of the linear head.
     """
 
     def heatmap(looked: Look) -> OfFindings:
-        maps = looked.maps.detach()
         if looked.weight is not None:
-            return pooled(maps, looked.weight.detach()).relu()
-        return torch.stack([formula(maps, one) for one in looked.gradients], dim=1).relu()
+            return pooled(looked.maps.detach(), looked.weight.detach()).relu()
+        return _by_gradient(formula, looked)
 
     return heatmap
 
