@@ -71,7 +71,7 @@ check: setup  ## format, lint, types and the fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu and not long"
 
-graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into the README
+graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into docs/
 	$(BIN)/cxr graph
 
 bad-inputs: setup  ## write docs/bad_inputs.md from the tests of its rows

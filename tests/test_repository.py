@@ -90,7 +90,7 @@ def dead_links(pages):
     """Links to files that are not there, or to headings that a page has not."""
     dead = []
     for page, text in pages.items():
-        for link in re.findall(r"\]\((?!\w+://)([^)\s]+)\)", text):
+        for link in re.findall(r"(?:\]\(|src=\")(?!\w+://)([^)\"\s]+)", text):
             path, _, anchor = link.partition("#")
             target = (page.parent / path).resolve() if path else page
             if not target.exists() or (anchor and anchor not in anchors(pages[target])):
@@ -107,10 +107,11 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path):
     page, other = tmp_path / "a.md", tmp_path / "b.md"
     page.write_text(
         "# A b, `c`\n[a](#a-b-c) [b](b.md) [no](#d) [no](no.md) [no](b.md#no) [w](https://a.org/no)"
+        '<img src="no.jpg">'
     )
     other.write_text("")
     pages = {path: path.read_text() for path in (page, other)}
-    assert [link for _, link in dead_links(pages)] == ["#d", "no.md", "b.md#no"]
+    assert [link for _, link in dead_links(pages)] == ["#d", "no.md", "b.md#no", "no.jpg"]
 
 
 FILE = r"`((?:pipeline|stages|tests|docs|\.ci)/[\w./]+|[\w-]+\.(?:yaml|md|toml|lock))`"
@@ -128,8 +129,47 @@ def test_what_contributing_names_in_a_file_is_in_that_file():
         assert re.search(defined, (REPO / file).read_text(), re.M), (name, file)
 
 
-def test_every_name_that_may_be_chosen_is_explained():
-    explained = set(re.findall(r"`([\w:]+)`", (REPO / "README.md").read_text()))
+README, INDEX = REPO / "README.md", REPO / "docs/index.md"
+
+
+@pytest.fixture(scope="module")
+def manual(pages):
+    """What a user reads: README.md and docs/."""
+    return {path: text for path, text in pages.items() if path.parent == INDEX.parent} | {
+        README: pages[README]
+    }
+
+
+def sentences(page):
+    """Of the prose, outside tables and headings; what is of three words or fewer is none."""
+    prose = re.sub(r"^[|#].*$", "", page, flags=re.M)
+    parts = re.split(r"(?<=[.!?])\s+|\n\n|\n(?=- )", prose)
+    return [part for part in parts if len(part.split()) > 3]
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= 200
+
+
+def test_sentences_are_short(manual):
+    for path, text in manual.items():
+        lengths = [len(sentence.split()) for sentence in sentences(text)]
+        assert sum(lengths) <= 20 * len(lengths), path.name
+
+
+def test_a_page_begins_with_the_question_that_it_answers_and_is_listed_by_it(manual):
+    listed = {
+        page: set(re.findall(r"\]\((?:docs/)?(\w+\.md)\) \| [^|]+\?", manual[page]))
+        for page in (README, INDEX)
+    }
+    for path in manual.keys() - {README, INDEX}:
+        first = manual[path].split("\n\n")[1]
+        assert re.fullmatch(r"This page answers: [^?]+\?", first), path.name
+        assert path.name in listed[README] & listed[INDEX], path.name
+
+
+def test_every_name_that_may_be_chosen_is_explained(manual):
+    explained = {word for text in manual.values() for word in re.findall(r"`([\w:]+)`", text)}
     for comment in re.findall(r"#.*", (REPO / "params.yaml").read_text()):
         explained.update(re.findall(r"\w+", comment))
     kinds = (names.HeatmapMethod, names.LossName, names.RegionRule, names.ScheduleName)

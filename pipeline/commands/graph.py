@@ -1,9 +1,10 @@
-"""Command `graph`: write code deps into dvc.yaml, and what a change runs again into the README."""
+"""Command `graph`: write code deps into dvc.yaml, and what a change runs again into docs/."""
 
 from pipeline.base.files import write_text
 from pipeline.commands.checkout import enter_checkout
 from pipeline.graph.code_deps import rewrite_code_deps
 from pipeline.graph.reruns import (
+    PAGE,
     find_reruns,
     find_room_reruns,
     render_reruns,
@@ -14,12 +15,12 @@ from pipeline.params.whole import load_params
 
 
 def main() -> None:
-    """Rewrite the code deps, the README's table and docs/rooms.md; all else stays."""
+    """Rewrite the code deps, the table of docs/pipeline.md and docs/rooms.md; all else stays."""
     root = enter_checkout()
-    dvc_yaml, readme = root / "dvc.yaml", root / "README.md"
+    dvc_yaml, page = root / "dvc.yaml", root / PAGE
     write_text(rewrite_code_deps(dvc_yaml.read_text(encoding="utf-8"), root), dvc_yaml)
     members = load_params(root / "params.yaml").ensemble.members
     table = render_reruns(find_reruns(root), members)
-    write_text(rewrite_reruns(readme.read_text(encoding="utf-8"), table), readme)
+    write_text(rewrite_reruns(page.read_text(encoding="utf-8"), table), page)
     rooms = render_room_reruns(find_room_reruns(root), members)
     write_text(rooms, root / "docs/rooms.md")

@@ -17,15 +17,22 @@ from pipeline.tracking.origin import flat_params
 Reruns = dict[str, tuple[str, ...]]
 """By the dotted name of each leaf of params.yaml, stages in the graph's order."""
 
+PAGE = "docs/pipeline.md"
+"""Where the table of params stands."""
+
 MARKERS = ("<!-- Written by `make graph`: -->", "<!-- End of what `make graph` writes. -->")
-"""The lines of the README that the table stands between."""
+"""The lines of `PAGE` that the table stands between."""
 
 _ROOMS_PAGE = """# What an edit of code runs again
 
+This page answers: which stages run again when I edit a file of the code?
+
+A stage depends on whole rooms (folders of `pipeline/`), and on its own file in `stages/`. The
+table names the stages that run at most: one whose inputs come out as they were is skipped.
 `cxr graph` writes this page from DVC's own graph; a test edits a file of each room and asks DVC.
-A stage depends on whole rooms (folders of `pipeline/`), and on its own file in `stages/`. These
-are the stages that run at most: one whose inputs come out as they were is skipped. What a change
-of `params.yaml` runs again is in the [README](../README.md#what-a-change-runs-again).
+
+[The pipeline](pipeline.md#what-a-change-runs-again) says what a change of `params.yaml` runs
+again.
 """
 
 _ANY = "<member>"  # stands in the table for the name of any
@@ -104,17 +111,17 @@ def render_reruns(reruns: Reruns, members: list[str]) -> str:
     return "\n".join(lines)
 
 
-def rewrite_reruns(readme: str, table: str) -> str:
-    """`readme` with `table` between the markers; all else untouched.
+def rewrite_reruns(page: str, table: str) -> str:
+    """The text of `PAGE` with `table` between the markers; all else untouched.
 
     Raises:
         ArtifactError: the markers are not there, once each and in order.
     """
     first, last = MARKERS
-    before, opened, rest = readme.partition(f"{first}\n")
+    before, opened, rest = page.partition(f"{first}\n")
     _, closed, after = rest.partition(f"{last}\n")
-    if not (opened and closed) or readme.count(first) > 1 or readme.count(last) > 1:
-        raise ArtifactError(f"README.md: expected a line {first} and, below it, a line {last}")
+    if not (opened and closed) or page.count(first) > 1 or page.count(last) > 1:
+        raise ArtifactError(f"{PAGE}: expected a line {first} and, below it, a line {last}")
     return f"{before}{first}\n\n{table}\n\n{last}\n{after}"
 
 

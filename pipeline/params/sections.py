@@ -89,7 +89,7 @@ class IngestParams(Section):
     """Radiographs to shards."""
 
     source: str
-    """Folder of the cohort, in any of the layouts described in the README."""
+    """Folder of the cohort, in any of the layouts of docs/own_data.md."""
     size: Annotated[int, Field(ge=32)]
     """Side of the square cached images, in pixels."""
     partial: bool

@@ -130,6 +130,8 @@ def page(groups: Mapping[str, Mapping[str, BadInput]]) -> str:
     lines = [
         "# What is said of bad inputs",
         "",
+        "This page answers: what does the pipeline say of inputs that go wrong?",
+        "",
         f"{count} inputs that people have or make, and what becomes of each. Tests run every row:",
         "`pytest tests/bad_inputs -k <name>` runs one. `…` stands for what differs, such as a",
         "folder. Every command and stage ends with the message and exit status 1, without a",

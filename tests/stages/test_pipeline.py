@@ -100,7 +100,7 @@ def test_a_second_repro_runs_nothing(finished):
     done = run("dvc", "repro", cwd=finished)
     assert "Data and pipelines are up to date." in done.stdout + done.stderr
     assert "Running stage" not in done.stdout
-    assert time.monotonic() - started < 20  # a figure for a busy machine; see the README's
+    assert time.monotonic() - started < 20  # a figure for a busy machine; see docs/demo.md's
 
 
 def test_the_artefacts_agree_with_each_other(finished):

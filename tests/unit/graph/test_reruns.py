@@ -1,4 +1,4 @@
-"""What a change runs again: the README's table against the answers of DVC itself."""
+"""What a change runs again: the table of docs/pipeline.md against the answers of DVC itself."""
 
 import subprocess
 from copy import deepcopy
@@ -12,7 +12,14 @@ from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
 from pipeline.errors import ArtifactError, ParamsError
-from pipeline.graph.reruns import MARKERS, find_reruns, idle_stages, render_reruns, rewrite_reruns
+from pipeline.graph.reruns import (
+    MARKERS,
+    PAGE,
+    find_reruns,
+    idle_stages,
+    render_reruns,
+    rewrite_reruns,
+)
 from pipeline.params import names
 from pipeline.params.whole import load_params, parse_params
 from pipeline.tracking.origin import flatten
@@ -137,13 +144,13 @@ def test_without_a_cascade_no_capsnet_is_pretrained_and_with_one_it_is():
     assert idle_stages(parse_params(PARAMS)) == ["pretrain_capsnet"]
 
 
-def test_the_readme_s_table_is_current(reruns):
+def test_the_page_s_table_is_current(reruns):
     git = ["git", "diff", "--quiet", "HEAD", "--", "params.yaml"]
     if subprocess.run(git, cwd=REPO, check=False).returncode:
         pytest.skip("params.yaml is not as committed, so the table is of another graph")
-    readme = (REPO / "README.md").read_text()
+    page = (REPO / PAGE).read_text()
     table = render_reruns(reruns, PARAMS["ensemble"]["members"])
-    assert rewrite_reruns(readme, table) == readme, "make graph"
+    assert rewrite_reruns(page, table) == page, "make graph"
 
 
 EXAMPLE = {
@@ -181,6 +188,6 @@ def test_only_what_is_between_the_markers_is_written():
 
 
 @pytest.mark.parametrize("text", ["", f"{MARKERS[1]}\n{MARKERS[0]}\n", f"{MARKERS[0]}\n" * 2])
-def test_a_readme_without_a_place_for_the_table_is_refused(text):
-    with pytest.raises(ArtifactError, match=r"README\.md: expected a line <!-- Written"):
+def test_a_page_without_a_place_for_the_table_is_refused(text):
+    with pytest.raises(ArtifactError, match=r"docs/pipeline\.md: expected a line <!-- Written"):
         rewrite_reruns(text, "| new |")
