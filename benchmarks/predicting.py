@@ -22,10 +22,10 @@ from pipeline.networks.augment import to_unit
 from pipeline.networks.branch import Branch
 from pipeline.networks.rows import resized
 from pipeline.predict.about.description import read_description
-from pipeline.predict.given_files import Source
+from pipeline.predict.many.given_files import Source
+from pipeline.predict.many.stream import BATCH, predict_files
 from pipeline.predict.model import Model, load_model
 from pipeline.predict.package import read_networks
-from pipeline.predict.stream import BATCH, predict_files
 
 Figures = dict[str, Any]
 

@@ -13,12 +13,12 @@ import typer
 from pipeline.cohort.reading.tags import Tags
 from pipeline.commands.model import local_model
 from pipeline.errors import PipelineError
-from pipeline.predict.given_files import find_sources
+from pipeline.predict.many.given_files import find_sources
+from pipeline.predict.many.spoken import IN_FULL, LEGEND, spoken
+from pipeline.predict.many.stream import Answer, predict_files
+from pipeline.predict.many.writing import ENDINGS, WRITERS, Pictures, Write, written
 from pipeline.predict.model import Model, load_model
 from pipeline.predict.radiograph import stated
-from pipeline.predict.spoken import IN_FULL, LEGEND, spoken
-from pipeline.predict.stream import Answer, predict_files
-from pipeline.predict.writing import ENDINGS, WRITERS, Pictures, Write, written
 from pipeline.tracking import progress
 
 SOME_FAILED = 3

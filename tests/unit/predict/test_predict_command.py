@@ -14,8 +14,8 @@ from made_model import radiographs
 from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.images import decode_grey
 from pipeline.commands.cli import app
-from pipeline.predict import stream
 from pipeline.predict.answers import as_row, columns_of
+from pipeline.predict.many import stream
 
 pytestmark = pytest.mark.xdist_group("predict")
 

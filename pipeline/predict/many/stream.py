@@ -12,7 +12,7 @@ from pipeline.base.cores import cores
 from pipeline.cohort.reading.image_files import ImageFile
 from pipeline.cohort.reading.tags import Tags
 from pipeline.errors import CohortError
-from pipeline.predict.given_files import Source
+from pipeline.predict.many.given_files import Source
 from pipeline.predict.model import Model
 from pipeline.predict.prediction import Prediction
 from pipeline.predict.prepared import Prepared, prepare

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from pipeline.predict.many.stream import Answer
 from pipeline.predict.prediction import Prediction
-from pipeline.predict.stream import Answer
 
 IN_FULL = 4
 """Radiographs at most that are said in full; of more, a line each."""

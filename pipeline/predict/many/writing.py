@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from pipeline.base.files import replacing
 from pipeline.predict.answers import as_json, as_row, columns_of
-from pipeline.predict.stream import Answer
+from pipeline.predict.many.stream import Answer
 
 Write = Callable[[Answer], None]
 Writer = Callable[[BufferedIOBase, Sequence[str]], AbstractContextManager[Write]]

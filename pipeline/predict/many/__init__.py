@@ -1,0 +1,1 @@
+"""Many files: which, one after another, and what becomes of them."""
