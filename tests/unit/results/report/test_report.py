@@ -28,7 +28,7 @@ from pipeline.capsnet.reconstructions import Pretraining, Reconstruction
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.evaluation import evaluate
-from pipeline.results.localisation.localisation import localise
+from pipeline.results.localisation.localisation import iou_metrics, localise
 from pipeline.results.report import evaluation_part
 from pipeline.results.report.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.report.gallery import read_gallery, write_gallery
@@ -137,7 +137,10 @@ def made_figures(cohort, evaluation):
         for i, name in enumerate(["test", "train", "val"])
     }
     curves = {"model.global": curve, "model.fusion": curve}
-    return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, {}, INGEST)
+    methods = iou_metrics(found)
+    return Figures(
+        evaluation.metrics, evaluation.tables, found, methods, counts, curves, {}, INGEST
+    )
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +204,7 @@ def bare_page(cohort, figures):
     evaluation = made_evaluation(cohort, ceiling={}, replicates=0)
     files = {"boxes": None, "train_val_list": None, "test_list": None, "not_read": ["bbox.csv"]}
     bare = with_evaluation(figures, evaluation)._replace(
-        localisation=figures.localisation.iloc[:0], curves={}, split_counts={},
+        localisation=figures.localisation.iloc[:0], methods={}, curves={}, split_counts={},
         ingest=INGEST | {"files": files},
     )  # fmt: skip
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
