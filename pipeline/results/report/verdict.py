@@ -45,7 +45,8 @@ def best_map(methods: Metrics) -> tuple[str, str] | None:
 
 def best_without_image(methods: Metrics) -> str:
     """The baseline that every lead in `methods` is over."""
-    return max(methods[BASELINE], key=lambda name: _mean_iou(methods, BASELINE, name))
+    names: list[str] = list(methods[BASELINE])
+    return max(names, key=lambda name: _mean_iou(methods, BASELINE, name))
 
 
 def _maps(methods: Metrics) -> list[tuple[str, str]]:
@@ -111,10 +112,11 @@ def _best_and_worst(systems: Metrics) -> str:
     named = [f"{_prose(name)} ({aurocs[name]:.2f})" for name in order]
     left_out = _left_out(systems["excluded"])
     if len(named) == 1:
-        said = f"The only finding that can be scored is {named[0]}{left_out}"
+        why = f", as {left_out}" if left_out else ""
+        said = f"The only finding that can be scored is {named[0]}{why}"
     else:
         most = min(2, len(named) // 2)
-        whose = f"Of {len(named)} findings{left_out}, its" if left_out else "Its"
+        whose = f"Of {len(named)} findings ({left_out}), its" if left_out else "Its"
         best, worst = _joined(named[:most]), _joined(named[::-1][:most])
         said = f"{whose} AUROC is highest for {best}, and lowest for {worst}"
     return f"{said}{_fusion(systems['delta'])}."
@@ -125,7 +127,7 @@ def _left_out(findings: Sequence[str]) -> str:
         return ""
     few = len(findings) <= _MOST_NAMED
     named = _joined(map(_prose, findings)) if few else f"{len(findings)} others"
-    return f" ({named} {'has' if len(findings) == 1 else 'have'} one class only here)"
+    return f"{named} {'has' if len(findings) == 1 else 'have'} one class only here"
 
 
 def _fusion(delta: Mapping[str, Metrics]) -> str:

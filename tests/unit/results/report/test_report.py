@@ -3,6 +3,7 @@
 import base64
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import cv2
@@ -49,6 +50,7 @@ from pipeline.results.report.report import (
     split_rows,
     system_order,
 )
+from pipeline.results.report.verdict import verdict
 
 INGEST = {
     "images": {"in_table": 1_200, "used": 1_190},
@@ -300,6 +302,21 @@ def test_the_headline_is_the_system_chosen_on_validation(page, figures):
     best = best_system(figures.systems, system_order(figures.systems, "model"))
     assert best == "ensemble"
     assert f"<b>{figures.systems[best]['mean_auroc']:.3f}</b>" in page
+
+
+def test_the_page_begins_with_the_verdict_before_any_table(page, figures):
+    sentences = verdict(figures.systems, figures.methods)
+    paragraphs = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    assert paragraphs in page[: page.index('<dl class="headline">')]
+    assert "<table" not in page[: page.index(paragraphs)]
+
+
+@pytest.mark.usefixtures("drawn_once")
+def test_a_name_in_the_verdict_is_no_markup(cohort, figures, no_examples):
+    methods = {"<b>": figures.methods["model"], "baseline": figures.methods["baseline"]}
+    page = render(cohort, figures._replace(methods=methods), no_examples)
+    assert " of &lt;b&gt;" in page
+    assert " of <b>" not in page[: page.index('<dl class="headline">')]
 
 
 def test_the_same_results_give_the_same_bytes(cohort, figures, page):
