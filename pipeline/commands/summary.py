@@ -25,7 +25,5 @@ def main(everything: All = False) -> None:
     if everything:
         typer.echo(summarise(systems, methods, runs=shown(given()[0])))
     else:
-        changed = git_says(
-            "diff", "--name-only", "--relative", "HEAD", "--", *RESULTS
-        ).splitlines()
-        typer.echo(last_screen(systems, methods, changed))
+        changed = git_says("diff", "--name-only", "--relative", "HEAD", "--", *RESULTS)
+        typer.echo(last_screen(systems, methods, changed.splitlines()))

@@ -50,7 +50,7 @@ def best_without_image(methods: Metrics) -> str:
 
 
 def _maps(methods: Metrics) -> list[tuple[str, str]]:
-    """What a member draws boxes by, its crops apart: they are of no finding."""
+    """Every heatmap and threshold of every member; neither crops nor controls are that."""
     return [
         (owner, name)
         for owner, entries in methods.items()
@@ -137,10 +137,10 @@ def _fusion(delta: Mapping[str, Metrics]) -> str:
         for name, one in delta.items()
         if ".fusion - " in name and name.endswith(".global") and "low" in one
     ]
-    found = Counter(_standing(low, high) for _, low, high in pairs)
-    first, *others = [kind for kind in (_ABOVE, _BELOW, _APART) if kind in found] or [""]
     if not pairs:
         return ""
+    found = Counter(_standing(low, high) for _, low, high in pairs)
+    first, *others = [kind for kind in (_ABOVE, _BELOW, _APART) if kind in found]
     if len(pairs) == 1:
         return f"; fusion {first} its global branch: {_estimate(*pairs[0], sign='+')}"
     if not others:
@@ -158,7 +158,7 @@ def _localised(methods: Metrics) -> str:
     name, _, how = spoken(method).partition(", ")
     drawn = f"{name} of {owner} ({how})" if how else f"{name} of {owner}"
     mean, bar = methods[owner][method]["mean"], best_without_image(methods)
-    which = f"The best of {count} heatmaps" if count > 1 else "The only heatmap"
+    which = f"The best of {count} heatmap variants" if count > 1 else "The only heatmap"
     has = f"has a mean IoU of {_estimate(mean['iou'], *_ends(mean, 'iou'))}"
     beside = _beside(mean, _mean_iou(methods, BASELINE, bar), WITHOUT_IMAGE[bar])
     return f"{which} on {_count(mean['n'], 'boxed case')}, {drawn}, {has}, {beside}."

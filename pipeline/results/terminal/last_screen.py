@@ -8,7 +8,7 @@ from pipeline.base.members import STUDIED
 from pipeline.results.localisation.methods import BASELINE
 from pipeline.results.report.verdict import best_map, best_without_image, verdict
 from pipeline.results.terminal.aligned import aligned
-from pipeline.results.terminal.spans import gained
+from pipeline.results.terminal.spans import ends, gained
 
 Metrics = dict[str, Any]
 
@@ -62,7 +62,7 @@ def _system_rows(systems: Metrics) -> list[Row]:
     shown = {
         "ceiling": "the best that is possible",
         "ensemble": "",
-        f"{best or STUDIED}.fusion": "best on validation" if best else _STUDIED,
+        f"{best or STUDIED}.fusion": "best member" if best else _STUDIED,
         f"{best or STUDIED}.global": "",
     }
     shown.setdefault(f"{STUDIED}.fusion", _STUDIED)
@@ -101,8 +101,8 @@ def _localisation_rows(methods: Metrics) -> list[Row]:
 
 
 def _row(name: str, entry: Metrics, measure: str, note: str) -> Row:
-    low, high = entry.get(f"{measure}_low"), entry.get(f"{measure}_high")
-    return name, f"{entry[measure]:.3f}", "" if low is None else f"{low:.3f} to {high:.3f}", note
+    interval = ends(entry.get(f"{measure}_low"), entry.get(f"{measure}_high"))
+    return name, f"{entry[measure]:.3f}", interval, note
 
 
 def _undo(changed: Sequence[str]) -> list[str]:

@@ -135,6 +135,7 @@ def test_of_a_single_finding_there_is_no_best_and_no_worst():
             "fusion cannot be told apart from its global branch: +0.001 (-0.002 to +0.004).",
         ),
         ((0.01, 0.0, 0.02), "fusion cannot be told apart from its global branch: +0.010 (+0.0"),
+        ((-0.01, -0.02, 0.0), "fusion cannot be told apart from its global branch: -0.010 (-0.0"),
     ],
 )
 def test_fusion_of_one_member_is_where_its_interval_is(gain, said):
@@ -196,8 +197,8 @@ def test_the_best_heatmap_stands_where_the_interval_of_its_lead_is(lead, ends, s
 def test_the_best_heatmap_is_named_as_on_the_page_and_among_how_many():
     said = localised(maps=("cam", "attention", "layercam_fine_fitted"))
     assert said.startswith(
-        "The best of 3 heatmaps on 500 boxed cases, layercam of model (finer layer, threshold "
-        "fitted), has a mean IoU of 0.150 (0.130 to 0.170), which is below "
+        "The best of 3 heatmap variants on 500 boxed cases, layercam of model (finer layer, "
+        "threshold fitted), has a mean IoU of 0.150 (0.130 to 0.170), which is below "
     )
     assert localised(n=1).startswith("The only heatmap on 1 boxed case, cam of model, has a mean")
 
