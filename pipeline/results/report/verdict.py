@@ -135,7 +135,7 @@ def _fusion(delta: Mapping[str, Metrics]) -> str:
     pairs = [
         (one["mean_auroc"], one["low"], one["high"])
         for name, one in delta.items()
-        if ".fusion - " in name and name.endswith(".global") and "low" in one
+        if ".fusion - " in name and "low" in one
     ]
     if not pairs:
         return ""

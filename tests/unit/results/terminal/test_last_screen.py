@@ -31,7 +31,13 @@ def names(systems, methods=None):
 def test_it_begins_with_the_verdict_in_lines_that_fit():
     sentences = parts(*DEMO)[0]
     assert " ".join(sentences) == " ".join(verdict(*DEMO))
-    assert not any(line.startswith("%") for line in sentences)
+
+
+def test_no_number_is_parted_from_its_percent_sign():
+    for length in range(20, 60):
+        sentences = parts(made_metrics(gains={"m" * length: GAIN}), {})[0]
+        assert not any(line.startswith("%") for line in sentences)
+        assert max(map(len, sentences)) <= WIDTH
 
 
 @pytest.mark.parametrize("changed", [[], CHANGED])
