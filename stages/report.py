@@ -40,10 +40,12 @@ def main(
     cfg = load_params(params)
     names = cfg.ensemble.members
     folders = voting_folders(names, cfg.fusion.finetune)
+    found = read_metrics(methods)
     figures = Figures(
         systems=read_metrics(systems),
         evaluation=read_evaluation(evaluation),
         localisation=tables.read_localisation(localisation),
+        methods=found,
         split_counts=read_metrics(split_counts),
         curves=read_systems(voting, folders, read_curves, suffix=".csv"),
         pretraining=read_members(
@@ -67,7 +69,6 @@ def main(
     )
     write_text(page, out)
     # As evaluate and iou log them when they run: here for a run in which DVC skipped them.
-    found = read_metrics(methods)
     tracking.log_metrics(diagnosis(figures.systems) | key_figures(found))
     tracking.log_metrics(figures.systems, group="systems")
     tracking.log_metrics(over_findings(found), group="methods")

@@ -1,17 +1,29 @@
-"""Command `summary`: a small table of what was reached, and where to look next."""
+"""Command `summary`: what was reached in a screenful, and what to do next."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from pipeline.base.files import read_json
 from pipeline.commands.checkout import enter_checkout
+from pipeline.results.terminal.last_screen import last_screen
 from pipeline.results.terminal.summary import summarise
 from pipeline.tracking.address import given, shown
+from pipeline.tracking.origin import git_says
+
+RESULTS = ("dvc.lock", "metrics", "plots")
+"""What git keeps of a run."""
+
+All = Annotated[bool, typer.Option("--all", help="Every system and every heatmap of `model`.")]
 
 
-def main() -> None:
-    """Print the last run's results."""
+def main(everything: All = False) -> None:
+    """Print what the last run reached, and what to do next."""
     enter_checkout()
-    systems, methods = Path("metrics/systems.json"), Path("metrics/methods.json")
-    typer.echo(summarise(read_json(systems), read_json(methods), runs=shown(given()[0])))
+    systems, methods = (read_json(Path(f"metrics/{name}.json")) for name in ("systems", "methods"))
+    if everything:
+        typer.echo(summarise(systems, methods, runs=shown(given()[0])))
+    else:
+        changed = git_says("diff", "--name-only", "--relative", "HEAD", "--", *RESULTS)
+        typer.echo(last_screen(systems, methods, changed.splitlines()))

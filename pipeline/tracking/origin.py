@@ -136,14 +136,15 @@ def revision() -> dict[str, str]:
     Params count as no change, being logged in full, nor does what stages write: with them every
     experiment would be dirty, and every `dvc repro` behind its first stage.
     """
-    commit = os.environ.get("DVC_EXP_BASELINE_REV") or _git("rev-parse", "HEAD")
+    commit = os.environ.get("DVC_EXP_BASELINE_REV") or git_says("rev-parse", "HEAD")
     if not commit:
         return {}
-    dirty = bool(_git("status", "--porcelain", "--", *CODE))
+    dirty = bool(git_says("status", "--porcelain", "--", *CODE))
     return {"revision": commit, "dirty": str(dirty).lower(), "mlflow.source.git.commit": commit}
 
 
-def _git(*words: str) -> str:
+def git_says(*words: str) -> str:
+    """What `git <words>` prints in the current folder; nothing where it fails or is not there."""
     try:
         done = subprocess.run(
             ["git", *words], capture_output=True, text=True, check=False, timeout=10

@@ -29,6 +29,7 @@ from pipeline.results.report.kept_epochs import kept_rows
 from pipeline.results.report.origins import box_origin, split_origin
 from pipeline.results.report.pictures import COLOUR_MAP, OPACITY
 from pipeline.results.report.published_scores import PUBLISHED
+from pipeline.results.report.verdict import verdict
 from pipeline.training.records.kept import RANKING
 
 TEMPLATE = "report.html.jinja"
@@ -47,6 +48,8 @@ class Figures(NamedTuple):
     """By the names of `pipeline.results.evaluation.files.evaluations.SCHEMAS`."""
     localisation: pd.DataFrame
     """Schema LOCALISATION; no rows if the cohort has no boxes"""
+    methods: Metrics
+    """metrics/methods.json: the same, in short"""
     split_counts: Metrics
     """metrics/split.json: split to counts"""
     curves: Mapping[str, pd.DataFrame]
@@ -103,6 +106,7 @@ def render_report(
         .get_template(TEMPLATE)
         .render(
             member=member,
+            verdict=verdict(figures.systems, figures.methods),
             systems=figures.systems,
             part=part,
             sensitivity=sensitivity,

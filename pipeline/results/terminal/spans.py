@@ -8,6 +8,11 @@ def within(value: float | None, low: float | None, high: float | None) -> str:
     return f"{value:.3f} ({low:.3f}-{high:.3f})"
 
 
+def ends(low: float | None, high: float | None) -> str:
+    """`0.775 to 0.807`; nothing where they are not known."""
+    return "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
 def gained(value: float | None, low: float | None, high: float | None) -> str:
     """`+0.039 (+0.027 to +0.049)`, of a difference."""
     if value is None or low is None or high is None:

@@ -5,6 +5,7 @@ from typing import Any
 from pipeline.base.members import STUDIED
 from pipeline.results.evaluation.headline import mean_aurocs
 from pipeline.results.localisation.methods import BASELINE, is_control
+from pipeline.results.terminal.spans import ends, gained
 
 Metrics = dict[str, Any]
 
@@ -36,8 +37,7 @@ def _systems(systems: Metrics) -> str:
 
 
 def _system(name: str, entry: Metrics) -> str:
-    low, high = entry.get("mean_auroc_low"), entry.get("mean_auroc_high")
-    interval = "" if low is None else f"{low:.3f} to {high:.3f}"
+    interval = ends(entry.get("mean_auroc_low"), entry.get("mean_auroc_high"))
     share = entry.get("share_of_ceiling")
     return f"  {name:<42}  {entry['mean_auroc']:.3f}       {interval:<16}  " + (
         "" if share is None else f"{share:.1%}"
@@ -66,9 +66,8 @@ def _row(name: str, entry: Metrics) -> str:
     row = f"  {name:<42}  {entry['iou']:.3f}       "
     if "iou_low" not in entry:
         return row.rstrip()
-    within = f"{entry['iou_low']:.3f} to {entry['iou_high']:.3f}"
-    lead = f"{entry['lead']:+.3f} ({entry['lead_low']:+.3f} to {entry['lead_high']:+.3f})"
-    return f"{row}{within}    {lead}"
+    lead = gained(entry["lead"], entry["lead_low"], entry["lead_high"])
+    return f"{row}{ends(entry['iou_low'], entry['iou_high'])}    {lead}"
 
 
 def _best_first(values: dict[str, float]) -> list[str]:

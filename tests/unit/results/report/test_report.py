@@ -3,6 +3,7 @@
 import base64
 import re
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import cv2
@@ -28,7 +29,7 @@ from pipeline.capsnet.reconstructions import Pretraining, Reconstruction
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.evaluation import evaluate
-from pipeline.results.localisation.localisation import localise
+from pipeline.results.localisation.localisation import iou_metrics, localise
 from pipeline.results.report import evaluation_part
 from pipeline.results.report.charts import GREEN, GREY, differences_chart, label, member_colours
 from pipeline.results.report.gallery import read_gallery, write_gallery
@@ -49,6 +50,7 @@ from pipeline.results.report.report import (
     split_rows,
     system_order,
 )
+from pipeline.results.report.verdict import verdict
 
 INGEST = {
     "images": {"in_table": 1_200, "used": 1_190},
@@ -137,7 +139,10 @@ def made_figures(cohort, evaluation):
         for i, name in enumerate(["test", "train", "val"])
     }
     curves = {"model.global": curve, "model.fusion": curve}
-    return Figures(evaluation.metrics, evaluation.tables, found, counts, curves, {}, INGEST)
+    methods = iou_metrics(found)
+    return Figures(
+        evaluation.metrics, evaluation.tables, found, methods, counts, curves, {}, INGEST
+    )
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +206,7 @@ def bare_page(cohort, figures):
     evaluation = made_evaluation(cohort, ceiling={}, replicates=0)
     files = {"boxes": None, "train_val_list": None, "test_list": None, "not_read": ["bbox.csv"]}
     bare = with_evaluation(figures, evaluation)._replace(
-        localisation=figures.localisation.iloc[:0], curves={}, split_counts={},
+        localisation=figures.localisation.iloc[:0], methods={}, curves={}, split_counts={},
         ingest=INGEST | {"files": files},
     )  # fmt: skip
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
@@ -297,6 +302,21 @@ def test_the_headline_is_the_system_chosen_on_validation(page, figures):
     best = best_system(figures.systems, system_order(figures.systems, "model"))
     assert best == "ensemble"
     assert f"<b>{figures.systems[best]['mean_auroc']:.3f}</b>" in page
+
+
+def test_the_page_begins_with_the_verdict_before_any_table(page, figures):
+    sentences = verdict(figures.systems, figures.methods)
+    paragraphs = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    assert paragraphs in page[: page.index('<dl class="headline">')]
+    assert "<table" not in page[: page.index(paragraphs)]
+
+
+@pytest.mark.usefixtures("drawn_once")
+def test_a_name_in_the_verdict_is_no_markup(cohort, figures, no_examples):
+    methods = {"<b>": figures.methods["model"], "baseline": figures.methods["baseline"]}
+    page = render(cohort, figures._replace(methods=methods), no_examples)
+    assert " of &lt;b&gt;" in page
+    assert " of <b>" not in page[: page.index('<dl class="headline">')]
 
 
 def test_the_same_results_give_the_same_bytes(cohort, figures, page):
