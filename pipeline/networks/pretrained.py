@@ -13,8 +13,10 @@ from pipeline.networks.backbones.zoo import CASCADE
 from pipeline.networks.branch import BranchSpec
 from pipeline.networks.weight_files import State, read_state
 from pipeline.networks.weights import Weights
+from pipeline.networks.xrv.xrv_package import xrv_weights
 
 _DIGEST = "@sha256:"
+_XRV = "xrv:"
 
 
 def read_weights(source: str, spec: BranchSpec) -> Weights | None:
@@ -22,8 +24,9 @@ def read_weights(source: str, spec: BranchSpec) -> Weights | None:
 
     Args:
         source: "none"; "imagenet", what the backbone's publisher offers (torchvision's or timm's
-            own file, from its cache or downloaded); or a path, behind which `@sha256:<digest>`
-            may say what the file must be.
+            own file, from its cache or downloaded); "xrv:<name>", a network that
+            torchxrayvision publishes; or a path, behind which `@sha256:<digest>` may say what the
+            file must be.
         spec: of the branch; of a cascade the weights are the backbone's.
 
     Raises:
@@ -34,6 +37,8 @@ def read_weights(source: str, spec: BranchSpec) -> Weights | None:
         return None
     if source == "imagenet":
         return Weights(_published(spec), about=None)
+    if source.startswith(_XRV):
+        return xrv_weights(source.removeprefix(_XRV), input_size=spec.input_size)
     path, named, digest = source.partition(_DIGEST)
     if named and not re.fullmatch(r"[0-9a-fA-F]{8,64}", digest):
         raise ArtifactError(f"{source}: expected 8 to 64 hexadecimal digits behind {_DIGEST}")

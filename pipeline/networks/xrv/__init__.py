@@ -1,0 +1,1 @@
+"""Networks that torchxrayvision publishes, as the start of a branch."""
