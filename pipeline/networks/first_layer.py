@@ -1,4 +1,4 @@
-"""The first layer of a network that was trained on images with other channels, or another scale."""
+"""The first layer of a network that was trained on images of other channels, or another scale."""
 
 import torch
 from jaxtyping import Float

@@ -52,7 +52,7 @@ def load_xrv(
     if about["standardise"]:
         log.info(_STANDARDISED, _MEAN, _STD)
     else:
-        log.info(_AS_THERE)
+        log.info(_AS_THERE, ", of a grid in the middle of the image" if about["centred"] else "")
     head = branch.get_submodule("head")
     if not isinstance(head, nn.Linear) or about["pyramid"]:
         log.info("  the head starts anew: it does not stand on the mean of the backbone's maps")
@@ -62,11 +62,11 @@ def load_xrv(
     _take_rows(head, classifier[f"{prefix}weight"], classifier[f"{prefix}bias"], rows, about)
 
 
-_AS_THERE = "  grey levels enter as they did there: the features are what they were"
+_AS_THERE = "  grey levels enter as they did there: its features are what they were%s"
 
 _STANDARDISED = (
-    "  with train.standardise each image enters as if it had a mean of %s and a spread of %s; there "
-    "exposure was left as it was, so the features differ from what they were"
+    "  with train.standardise each image enters as if it had a mean of %s and a spread of %s; "
+    "there exposure was left as it was, so its features differ from what they were"
 )
 
 
