@@ -20,7 +20,7 @@ from pipeline.networks.readouts.precision import full_precision
 from pipeline.networks.readouts.readout import POOLINGS, PickLogits, Readout, capsules, cascade
 from pipeline.networks.standardise import standardised
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
-from pipeline.networks.xrv.xrv_start import load_xrv
+from pipeline.networks.xrv_start import load_xrv
 
 log = logging.getLogger(__name__)
 

@@ -65,11 +65,15 @@ XRV = "xrv:"
 """Before the name of a network of torchxrayvision, where weights are named."""
 
 XRV_NETWORKS = (
-    *(f"densenet121-res224-{one}" for one in (
-        "all", "nih", "pc", "chex", "rsna", "mimic_nb", "mimic_ch",
-    )),
+    "densenet121-res224-all",
+    "densenet121-res224-nih",
+    "densenet121-res224-pc",
+    "densenet121-res224-chex",
+    "densenet121-res224-rsna",
+    "densenet121-res224-mimic_nb",
+    "densenet121-res224-mimic_ch",
     "resnet50-res512-all",
-)  # fmt: skip
+)
 """By the names that torchxrayvision gives them: a backbone, the side in pixels, the cohorts."""
 
 

@@ -135,6 +135,14 @@ class Member(Section):
     weights: WeightSources
 
     @property
+    def starts(self) -> dict[str, tuple[str, str]]:
+        """By branch, its backbone and what that starts from."""
+        return {
+            "global": (self.global_, self.weights.global_),
+            "local": (self.local, self.weights.local),
+        }
+
+    @property
     def cascades(self) -> dict[str, bool]:
         """By branch, whether it ends in a CapsNet that is pretrained on its own."""
         return {"global": is_cascade(self.global_), "local": is_cascade(self.local)}

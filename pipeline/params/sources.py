@@ -53,8 +53,7 @@ def expect_weights(members: Mapping[str, Member], voting: Iterable[str], root: P
     """
     faults = []
     for name in voting:
-        weights = members[name].weights
-        for branch, source in (("global", weights.global_), ("local", weights.local)):
+        for branch, (_, source) in members[name].starts.items():
             key, reason = f"{name}.weights.{branch}", _reason_against(source, root)
             if reason and source != _started_from(key, f"train_{branch}@{name}", root):
                 faults.append(f"{key}: {reason}")

@@ -152,11 +152,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _weights_are_of_the_backbone(self) -> "Params":
         for name, member in self.members.items():
-            starts = {
-                "global": (member.global_, member.weights.global_),
-                "local": (member.local, member.weights.local),
-            }
-            for branch, (backbone, source) in starts.items():
+            for branch, (backbone, source) in member.starts.items():
                 expected = backbone_of_weights(source)
                 if expected not in {None, backbone.removesuffix("_capsnet")}:
                     raise PydanticCustomError(

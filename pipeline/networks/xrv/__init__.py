@@ -1,1 +1,0 @@
-"""Networks that torchxrayvision publishes, as the start of a branch."""
