@@ -39,7 +39,7 @@ class XrvNetwork(NamedTuple):
 def read_xrv(name: str) -> XrvNetwork:
     """A network from the cache of the package, or downloaded into it by the package.
 
-    The file holds a whole model or is opened as one, so that it is the package that opens it.
+    Some files hold whole models, which are code: it is the package that opens them.
 
     Args:
         name: as the package calls it.

@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+import requests
 import torch
 from xrv_networks import CHEX, OUTPUTS, Package, published
 
@@ -14,6 +15,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.errors import ArtifactError
 from pipeline.networks.branch import BranchSpec
 from pipeline.networks.pretrained import read_weights
+from pipeline.params.names import XRV_NETWORKS
 
 NAME = "densenet121-res224-chex"
 FILE = f"{NAME}-best.pt"
@@ -122,16 +124,45 @@ def test_a_broken_file_in_the_cache_is_named_with_the_remedy(install, tmp_path):
         read_weights(f"xrv:{NAME}", spec_of())
 
 
-def test_the_package_itself_reads_a_file_of_its_kind(monkeypatch, tmp_path):
-    """With a made file in place of a download, where the package is installed."""
+@pytest.fixture
+def real(monkeypatch, tmp_path):
+    """The package itself, where it is installed, with an empty cache."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         package = pytest.importorskip("torchxrayvision")
-        network = package.models.DenseNet()
     monkeypatch.setattr(package.utils, "get_cache_dir", lambda: str(tmp_path))
-    address = package.models.model_urls[NAME]["weights_url"]
-    torch.save(network, tmp_path / Path(address).name)
-    weights = read_weights(f"xrv:{NAME}", spec_of())
-    assert weights.outputs == CHEX
-    assert weights.state.keys() == published(NAME).state_dict().keys()
-    assert torch.equal(weights.state["classifier.weight"], network.classifier.weight)
+    return package
+
+
+@pytest.mark.parametrize("name", [NAME, "resnet50-res512-all"])
+def test_the_package_itself_reads_files_of_both_its_kinds(real, tmp_path, name):
+    """A whole model of its own class, and a state dict of torchvision's; both made here."""
+    state = {key: one for key, one in published(name).state_dict().items() if key != "op_threshs"}
+    content = state
+    if name == NAME:
+        content = real.models.DenseNet()
+        content.load_state_dict(state)
+    torch.save(content, tmp_path / Path(real.models.model_urls[name]["weights_url"]).name)
+    weights = read_weights(f"xrv:{name}", spec_of())
+    assert weights.outputs == (CHEX if name == NAME else OUTPUTS)
+    assert weights.state.keys() - {"op_threshs"} == state.keys()
+    for key, value in state.items():
+        assert torch.equal(weights.state[key], value), key
+
+
+def test_a_download_of_the_package_itself_that_fails_is_a_line(real, tmp_path, monkeypatch):
+    def offline(*_args, **_kwargs):
+        raise requests.exceptions.ConnectionError("no route")
+
+    monkeypatch.setattr(requests, "get", offline)
+    with pytest.raises(ArtifactError, match=rf"xrv:{NAME} could not be fetched \(no route\); put"):
+        read_weights(f"xrv:{NAME}", spec_of())
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_network_that_params_admit_is_one_of_the_package_s(real):
+    known = real.models.model_urls
+    assert {name for name in known if "-res" in name} == {*XRV_NETWORKS}
+    for name in XRV_NETWORKS:
+        assert len(known[name]["labels"]) == len(OUTPUTS)
+        assert f"-res{known[name]['input_resolution']}-" in name
