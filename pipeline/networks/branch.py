@@ -20,6 +20,7 @@ from pipeline.networks.readouts.precision import full_precision
 from pipeline.networks.readouts.readout import POOLINGS, PickLogits, Readout, capsules, cascade
 from pipeline.networks.standardise import standardised
 from pipeline.networks.weights import Weights, load_branch, load_capsnet, load_published
+from pipeline.networks.xrv_start import load_xrv
 
 log = logging.getLogger(__name__)
 
@@ -177,11 +178,18 @@ def build_branch(
         branch.start_at(prior_logits)
     if capsnet is not None:
         load_capsnet(branch.readout, capsnet)
-    if weights is not None and weights.about is None:
-        load_published(backbone, weights.state, name=spec.backbone)
-    elif weights is not None:  # another run's, which may bring head and capsules
-        load_branch(branch, spec.about(), weights)
+    if weights is not None:
+        _start(branch, backbone, weights)
     return branch
+
+
+def _start(branch: Branch, backbone: Backbone, weights: Weights) -> None:
+    if weights.about is not None:  # another run's, which may bring head and capsules
+        load_branch(branch, branch.spec.about(), weights)
+    elif weights.outputs is None:
+        load_published(backbone, weights.state, name=branch.spec.backbone)
+    else:
+        load_xrv(branch, branch.spec.about(), backbone, weights)
 
 
 def _assemble(spec: BranchSpec) -> tuple[Backbone, Branch]:

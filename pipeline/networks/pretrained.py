@@ -1,5 +1,6 @@
 """Pretrained weights: published ones, a file of them, or a checkpoint of this project."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -9,12 +10,16 @@ from pipeline.errors import ArtifactError
 from pipeline.networks.backbones.timm_backbone import TIMM, timm_weights
 from pipeline.networks.backbones.torchvision_backbone import TORCHVISION
 from pipeline.networks.backbones.torchvision_models import models
+from pipeline.networks.backbones.xrv_package import read_xrv
 from pipeline.networks.backbones.zoo import CASCADE
 from pipeline.networks.branch import BranchSpec
-from pipeline.networks.weight_files import State, read_state
+from pipeline.networks.weight_files import State, check_file, read_state
 from pipeline.networks.weights import Weights
 
+log = logging.getLogger(__name__)
+
 _DIGEST = "@sha256:"
+_XRV = "xrv:"
 
 
 def read_weights(source: str, spec: BranchSpec) -> Weights | None:
@@ -22,8 +27,9 @@ def read_weights(source: str, spec: BranchSpec) -> Weights | None:
 
     Args:
         source: "none"; "imagenet", what the backbone's publisher offers (torchvision's or timm's
-            own file, from its cache or downloaded); or a path, behind which `@sha256:<digest>`
-            may say what the file must be.
+            own file, from its cache or downloaded); "xrv:<name>", a network that
+            torchxrayvision publishes; or a path, behind which `@sha256:<digest>` may say what the
+            file must be.
         spec: of the branch; of a cascade the weights are the backbone's.
 
     Raises:
@@ -34,6 +40,8 @@ def read_weights(source: str, spec: BranchSpec) -> Weights | None:
         return None
     if source == "imagenet":
         return Weights(_published(spec), about=None)
+    if source.startswith(_XRV):
+        return _xrv(source.removeprefix(_XRV), spec)
     path, named, digest = source.partition(_DIGEST)
     if named and not re.fullmatch(r"[0-9a-fA-F]{8,64}", digest):
         raise ArtifactError(f"{source}: expected 8 to 64 hexadecimal digits behind {_DIGEST}")
@@ -51,6 +59,14 @@ def _published(spec: BranchSpec) -> State:
     if name.startswith(TIMM):
         return timm_weights(name.removeprefix(TIMM), input_size=spec.input_size)
     return _torchvision(name)
+
+
+def _xrv(name: str, spec: BranchSpec) -> Weights:
+    found, size = read_xrv(name), spec.input_size
+    check_file(found.path, "")
+    if found.side != size:
+        log.info("  trained on images of %d pixels a side; here they have %d", found.side, size)
+    return Weights(found.state, about=None, outputs=found.outputs)
 
 
 def _torchvision(backbone: str) -> State:

@@ -67,10 +67,10 @@ def read_state(path: Path, *, digest: str) -> tuple[State, dict[str, Any] | None
     path = path.expanduser()
     if not path.is_file():
         raise ArtifactError(
-            f"{path}: no such file; params.yaml names it as weights. It may also say none or "
-            "imagenet"
+            f"{path}: no such file; params.yaml names it as weights. It may also say none, "
+            "imagenet or xrv:<name>"
         )
-    _check(path, digest)
+    check_file(path, digest)
     try:
         if path.suffix == ".safetensors":
             return _safetensors(path)
@@ -126,7 +126,12 @@ def _leaves(value: Any, name: str, depth: int) -> Iterator[tuple[str, Any]]:
         yield from _leaves(inner, f"{name}.{key}" if name else str(key), depth - 1)
 
 
-def _check(path: Path, expected: str) -> None:
+def check_file(path: Path, expected: str) -> None:
+    """Say in the log which file of weights is read.
+
+    Raises:
+        ArtifactError: it cannot be one, or its SHA-256 does not begin as `expected`.
+    """
     with path.open("rb") as file:
         reason = impostor(file.read(64))
         if reason is not None:

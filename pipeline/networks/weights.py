@@ -30,9 +30,14 @@ class Weights:
     about: Mapping[str, Any] | None
     """The description of the branch of this project that they are of; None for a published
     network's, whose state dict has its publisher's names."""
+    outputs: tuple[str, ...] | None = None
+    """Of a network of torchxrayvision, what its outputs say, "" where it has learnt nothing; None
+    for all others."""
 
 
-def load_published(backbone: Backbone, state: State, *, name: str) -> None:
+def load_published(
+    backbone: Backbone, state: State, *, name: str, scale_known: bool = False
+) -> None:
     """Load a published network's weights strictly, apart from its classifier.
 
     What was loaded, what was left out, what was changed and why is logged.
@@ -42,6 +47,7 @@ def load_published(backbone: Backbone, state: State, *, name: str) -> None:
         state: with the file's names: those of a wrapped or compiled network, or of a dict that
             holds it, included.
         name: the backbone's name in params.yaml.
+        scale_known: whether the caller sees to it that grey levels come as they did.
 
     Raises:
         ParamsError: names missing, unexpected or of another shape, or several networks that fit;
@@ -58,6 +64,8 @@ def load_published(backbone: Backbone, state: State, *, name: str) -> None:
     _tell(found)
     if first in given and given[first] is not found.state[first]:
         _tell_channels(found.state[first].shape[1], ours[first].shape[1])
+        if not scale_known:
+            _warn_of_scale(found.state[first].shape[1])
 
 
 def _alike_but_for_channels(one: Tensor, other: Tensor) -> bool:
@@ -79,11 +87,15 @@ def _tell_channels(theirs: int, ours: int) -> None:
         "  first layer: %d input channels there, %d here; each of ours is a %s of their sum, so "
         "that a grey image gives what it gave", theirs, ours, "third" if ours == 3 else "part",
     )  # fmt: skip
+
+
+def _warn_of_scale(channels: int) -> None:
     log.warning(
         "these weights were trained on images with %d channels, perhaps of another scale of grey "
-        "levels than ours (torchxrayvision: -1024 to 1024), which nothing here makes up for; "
-        "training has to", theirs,
-    )  # fmt: skip
+        "levels than ours, which nothing here makes up for; training has to. A file of "
+        "torchxrayvision's is such a one; named as xrv:<name>, its scale is made up for",
+        channels,
+    )
 
 
 def load_branch(branch: nn.Module, about: Mapping[str, Any], weights: Weights) -> None:
@@ -161,8 +173,8 @@ def load_capsnet(readout: nn.Module, state: State) -> None:
     _load(readout.capsnet, state, left_out=(), name="capsnet")
 
 
-_STATISTICS = ("mean", "std", "prior")
-"""Of the input, the backbone's own, and of the labels, the cohort's: never another's."""
+_STATISTICS = ("prior",)
+"""Of the labels, the cohort's: never another's. Those of the input go with the features."""
 
 PLAIN, PYRAMID = "features.", "features.bottom_up."
 """Before the names of a backbone's weights, in a branch without and in one with a pyramid."""

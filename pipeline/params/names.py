@@ -1,4 +1,4 @@
-"""What names may stand in params.yaml: of backbones, methods, losses and members."""
+"""What names may stand in params.yaml: of backbones, weights, methods, losses and members."""
 
 import difflib
 import re
@@ -60,6 +60,43 @@ def has_stages(backbone: str) -> bool:
 
 Backbone = Annotated[str, AfterValidator(_backbone)]
 """`timm:<name>`, an entry of `pipeline.networks.backbones.zoo.BACKBONES`, or one as a cascade."""
+
+XRV = "xrv:"
+"""Before the name of a network of torchxrayvision, where weights are named."""
+
+XRV_NETWORKS = (
+    "densenet121-res224-all",
+    "densenet121-res224-nih",
+    "densenet121-res224-pc",
+    "densenet121-res224-chex",
+    "densenet121-res224-rsna",
+    "densenet121-res224-mimic_nb",
+    "densenet121-res224-mimic_ch",
+    "resnet50-res512-all",
+)
+"""By the names that torchxrayvision gives them: a backbone, the side in pixels, the cohorts."""
+
+
+def _weight_source(source: str) -> str:
+    name = source.removeprefix(XRV)
+    if name == source or name in XRV_NETWORKS:
+        return source
+    near = difflib.get_close_matches(name, XRV_NETWORKS, n=3)
+    hint = f"did you mean {' or '.join(f'{XRV}{one}' for one in near)}? " if near else ""
+    raise PydanticCustomError(
+        "weights",
+        "torchxrayvision has no such network; {hint}There are {names}",
+        {"hint": hint, "names": ", ".join(XRV_NETWORKS)},
+    )
+
+
+def backbone_of_weights(source: str) -> str | None:
+    """The only backbone that weights are of, by their name alone; None if that says nothing."""
+    return source.removeprefix(XRV).partition("-")[0] if source.startswith(XRV) else None
+
+
+WeightSource = Annotated[str, AfterValidator(_weight_source)]
+"""`none`, `imagenet`, `xrv:<name>` or the path of a file."""
 
 PoolingName = Literal["average", "lse", "pcam", "attention", "gem"]
 """The entries of `pipeline.networks.readouts.readout.POOLINGS`."""

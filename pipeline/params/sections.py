@@ -20,6 +20,7 @@ from pipeline.params.names import (
     ScheduleName,
     Threshold,
     VoteRule,
+    WeightSource,
     is_cascade,
     member_name,
     studied_first,
@@ -120,10 +121,10 @@ class SplitParams(Section):
 
 
 class WeightSources(Section):
-    """What each branch starts from: "none", "imagenet" or the path of a file of weights."""
+    """What each branch starts from: "none", "imagenet", "xrv:<name>" or a file's path."""
 
-    global_: str = Field(alias="global")
-    local: str
+    global_: WeightSource = Field(alias="global")
+    local: WeightSource
 
 
 class Member(Section):
@@ -132,6 +133,14 @@ class Member(Section):
     global_: Backbone = Field(alias="global")
     local: Backbone
     weights: WeightSources
+
+    @property
+    def starts(self) -> dict[str, tuple[str, str]]:
+        """By branch, its backbone and what that starts from."""
+        return {
+            "global": (self.global_, self.weights.global_),
+            "local": (self.local, self.weights.local),
+        }
 
     @property
     def cascades(self) -> dict[str, bool]:

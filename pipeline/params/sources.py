@@ -5,12 +5,14 @@ radiographs nor weights.
 """
 
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.base.files import read_yaml
 from pipeline.base.lock_file import read_locked
 from pipeline.errors import ParamsError
+from pipeline.params.names import XRV
 from pipeline.params.sections import Member
 
 _NO_FILES = ("none", "imagenet")
@@ -39,7 +41,7 @@ def expect_source(source: str, root: Path) -> None:
 
 
 def expect_weights(members: Mapping[str, Member], voting: Iterable[str], root: Path) -> None:
-    """Make sure that files of weights, below `root`, are there or were used before.
+    """Make sure that weights can be had, or were used before: files below `root`, and packages.
 
     Args:
         members: by their names.
@@ -51,14 +53,27 @@ def expect_weights(members: Mapping[str, Member], voting: Iterable[str], root: P
     """
     faults = []
     for name in voting:
-        weights = members[name].weights
-        for branch, source in (("global", weights.global_), ("local", weights.local)):
-            key, path = f"{name}.weights.{branch}", source.partition(_DIGEST)[0]
-            there = source in _NO_FILES or (root / Path(path).expanduser()).is_file()
-            if not there and source != _started_from(key, f"train_{branch}@{name}", root):
-                faults.append(f"{key}: {path} is not there; expected none, imagenet or a file")
+        for branch, (_, source) in members[name].starts.items():
+            key, reason = f"{name}.weights.{branch}", _reason_against(source, root)
+            if reason and source != _started_from(key, f"train_{branch}@{name}", root):
+                faults.append(f"{key}: {reason}")
     if faults:
         raise ParamsError("\n".join(faults))
+
+
+def _reason_against(source: str, root: Path) -> str | None:
+    """Why a branch cannot start from these weights; None if it can."""
+    if source.startswith(XRV):
+        if find_spec("torchxrayvision") is not None:
+            return None
+        return (
+            f"{source} needs torchxrayvision, which is not installed: pip install '.[xrv]' in the "
+            "checkout"
+        )
+    path = source.partition(_DIGEST)[0]
+    if source in _NO_FILES or (root / Path(path).expanduser()).is_file():
+        return None
+    return f"{path} is not there; expected none, imagenet, xrv:<name> or a file"
 
 
 def _made(root: Path) -> set[str]:

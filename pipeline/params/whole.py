@@ -11,7 +11,7 @@ from pipeline.base.broken_files import decode_text
 from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
 from pipeline.params.faults import ABSENT, Place, keys_at, params_error
-from pipeline.params.names import has_stages
+from pipeline.params.names import backbone_of_weights, has_stages
 from pipeline.params.sections import (
     BranchParams,
     CapsnetParams,
@@ -147,6 +147,26 @@ class Params(Section):
                     "would not be read: with local.start: global the local branch starts as the "
                     "global one, whose backbone it shares; say none, or local.start: weights",
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_of_the_backbone(self) -> "Params":
+        for name, member in self.members.items():
+            for branch, (backbone, source) in member.starts.items():
+                expected = backbone_of_weights(source)
+                if expected not in {None, backbone.removesuffix("_capsnet")}:
+                    raise PydanticCustomError(
+                        f"{name}.weights.{branch}",
+                        "{source} is a {expected}, and {member}.{branch} is {backbone}; say "
+                        "{member}.{branch}: {expected}, or other weights",
+                        {
+                            "source": source,
+                            "expected": expected,
+                            "member": name,
+                            "branch": branch,
+                            "backbone": backbone,
+                        },
+                    )
         return self
 
     @model_validator(mode="after")

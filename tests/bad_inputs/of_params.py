@@ -178,7 +178,8 @@ WEIGHTS = {
     "weights_no_file": BadInput(
         "a file that is not there",
         weights(lambda path: None),
-        "…/w.pth: no such file; params.yaml names it as weights. It may also say none or imagenet",
+        "…/w.pth: no such file; params.yaml names it as weights. It may also say none, "
+        "imagenet or xrv:<name>",
     ),
     "weights_empty": BadInput(
         "an empty file",

@@ -279,7 +279,7 @@ def cached(folder, monkeypatch, content):
 def test_imagenet_is_torchvisions_own_file_in_its_own_cache(tmp_path, monkeypatch):
     torch.save({"conv1.weight": torch.ones(1)}, tmp_path / "w.pth")
     cached(tmp_path, monkeypatch, (tmp_path / "w.pth").read_bytes())
-    monkeypatch.setattr(weight_files, "_check", lambda path, digest: asked.append(digest))
+    monkeypatch.setattr(weight_files, "check_file", lambda path, digest: asked.append(digest))
     asked = []
     found = read_weights("imagenet", spec_of("resnet18_capsnet"))
     assert found.state == {"conv1.weight": torch.ones(1)}

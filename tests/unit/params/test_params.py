@@ -98,6 +98,24 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
         ({"model__local": "capsnet_capsnet"}, "model.local: unknown backbone"),
         ({"model__local": "timm:"}, "model.local: timm has no such model"),
         ({"model__local": "timm:resnet18x"}, r"has no such model; did you mean resnet18 or .*\?"),
+        (
+            {"model__weights__global": "xrv:densenet121-res224-mimc_nb"},
+            r"model.weights.global: torchxrayvision has no such network; did you mean "
+            r"xrv:densenet121-res224-mimic_nb or .*\? There are densenet121-res224-all, ",
+        ),
+        (
+            {"model__weights__global": "xrv:x"},
+            "model.weights.global: torchxrayvision has no such network; There",
+        ),
+        (
+            {"model__weights__global": "xrv:densenet121-res224-all", "model__global": "resnet18"},
+            r"model.weights.global: xrv:densenet121-res224-all is a densenet121, and model.global "
+            r"is resnet18; say model.global: densenet121, or other weights",
+        ),
+        (
+            {"third__weights__local": "xrv:resnet50-res512-all", "local__start": "weights"},
+            "third.weights.local: xrv:resnet50-res512-all is a resnet50, and third.local is",
+        ),
         ({"second__weights__local": "w.pth"}, "second.weights.local: would not be read: with lo"),
         ({"global__head_epochs": 1}, "global.head_epochs: 1 of 1 epochs for the head alone leave"),
         (

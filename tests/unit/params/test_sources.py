@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ArtifactError, ParamsError
+from pipeline.params import sources
 from pipeline.params.sections import Member
 from pipeline.params.sources import expect_source, expect_weights
 
@@ -68,9 +69,9 @@ def test_a_lock_that_dvc_did_not_write_is_named_with_the_remedy(project, lock):
         expect_source("data/nih", project)
 
 
-def members(source):
+def members(source, backbone="resnet18"):
     weights = {"global": source, "local": "none"}
-    member = {"global": "resnet18", "local": "resnet18", "weights": weights}
+    member = {"global": backbone, "local": "resnet18", "weights": weights}
     return {"model": Member.model_validate(member)}
 
 
@@ -96,6 +97,25 @@ def test_weights_that_a_branch_has_started_from_need_not_be_there_any_more(proje
     expect_weights(members("w.pth"), ["model"], project)
     with pytest.raises(ParamsError, match=r"other\.pth is not there"):
         expect_weights(members("other.pth"), ["model"], project)
+
+
+def test_a_network_of_torchxrayvision_needs_the_package_where_no_branch_has_started_from_it(
+    project, monkeypatch
+):
+    found = {"torchxrayvision": object()}
+    monkeypatch.setattr(sources, "find_spec", found.get)
+    given = members("xrv:densenet121-res224-all", backbone="densenet121")
+    expect_weights(given, ["model"], project)
+    found.clear()
+    with pytest.raises(
+        ParamsError,
+        match=r"model\.weights\.global: xrv:\S+ needs torchxrayvision, .* pip install '\.\[xrv\]'",
+    ):
+        expect_weights(given, ["model"], project)
+    params = {"params.yaml": {"model.weights.global": "xrv:densenet121-res224-all"}}
+    lock = {"stages": {"train_global@model": {"params": params}}}
+    (project / "dvc.lock").write_text(yaml.safe_dump(lock))
+    expect_weights(given, ["model"], project)
 
 
 def test_weights_of_a_member_that_does_not_vote_are_not_sought(project):
