@@ -41,7 +41,9 @@ def call(folder, *words, before=""):
     return done, {name.partition(".")[0] for name in loaded}
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["nosuch"], ["score", "--help"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["nosuch"], ["score", "--help"], ["score-boxes", "--help"]]
+)
 def test_a_list_and_a_score_wait_for_no_heavy_import(tmp_path, words):
     done, loaded = call(tmp_path, *words)
     assert "Usage: cxr" in done.stdout + done.stderr
@@ -54,10 +56,12 @@ def test_a_command_that_needs_a_heavy_import_is_seen_to_do_it(tmp_path):
 
 def test_the_list_has_every_command_in_a_line_and_in_order(tmp_path):
     done, _ = call(tmp_path, "--help")
-    rows = dict(re.findall(r"^│ ([a-z]+) +(\S.*?) +│$", done.stdout, re.M))
+    rows = dict(re.findall(r"^│ ([a-z-]+) +(\S.*?) +│$", done.stdout, re.M))
     assert list(rows.items()) == list(COMMANDS.items())
     modules = {file.stem for file in Path(cli.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "cli", "checkout"} == {*COMMANDS}
+    assert modules - {"__init__", "cli", "checkout"} == {
+        name.replace("-", "_") for name in COMMANDS
+    }
 
 
 def test_what_is_no_command_is_said_and_none_is_run(tmp_path):
