@@ -1,6 +1,6 @@
 """Boxes of several files on the same cases, beside boxes that see no image."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,22 +70,16 @@ def detect_in_files(
         PipelineError: a path is given twice.
     """
     files: dict[str, Detected] = {}
-    for path in paths:
-        name = _name(path, {*files, BASELINE})
+    whole = [path.resolve() for path in paths]
+    for place, path in enumerate(paths):
+        if whole[place] in whole[:place]:
+            raise PipelineError(f"{path}: given twice; expected other boxes to compare with")
+        name = path.name if path.name not in {*files, BASELINE} else str(whole[place])
         if path.is_dir():
             files[name] = detect_in_map_folder(path, cases, images, rule)
         else:
             files[name] = detect_in_box_file(path, cases, images, frame)
     return files
-
-
-def _name(path: Path, taken: Collection[str]) -> str:
-    """The file's name, or its path where another has that name."""
-    names = (path.name, str(path), str(path.resolve()))
-    name = next((name for name in names if name not in taken), None)
-    if name is None:
-        raise PipelineError(f"{path}: given twice; expected other boxes to compare with")
-    return name
 
 
 def judge_boxes(
