@@ -70,7 +70,7 @@ def main(
     paths = [predicted, *(against or [])]
     _expect_used(paths, size, threshold, region)
     true_frame = frame_told(boxes_size, "--boxes-size")
-    frame = true_frame if size is None else frame_told(size, "--size")
+    frame = frame_told(size or boxes_size, "--size")
     rule = BoxRule(_threshold(threshold or "0.7"), region or "peak")
     images = parse_entries(read_text_file(labels)).table
     cases, read = read_cases(boxes, images, true_frame)

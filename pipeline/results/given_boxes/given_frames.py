@@ -86,8 +86,8 @@ def as_fractions(boxes: pd.DataFrame, frame: Frame, path: object) -> Scaled:
     reach = inside[["x2", "y2"]].to_numpy().max()
     if reach < least_reach(len(boxes)):
         notes.append(
-            f"all of them end at {reach:.2f} of the image's side or before, as if they were drawn "
-            f"in a smaller frame: is {frame.option} right?"
+            f"all of them end at {reach:.2f} of the image's side or before: if their frame is a "
+            f"smaller one, {frame.option} says so"
         )
     return Scaled(boxes.assign(**{name: inside[name] for name in CORNERS}), notes)
 

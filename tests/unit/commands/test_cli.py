@@ -57,7 +57,7 @@ def test_a_command_that_needs_a_heavy_import_is_seen_to_do_it(tmp_path):
 
 def test_the_list_has_every_command_in_a_line_and_in_order(tmp_path):
     done, _ = call(tmp_path, "--help")
-    rows = dict(re.findall(r"^│ ([a-z-]+) +(\S.*?) +│$", done.stdout, re.M))
+    rows = dict(re.findall(r"^│ ([a-z][a-z-]*) +(\S.*?) +│$", done.stdout, re.M))
     assert list(rows.items()) == list(COMMANDS.items())
     modules = {file.stem for file in Path(cli.__file__).parent.glob("*.py")}
     assert modules - {"__init__", "cli", "checkout"} == {

@@ -155,8 +155,8 @@ def test_a_box_that_ends_a_little_beyond_the_edge_is_cut_there_and_counted(read)
 def test_boxes_that_end_early_are_asked_after(read):
     frame = drawn()
     frame[FOUR] /= 8
-    assert "end at 0.12 of the image's side or before" in read(frame).read[0]
-    assert "is --size right?" in read(frame).read[0]
+    asked = "end at 0.12 of the image's side or before: if their frame is a smaller one, --size"
+    assert asked in read(frame).read[0]
 
 
 def changed(**columns):
