@@ -52,6 +52,9 @@ OutFolder = Annotated[Path | None, typer.Option(help="Folder for every table, as
 Replicates = Annotated[int, typer.Option(min=0, help="Of the bootstrap over patients.")]
 Seed = Annotated[int, typer.Option(min=0)]
 
+AG_CNN = "0.7"
+"""Its threshold, which params.yaml has, too."""
+
 
 def main(
     predicted: Predicted,
@@ -71,7 +74,7 @@ def main(
     _expect_used(paths, size, threshold, region)
     true_frame = frame_told(boxes_size, "--boxes-size")
     frame = frame_told(size or boxes_size, "--size")
-    rule = BoxRule(_threshold(threshold or "0.7"), region or "peak")
+    rule = BoxRule(_threshold(threshold or AG_CNN), region or "peak")
     images = parse_entries(read_text_file(labels)).table
     cases, read = read_cases(boxes, images, true_frame)
     files = detect_in_files(paths, cases, images, frame, rule)

@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.base.findings import FINDINGS
-from tests.unit.made_results import made_index, made_predictions, made_splits
+from tests.unit.made_results import made_index, made_predictions, made_splits, write_labels
 
 
 def make_scored(folder: Path) -> Path:
@@ -20,20 +18,3 @@ def make_scored(folder: Path) -> Path:
             rows = rows.rename(columns={f: f"prob_{f}" for f in FINDINGS})
             rows.to_csv(folder / f"{name}_{split}.csv", index=False)
     return folder
-
-
-def write_labels(index: pd.DataFrame, path: Path) -> None:
-    """NIH's table of these images."""
-    labels = [
-        "|".join(f for f in FINDINGS if row[f]) or "No Finding" for _, row in index.iterrows()
-    ]
-    table = pd.DataFrame(
-        {
-            "Image Index": index["image_index"], "Finding Labels": labels,
-            "Follow-up #": index["follow_up"], "Patient ID": index["patient_id"],
-            "Patient Age": index["age_years"].astype(int), "Patient Gender": index["gender"],
-            "View Position": index["view_position"], "OriginalImage[Width": 1024,
-            "Height]": 1024, "OriginalImagePixelSpacing[x": 0.1, "y]": 0.1,
-        }
-    )  # fmt: skip
-    table.to_csv(path, index=False)

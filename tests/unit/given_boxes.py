@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
-from made_results import made_index
+from made_results import made_index, write_labels
 
 from pipeline.cohort.reading.cohort_source import read_text_file
 from pipeline.cohort.reading.nih import parse_entries
 from pipeline.results.given_boxes.given_cases import read_cases
 from pipeline.results.given_boxes.given_frames import frame_told
-from tests.stages.scored import write_labels
 
 HEADER = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n"
 

@@ -48,7 +48,7 @@ def boxcard(table: pd.DataFrame, metrics: Metrics, subject: str) -> str:
     }
     lines = [_row(rows[rows["finding"].eq(name)], said) for name, said in names.items()]
     shown = {
-        method if member == BASELINE else member: findings[MEAN]
+        f"{member}.{method}" if member == BASELINE else member: findings[MEAN]
         for member, methods in metrics["systems"].items()
         for method, findings in methods.items()
     }

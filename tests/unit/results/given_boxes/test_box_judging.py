@@ -214,7 +214,7 @@ def test_the_card_has_every_finding_the_mean_and_the_boxes_without_an_image(by_h
         "0.000",
     ]
     text = "\n".join(lines)
-    for name in ("centre_box", "constant_box", "per_finding_box", "less.csv"):
+    for name in ("baseline.centre_box", "baseline.per_finding_box", "mine.csv", "less.csv"):
         assert f"\n  {name} " in text
     assert "mine.csv - less.csv, mean IoU, paired: +0.194 (" in text
     assert "random_map" not in text

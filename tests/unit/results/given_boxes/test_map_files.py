@@ -96,6 +96,11 @@ def test_a_square_map_is_left_as_it_is_and_another_is_drawn_between_its_cells():
     assert np.ptp(drawn, axis=0).max() == 0
 
 
+def test_values_below_nought_count_as_none_beside_what_is_above():
+    heatmap = np.array([[4, -4, 1], [-4, 2, 0]], np.float32)
+    assert np.array_equal(as_square(heatmap), as_square(np.maximum(heatmap, 0)))
+
+
 def test_an_empty_map_is_no_miss_but_is_counted(read, maps):
     np.save(maps / f"{stem(A)}_Mass.npy", -hot())
     found = read()
