@@ -52,7 +52,8 @@ def boxcard(table: pd.DataFrame, metrics: Metrics, subject: str) -> str:
         for member, methods in metrics["systems"].items()
         for method, findings in methods.items()
     }
-    baselines = f"{_BASELINES}\n{_NOISE}" if NOISE in shown else _BASELINES
+    has_noise = NOISE in metrics["systems"][BASELINE]
+    baselines = f"{_BASELINES}\n{_NOISE}" if has_noise else _BASELINES
     parts = [
         "\n".join([f"{subject} against the radiologists' boxes", aligned([_HEAD, *lines]), _NOTE]),
         "\n".join([by_iou(shown, head="beside boxes without an image"), baselines]),

@@ -53,7 +53,8 @@ def test_others_and_heatmaps_stand_beside_it_and_all_is_written(folder, tmp_path
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     assert "mine.csv - maps, mean IoU, paired: " in done.stdout
-    assert "random_map: maps of random numbers" in done.stdout
+    assert "\n  baseline.random_map " in done.stdout
+    assert "\nrandom_map: maps of random numbers" in done.stdout
     metrics = json.loads((tmp_path / "out/metrics.json").read_text())
     assert metrics["read"] == done.stdout.split("\n\n")[0].splitlines()
     assert set(metrics["systems"]) == {"mine.csv", "other.csv", "maps", "baseline"}
