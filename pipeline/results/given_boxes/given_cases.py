@@ -58,8 +58,9 @@ def read_cases(path: Path, images: pd.DataFrame, frame: Frame) -> GivenCases:
 
 def about(cases: Sequence[Case]) -> str:
     """How many cases there are, of how many images and patients."""
-    images, patients = ({case[at] for case in cases} for at in (0, 2))
-    return f"{len(cases):,} cases on {len(images):,} images of {len(patients):,} patients"
+    images = len({case.image_index for case in cases})
+    patients = len({case.patient_id for case in cases})
+    return f"{len(cases):,} cases on {images:,} images of {patients:,} patients"
 
 
 def as_labelled(names: Sequence[str] | pd.Series, images: pd.DataFrame) -> list[str]:
