@@ -24,6 +24,7 @@ COMMANDS = {
     "search": "Other params of one branch, tried with Ray Tune.",
     "zoo": "Each backbone trained for one epoch, and what it costs.",
     "score": "Evaluate anybody's predictions; needs no checkout.",
+    "score-boxes": "Judge anybody's boxes or heatmaps; needs no checkout.",
     "predict": "Findings of anybody's radiographs, with heatmaps.",
     "model": "A trained model: its card, a copy, a version in MLflow.",
     "serve": "A trained model in a browser, and as JSON over HTTP.",
@@ -32,7 +33,7 @@ COMMANDS = {
 """Modules beside this one, and what `cxr --help` says of them: from a run to what comes after."""
 
 
-ANYWHERE = ("", "score", "predict", "model", "serve")
+ANYWHERE = ("", "score", "score-boxes", "predict", "model", "serve")
 """What needs no checkout; without a name, there is the list of commands."""
 
 
@@ -72,7 +73,7 @@ def command_line(called: str) -> typer.Typer:
 
 def _main_of(name: str) -> Callable[..., None]:
     try:
-        main: Callable[..., None] = import_module(f"pipeline.commands.{name}").main
+        main: Callable[..., None] = import_module(_module_of(name)).main
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "pipeline":
@@ -82,6 +83,10 @@ def _main_of(name: str) -> Callable[..., None]:
             f"elsewhere: {INSTALLED_BY.get(name, IN_THE_CHECKOUT)}"
         ) from None
     return main
+
+
+def _module_of(name: str) -> str:
+    return f"pipeline.commands.{name.replace('-', '_')}"
 
 
 def _not_called() -> None:

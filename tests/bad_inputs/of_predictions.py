@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from inputs import BadInput
-from made_results import made_index, made_predictions, made_splits
+from made_results import made_index, made_predictions, made_splits, write_labels
 
-from pipeline.base.findings import FINDINGS, NO_FINDING
+from pipeline.base.findings import FINDINGS
 from pipeline.commands import score
 from pipeline.results.evaluation.files.prediction_files import read_prediction_file
 
@@ -22,17 +22,7 @@ Change = Callable[[pd.DataFrame], pd.DataFrame]
 
 def labels(folder: Path) -> Path:
     """NIH's table of these images."""
-    found = INDEX[list(FINDINGS)].to_numpy(bool)
-    named = ["|".join(np.array(FINDINGS)[row]) or NO_FINDING for row in found]
-    table = pd.DataFrame(
-        {
-            "Image Index": INDEX["image_index"], "Finding Labels": named,
-            "Follow-up #": INDEX["follow_up"], "Patient ID": INDEX["patient_id"],
-            "Patient Age": INDEX["age_years"].astype(int), "Patient Sex": INDEX["gender"],
-            "View Position": INDEX["view_position"],
-        }
-    )  # fmt: skip
-    table.to_csv(folder / "labels.csv", index=False)
+    write_labels(INDEX, folder / "labels.csv")
     return folder / "labels.csv"
 
 

@@ -1,6 +1,7 @@
 """All rows of docs/bad_inputs.md; as a script, this module writes the page."""
 
 from inputs import REPO, page
+from of_boxes import GIVEN_BOXES
 from of_dicom import DICOM
 from of_images import FOLDERS, PICTURES
 from of_params import ARTEFACTS, PARAMS, WEIGHTS
@@ -17,6 +18,7 @@ GROUPS = {
     "DICOM files": DICOM,
     "Folders and archives": FOLDERS,
     "Predictions, for `cxr score`": PREDICTIONS,
+    "Boxes and heatmaps, for `cxr score-boxes`": GIVEN_BOXES,
     "`params.yaml`": PARAMS,
     "Weights that a branch starts from": WEIGHTS,
     "Files that stages have written": ARTEFACTS,

@@ -39,6 +39,23 @@ def made_index(patients=60, images_each=2, *, seed=0):
     return index.assign(**{finding: rng.random(n) < 0.25 for finding in FINDINGS})
 
 
+def write_labels(index, path):
+    """NIH's table of these images."""
+    labels = [
+        "|".join(f for f in FINDINGS if row[f]) or "No Finding" for _, row in index.iterrows()
+    ]
+    table = pd.DataFrame(
+        {
+            "Image Index": index["image_index"], "Finding Labels": labels,
+            "Follow-up #": index["follow_up"], "Patient ID": index["patient_id"],
+            "Patient Age": index["age_years"].astype(int), "Patient Gender": index["gender"],
+            "View Position": index["view_position"], "OriginalImage[Width": 1024,
+            "Height]": 1024, "OriginalImagePixelSpacing[x": 0.1, "y]": 0.1,
+        }
+    )  # fmt: skip
+    table.to_csv(path, index=False)
+
+
 def made_splits(index):
     """A third of the patients each."""
     split = np.array(["train", "val", "test"])[index["patient_id"] % 3]

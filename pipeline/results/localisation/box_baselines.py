@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.results.localisation.boxed_findings import Case, patient_halves
-from pipeline.results.localisation.overlap import Detection, box_iou
+from pipeline.results.localisation.overlap import Detection, box_iou, without_map
 
 CENTRE_BOX = np.array([0.25, 0.25, 0.75, 0.75])
 """Half the image's width and height, in the middle."""
@@ -19,7 +19,7 @@ _FINEST = 128
 
 def centre_box(cases: Sequence[Case]) -> list[Detection]:
     """The same centred box of half the width and height for all."""
-    return [_detection(CENTRE_BOX)] * len(cases)
+    return [without_map(CENTRE_BOX)] * len(cases)
 
 
 def constant_box(cases: Sequence[Case]) -> list[Detection]:
@@ -56,7 +56,7 @@ def _cross_fitted(cases: Sequence[Case], key: Callable[[Case], str]) -> list[Det
         for name in {key(case) for case in other}:
             fitted[half, name] = fit_box([case for case in other if key(case) == name])
     return [
-        _detection(fitted.get((half, key(case)), fitted[half, _ANY]))
+        without_map(fitted.get((half, key(case)), fitted[half, _ANY]))
         for half, case in zip(halves, cases, strict=True)
     ]
 
@@ -98,7 +98,3 @@ def _best(
 def _grid_boxes() -> Float[np.ndarray, "a 4"]:
     spans = [(a / _GRID, b / _GRID) for a in range(_GRID) for b in range(a + 1, _GRID + 1)]
     return np.array([(x1, y1, x2, y2) for x1, x2 in spans for y1, y2 in spans])
-
-
-def _detection(box: Float[np.ndarray, "4"]) -> Detection:
-    return Detection(box, (box[:2] + box[2:]) / 2)

@@ -14,7 +14,7 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.grid import Grid
 from pipeline.params.names import RegionRule
 from pipeline.results.localisation.boxed_findings import CORNERS, Case, patient_halves
-from pipeline.results.localisation.overlap import Detection, box_iou, share_inside
+from pipeline.results.localisation.overlap import Detection, box_iou, share_inside, without_map
 
 _ANY = "any finding"
 
@@ -108,10 +108,6 @@ def detect_crops(
     fallback = ~rows["source"].isin(methods).to_numpy()
     place = {name: row for row, name in enumerate(rows.index)}
     return [
-        Detection(
-            boxes[row],
-            (boxes[row, :2] + boxes[row, 2:]) / 2,
-            empty=bool(fallback[row]) or fills_image(boxes[row]),
-        )
+        without_map(boxes[row], empty=bool(fallback[row]) or fills_image(boxes[row]))
         for row in (place[case.image_index] for case in cases)
     ]

@@ -13,14 +13,7 @@ from pipeline.attention.heatmaps import Maps
 from pipeline.base.shards import expect_rows
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import IouParams
-from pipeline.results.localisation.box_baselines import BOX_BASELINES
-from pipeline.results.localisation.box_measures import (
-    Scores,
-    case_weights,
-    compare,
-    entries,
-    score,
-)
+from pipeline.results.localisation.box_measures import entries
 from pipeline.results.localisation.boxed_findings import Case, boxed_cases
 from pipeline.results.localisation.detections import (
     detect_crops,
@@ -40,14 +33,17 @@ from pipeline.results.localisation.methods import (
     spoken,
 )
 from pipeline.results.localisation.overlap import Detection
+from pipeline.results.localisation.standing import (
+    System,
+    baseline_detections,
+    lead_table,
+    score_systems,
+)
 
 log = logging.getLogger(__name__)
 
 Heatmaps = Mapping[str, Maps]
 """Maps by method, `(findings or 1, h, w)` per image, rows in index order."""
-
-System = tuple[str, str]
-"""Member and method."""
 
 
 class Located(NamedTuple):
@@ -101,10 +97,7 @@ def localise(
         return entries({}, {})
     _refuse_other_cohort(members, index, cases)
     found = _detections(members, cases, params, seed=seed)
-    weights = case_weights(cases, replicates=params.bootstrap, seed=seed)
-    scores = {system: score(one, cases, weights) for system, one in found.items()}
-    bar = _best_baseline(scores)
-    return entries(scores, {system: compare(one, bar) for system, one in scores.items()})
+    return lead_table(score_systems(found, cases, replicates=params.bootstrap, seed=seed))
 
 
 def _detections(
@@ -115,7 +108,7 @@ def _detections(
         found |= {
             (member, method): one for method, one in _of_member(located, cases, params).items()
         }
-    found |= {(BASELINE, name): baseline(cases) for name, baseline in BOX_BASELINES.items()}
+    found |= baseline_detections(cases)
     maps = next((maps for one in members.values() for maps in one.heatmaps.values()), None)
     if maps is not None:
         height, width = maps[0].shape[-2:]
@@ -162,12 +155,6 @@ def _of_maps(
 
 def _rule(params: IouParams) -> BoxRule:
     return BoxRule(params.threshold, params.region)
-
-
-def _best_baseline(scores: Mapping[System, Scores]) -> Scores:
-    """The bar: of the baselines without an image, that of greatest mean IoU on these cases."""
-    baselines = [one for (member, _), one in scores.items() if member == BASELINE]
-    return max(baselines, key=lambda one: one.mean_iou)
 
 
 def _refuse_other_cohort(

@@ -29,6 +29,11 @@ class Detection(NamedTuple):
     """Share of the map that lies in true boxes; None of a box without a map."""
 
 
+def without_map(box: Float[np.ndarray, "4"], *, empty: bool = False) -> Detection:
+    """A box that no map has drawn: it points at its centre."""
+    return Detection(box, (box[:2] + box[2:]) / 2, empty)
+
+
 class Overlap(NamedTuple):
     """A detection against the truth; zeros where the method pointed nowhere."""
 

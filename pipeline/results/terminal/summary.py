@@ -54,7 +54,16 @@ def _localisation(methods: Metrics) -> str:
     }
     if not shown:
         return "no radiologists' boxes on these images: nothing to localise against"
-    head = "against the radiologists' boxes"
+    return by_iou(shown, head="against the radiologists' boxes")
+
+
+def by_iou(shown: dict[str, Metrics], *, head: str) -> str:
+    """Mean IoU and the lead over boxes without an image of each system, best first.
+
+    Args:
+        shown: of each system the means over findings, as in metrics/methods.json.
+        head: what stands above the systems.
+    """
     order = _best_first({name: entry["iou"] for name, entry in shown.items()})
     lines = [_row(name, shown[name]) for name in order]
     return "\n".join(
@@ -65,7 +74,7 @@ def _localisation(methods: Metrics) -> str:
 def _row(name: str, entry: Metrics) -> str:
     row = f"  {name:<42}  {entry['iou']:.3f}       "
     if "iou_low" not in entry:
-        return row.rstrip()
+        return f"{row}{'':<18}{entry['lead']:+.3f}"
     lead = gained(entry["lead"], entry["lead_low"], entry["lead_high"])
     return f"{row}{ends(entry['iou_low'], entry['iou_high'])}    {lead}"
 

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from given_boxes import TRUE, write_list
 from made_model import write_model
 from packaging.requirements import Requirement
 from stated_packages import brought, hidden
@@ -41,7 +42,9 @@ def call(folder, *words, before=""):
     return done, {name.partition(".")[0] for name in loaded}
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], ["nosuch"], ["score", "--help"]])
+@pytest.mark.parametrize(
+    "words", [[], ["--help"], ["nosuch"], ["score", "--help"], ["score-boxes", "--help"]]
+)
 def test_a_list_and_a_score_wait_for_no_heavy_import(tmp_path, words):
     done, loaded = call(tmp_path, *words)
     assert "Usage: cxr" in done.stdout + done.stderr
@@ -54,10 +57,12 @@ def test_a_command_that_needs_a_heavy_import_is_seen_to_do_it(tmp_path):
 
 def test_the_list_has_every_command_in_a_line_and_in_order(tmp_path):
     done, _ = call(tmp_path, "--help")
-    rows = dict(re.findall(r"^│ ([a-z]+) +(\S.*?) +│$", done.stdout, re.M))
+    rows = dict(re.findall(r"^│ ([a-z][a-z-]*) +(\S.*?) +│$", done.stdout, re.M))
     assert list(rows.items()) == list(COMMANDS.items())
     modules = {file.stem for file in Path(cli.__file__).parent.glob("*.py")}
-    assert modules - {"__init__", "cli", "checkout"} == {*COMMANDS}
+    assert modules - {"__init__", "cli", "checkout"} == {
+        name.replace("-", "_") for name in COMMANDS
+    }
 
 
 def test_what_is_no_command_is_said_and_none_is_run(tmp_path):
@@ -85,18 +90,20 @@ def test_a_package_that_is_not_installed_is_named_with_where_it_comes_from(tmp_p
     )
 
 
-def test_score_runs_on_the_base_dependencies_and_without_torch(tmp_path):
+@pytest.mark.parametrize("words", [["score"], ["score-boxes", "--boxes", "true.csv"]])
+def test_score_and_its_kin_run_on_the_base_dependencies_and_without_torch(tmp_path, words):
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     base = brought(Requirement(one).name for one in project["dependencies"])
     before = hidden(base | {project["name"]})
-    folder = make_scored(tmp_path)
-    words = ["score", folder / "good_test.csv", "--labels", folder / "labels.csv"]
-    words += ["--bootstrap", "20", "--out", tmp_path / "out"]
+    make_scored(tmp_path)
+    write_list(TRUE, tmp_path / "true.csv")
+    given = {"score": "good_test.csv", "score-boxes": "true.csv"}[words[0]]
+    words = [*words, given, "--labels", "labels.csv", "--bootstrap", "20", "--out", "out"]
     done, loaded = call(tmp_path, *words, before=before)
     assert done.returncode == 0, done.stderr
     assert "pandas" in loaded
     assert "torch" not in loaded
-    assert (tmp_path / "out/scores.csv").exists()
+    assert (tmp_path / "out/metrics.json").exists()
 
 
 def test_threads_that_wait_for_work_sleep_in_commands_as_in_stages(tmp_path):

@@ -46,21 +46,17 @@ def find_columns(columns: Sequence[str], affix: str | None, path: object) -> Col
             asked for are not there.
     """
     pattern, findings = _family(_families(columns, path), affix, path)
-    split = _only(columns, SPLIT_COLUMN, path)
-    return Columns(_image_column(columns, path), split, findings, pattern)
+    split = only_column(columns, (SPLIT_COLUMN,), path)
+    return Columns(image_column(columns, path), split, findings, pattern)
 
 
-def _only(columns: Sequence[str], meaning: str, path: object) -> str | None:
-    """The one column of this meaning, if there is any."""
-    named = [column for column in columns if plain(column) == plain(meaning)]
-    if len(named) > 1:
-        spelt = " and ".join(map(repr, named))
-        raise ArtifactError(f"{path}: {spelt} are both columns of {meaning}; keep one of them")
-    return named[0] if named else None
+def image_column(columns: Sequence[str], path: object) -> str:
+    """The column that names the radiograph: the first of `IMAGE_COLUMNS` that is there.
 
-
-def _image_column(columns: Sequence[str], path: object) -> str:
-    known = [_only(columns, name, path) for name in IMAGE_COLUMNS]
+    Raises:
+        ArtifactError: there is none, or two have that name in different spellings.
+    """
+    known = [only_column(columns, (name,), path) for name in IMAGE_COLUMNS]
     first = next((column for column in known if column is not None), None)
     if first is None:
         raise ArtifactError(
@@ -69,6 +65,25 @@ def _image_column(columns: Sequence[str], path: object) -> str:
             + ("; is it separated by commas?" if len(columns) == 1 else "")
         )
     return first
+
+
+def only_column(columns: Sequence[str], names: Sequence[str], path: object) -> str | None:
+    """The one column that has any of these names, if there is any.
+
+    Args:
+        columns: the header of a file.
+        names: of one meaning, for which the first stands in messages.
+        path: of the file, for messages.
+
+    Raises:
+        ArtifactError: there are two.
+    """
+    meant = {plain(name) for name in names}
+    named = [column for column in columns if plain(column) in meant]
+    if len(named) > 1:
+        spelt = " and ".join(map(repr, named))
+        raise ArtifactError(f"{path}: {spelt} are both columns of {names[0]}; keep one of them")
+    return named[0] if named else None
 
 
 class _Family(NamedTuple):

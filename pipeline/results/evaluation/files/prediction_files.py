@@ -7,14 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from pipeline.base.broken_files import impostor, spreadsheet
 from pipeline.base.findings import FINDINGS, plain
 from pipeline.base.listing import listed
 from pipeline.errors import ArtifactError
+from pipeline.results.evaluation.files.given_tables import file_names, read_given_table
 from pipeline.results.evaluation.files.prediction_columns import (
     IMAGE_COLUMNS,
     Columns,
@@ -116,8 +113,7 @@ class _Table(NamedTuple):
 def _table(path: Path, affix: str | None) -> _Table:
     frame = _read(path)
     columns = find_columns(list(map(str, frame.columns)), affix, path)
-    names = frame[columns.image].astype(str)
-    found = pd.DataFrame({"image_index": names.str.replace(r"^.*[/\\]", "", regex=True)})
+    found = pd.DataFrame({"image_index": file_names(frame[columns.image])})
     _expect_each_once(found["image_index"], path)
     for finding in FINDINGS:
         if finding in columns.findings:
@@ -157,31 +153,8 @@ def _warn_of_calls(frame: pd.DataFrame, path: Path) -> None:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """The table with all its columns, by number of row; an index by images is one of them."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(64)
-        reason = impostor(start) or spreadsheet(start)
-        if reason is not None:
-            raise ArtifactError(f"{path}: {reason}")
-        is_parquet = start.startswith(b"PAR1")
-        table = pq.read_table(path) if is_parquet else pyarrow.csv.read_csv(path)
-        names = table.column_names
-        # what pandas has noted would make some columns an index
-        frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
-    except FileNotFoundError:
-        raise ArtifactError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise ArtifactError(f"{path}: its header is not UTF-8 text ({error.reason})") from None
-    except (pa.ArrowException, ValueError, OSError) as error:
-        raise ArtifactError(f"{path}: neither csv nor parquet ({error})") from None
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ArtifactError(f"{path}: has several columns called {', '.join(repeated)}")
-    if frame.empty:
-        raise ArtifactError(f"{path}: holds no prediction")
-    first = 1 if is_parquet else 2  # as a spreadsheet counts, where there is a header
-    return _with_names(frame).set_index(pd.RangeIndex(first, first + len(frame)))
+    """The table with all its columns; an index by images is one of them."""
+    return _with_names(read_given_table(path, rows="prediction"))
 
 
 _UNNAMED = ("__index_level_0__", "")

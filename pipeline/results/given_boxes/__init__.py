@@ -1,0 +1,1 @@
+"""Anybody's boxes and heatmaps, in files, against the radiologists' boxes."""
