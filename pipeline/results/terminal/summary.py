@@ -72,11 +72,9 @@ def by_iou(shown: dict[str, Metrics], *, head: str) -> str:
 
 
 def _row(name: str, entry: Metrics) -> str:
-    row = f"  {name:<42}  {entry['iou']:.3f}       "
-    if "iou_low" not in entry:
-        return f"{row}{'':<18}{entry['lead']:+.3f}"
-    lead = gained(entry["lead"], entry["lead_low"], entry["lead_high"])
-    return f"{row}{ends(entry['iou_low'], entry['iou_high'])}    {lead}"
+    interval = ends(entry.get("iou_low"), entry.get("iou_high"))
+    lead = gained(entry["lead"], entry.get("lead_low"), entry.get("lead_high"))
+    return f"  {name:<42}  {entry['iou']:.3f}       {interval:<14}    {lead}"
 
 
 def _best_first(values: dict[str, float]) -> list[str]:
