@@ -220,7 +220,8 @@ def told(table: pd.DataFrame) -> str:
     lines = [f"| crop rule | {' | '.join(areas)} |", "|---" * (1 + len(areas)) + "|"]
     for name, row in table.iterrows():
         cells = ["" if pd.isna(row[area]) else f"{row[area]:.2f}" for area in areas]
-        cells[areas.index("0.25")] += f" ({row['low']:.2f} to {row['high']:.2f})"
+        if not pd.isna(row["low"]):
+            cells[areas.index("0.25")] += f" ({row['low']:.2f} to {row['high']:.2f})"
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
