@@ -16,6 +16,7 @@ from pipeline.attention.window import evidence_window
 from pipeline.base.findings import FINDINGS
 from pipeline.base.grid import Grid
 from pipeline.base.shards import expect_rows
+from pipeline.base.tables import CROPS
 from pipeline.params.sections import CropParams
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ def place_crops(
             for row, name in enumerate(index["image_index"])
             for one in place(heatmaps, row, logits[row], prior, crop)
         ],
-        columns=["image_index", "x1", "y1", "x2", "y2", "source", "finding"],
+        columns=CROPS.names,
     )
     _tell(placed["source"], crop.method)
     return placed
@@ -96,12 +97,12 @@ def place(
         prior: as in `place_crops`.
         crop: the section of params.yaml.
     """
+    sources: list[str] = [crop.method, ATTENTION]
+    seen = {name: (heatmaps[name][row], heatmaps[name].grid) for name in dict.fromkeys(sources)}
     if not crop.windows:
-        return [_drawn(heatmaps, row, _first(logits, crop.top), crop, draw_region)]
+        return [_drawn(seen, _first(logits, crop.top), crop, draw_region)]
     raised = _first(logits - prior, crop.windows)
-    return [
-        _drawn(heatmaps, row, raised[at : at + 1], crop, draw_window) for at in range(len(raised))
-    ]
+    return [_drawn(seen, one, crop, draw_window) for one in raised[:, None]]
 
 
 def _first(values: OfFindings, number: int) -> Int[np.ndarray, " k"]:
@@ -109,8 +110,7 @@ def _first(values: OfFindings, number: int) -> Int[np.ndarray, " k"]:
 
 
 def _drawn(
-    heatmaps: Mapping[str, Maps],
-    row: int,
+    seen: Mapping[str, tuple[Float[np.ndarray, "_m h w"], Grid]],
     findings: Int[np.ndarray, " k"],
     crop: CropParams,
     draw: Draw,
@@ -120,12 +120,11 @@ def _drawn(
     A map that is empty, or above the threshold all over, says nothing about where to look, nor
     does a crop that would be the whole image.
     """
-    for source in dict.fromkeys([crop.method, ATTENTION]):
-        stack = heatmaps[source][row]
+    for source, (stack, grid) in seen.items():
         maps = {"": stack[0]}
         if source != ATTENTION:
             maps = {FINDINGS[one]: stack[one] for one in findings}
-        found = draw(maps, heatmaps[source].grid, crop)
+        found = draw(maps, grid, crop)
         if found is not None and not fills_image(found[0]):
             box, names = found
             return Crop(box, source, "|".join(name for name in names if name) or None)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pipeline.errors import ArtifactError
-from pipeline.networks.branch import Branch, Pooling, unfold_branch
+from pipeline.networks.branch import Branch, Pooling, load_whole, unfold_branch
 from pipeline.networks.mirror import Mirrored
 from pipeline.networks.readouts.precision import full_precision
 from pipeline.networks.readouts.readout import PickLogits
@@ -156,8 +156,7 @@ def restore_fusion(state: dict[str, Tensor], about: dict[str, Any]) -> Fusion | 
     if any(name.startswith("global_.") for name in state):
         global_, local = (unfold_branch(about[name]) for name in ("global", "local"))
         network = JointFusion(global_, local, fusion)
-    older = {name: one for name, one in network.state_dict().items() if name.endswith(".prior")}
-    network.load_state_dict(older | state)  # which lacks it
+    load_whole(network, state)
     return network.eval()
 
 

@@ -242,8 +242,15 @@ def restore_branch(state: dict[str, Tensor], about: dict[str, Any]) -> Branch:
         ArtifactError: the checkpoint is of another kind of network.
     """
     branch = unfold_branch(about)
-    branch.load_state_dict({"prior": branch.prior} | state)  # older files lack it
+    load_whole(branch, state)
     return branch.eval()
+
+
+def load_whole(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load all weights of a network with branches; files from before they kept a prior lack it."""
+    own = network.state_dict()
+    priors = {name: own[name] for name in own if name.rpartition(".")[2] == "prior"}
+    network.load_state_dict(priors | state)
 
 
 _BEFORE: dict[str, Any] = {"centred": False, "pooling": "average", "pyramid": 0}

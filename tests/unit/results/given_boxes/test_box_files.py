@@ -23,13 +23,6 @@ from pipeline.results.given_boxes.box_files import MISS, detect_in_box_file
 from pipeline.results.given_boxes.given_frames import frame_told
 
 
-@pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
-    write_cohort(folder)
-    return cohort(folder)
-
-
 @pytest.fixture
 def read(given, tmp_path):
     """The detections of a table, and what is said of it."""

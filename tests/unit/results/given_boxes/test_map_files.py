@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from given_boxes import A, B, C, cohort, write_cohort
+from given_boxes import A, B, C
 
 from pipeline.attention.crop import BoxRule
 from pipeline.errors import ArtifactError
@@ -13,13 +13,6 @@ from pipeline.results.given_boxes.map_files import NO_MAP, as_square, detect_in_
 RULE = BoxRule(0.5, "peak")
 HOT = (slice(16, 48), slice(16, 32))
 """Rows and columns of 64: x from 1/4 to 1/2, y from 1/4 to 3/4."""
-
-
-@pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("given")
-    write_cohort(folder)
-    return cohort(folder)
 
 
 @pytest.fixture
