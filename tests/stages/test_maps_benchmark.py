@@ -1,11 +1,13 @@
 """`python -m benchmarks.maps` and `benchmarks.crops` on the finished pipeline's cohort."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks.cohort import read_cohort, run_all
 from benchmarks.crops import (
     RULES,
     covered,
@@ -16,16 +18,19 @@ from benchmarks.crops import (
     rows,
     told,
 )
-from benchmarks.maps import FIRST, read_cohort, run_variant, table
+from benchmarks.maps import FIRST, run_variant, table
 
 pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 
 @pytest.mark.slow
-def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(finished: Path):
-    cohort = read_cohort(finished)
-    runs = [run_variant(cohort, name, seed=1) for name in (FIRST, "pcam/8/32")]
-    plain, sharp = (run["maps"] for run in json.loads(json.dumps(runs)))
+def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(
+    finished: Path, tmp_path: Path
+):
+    run = partial(run_variant, read_cohort(finished))
+    runs = run_all((FIRST, "pcam/8/32"), 1, tmp_path / "kept.jsonl", run)
+    assert run_all((FIRST,), 1, tmp_path / "kept.jsonl", pytest.fail) == runs[:1]  # as kept
+    plain, sharp = (one["maps"] for one in json.loads(json.dumps(runs)))
     assert {"cam 0.7", "cam otsu", "cam fitted", "layercam at 8 px otsu"} <= plain.keys()
     assert not any("8 px" in name for name in sharp)  # its last maps are as fine
     assert plain["best box for each finding"] == sharp["best box for each finding"]

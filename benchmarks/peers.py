@@ -1,0 +1,313 @@
+"""Ours beside what others train with: `python -m benchmarks.peers`, the same cohort and minutes.
+
+In a checkout with the recipe to be compared, behind `dvc repro split`. Ours is a member of the
+pipeline, of DVC's stages as they are. Peers train on the same images at the same size, which they
+find decoded and resized, in the same precision, for at least as many epochs and CPU minutes as
+ours took, and keep their best epoch.
+"""
+
+import copy
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torchvision import models
+from torchvision.transforms import v2
+
+from benchmarks.cohort import (
+    Cohort,
+    Figures,
+    auroc_less,
+    mean_of,
+    of_variants,
+    read_cohort,
+    run_all,
+    spread,
+)
+from benchmarks.machine import describe_machine
+from pipeline.base.findings import FINDINGS
+from pipeline.base.members import STUDIED
+from pipeline.base.tables import read_predictions
+from pipeline.networks.augment import to_unit
+from pipeline.networks.device import autocast, settle
+from pipeline.networks.weight_files import read_state
+from pipeline.training.data.batches import cached
+from pipeline.training.data.examples import Examples, load_examples
+from pipeline.training.judging import mean_auroc
+from pipeline.training.predict import predict_logits
+from pipeline.training.prediction_tables import predict_table
+
+MIN_BATCH = 2
+"""Fewer images have no statistics for BatchNorm."""
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Peer:
+    """How somebody else trains."""
+
+    network: Callable[[Cohort], nn.Module]
+    prepare: Callable[[Float[Tensor, "b 1 h w"]], Tensor]
+    """Images in [0, 1] to what the network takes."""
+    augment: Callable[[Float[Tensor, "1 h w"]], Tensor]
+    """Of one image."""
+    loss: Callable[[Float[Tensor, "n f"]], Callable[[Tensor, Tensor], Tensor]]
+    """From the training targets to a loss."""
+    optimizer: Callable[[nn.Module], Optimizer]
+    batch_size: int
+    cost: Callable[[float, float], float]
+    """Of an epoch, by its validation loss and AUROC: that of the lowest is kept."""
+    plateau: bool = False
+
+
+class Seeing(nn.Module):
+    """A network that takes images in [0, 1]."""
+
+    def __init__(self, network: nn.Module, prepare: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.prepare = network, prepare
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits."""
+        logits: Tensor = self.network(self.prepare(images))
+        return logits
+
+
+def of_torchvision(cohort: Cohort) -> nn.Module:
+    """The global backbone's own class of torchvision, from the same weights, with a new head."""
+    member = cohort.params.members[STUDIED]
+    network: nn.Module = getattr(models, member.global_)(weights=None)
+    if member.weights.global_ != "none":
+        network.load_state_dict(read_state(Path(member.weights.global_), digest="")[0])
+    name, head = [pair for pair in network.named_modules() if isinstance(pair[1], nn.Linear)][-1]
+    assert isinstance(head, nn.Linear)
+    network.set_submodule(name, nn.Linear(head.in_features, len(FINDINGS)))
+    return network
+
+
+def of_torchxrayvision(_: Cohort) -> nn.Module:
+    """Its DenseNet-121, of one channel, which its authors train from random weights."""
+    from torchxrayvision.models import DenseNet, get_densenet_params  # noqa: PLC0415 (an extra)
+
+    shape = get_densenet_params("densenet121")
+    network: nn.Module = DenseNet(num_classes=len(FINDINGS), in_channels=1, **shape)
+    return network
+
+
+def imagenet_colours(images: Tensor) -> Tensor:
+    """Three equal channels in ImageNet's statistics."""
+    seen: Tensor = v2.functional.normalize(images.expand(-1, 3, -1, -1), *IMAGENET)
+    return seen
+
+
+def hounsfield_like(images: Tensor) -> Tensor:
+    """Greys from -1024 to 1024, as torchxrayvision's `normalize`."""
+    return (images * 2 - 1) * 1024
+
+
+def plain_loss(_: Tensor) -> Callable[[Tensor, Tensor], Tensor]:
+    """Binary cross-entropy, all alike."""
+    return binary_cross_entropy_with_logits
+
+
+def of_tasks(targets: Float[Tensor, "n f"]) -> Callable[[Tensor, Tensor], Tensor]:
+    """torchxrayvision's: the sum over findings, rare ones weighing more (its `taskweights`)."""
+    positives = targets.sum(0)
+    weights = positives.max() - positives + positives.mean()
+    weights = weights / weights.max()
+
+    def loss(logits: Tensor, truth: Tensor) -> Tensor:
+        each = binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(0)
+        return (weights.to(each) * each).sum()
+
+    return loss
+
+
+_TORCHVISION = Peer(
+    network=of_torchvision,
+    prepare=imagenet_colours,
+    augment=v2.RandomHorizontalFlip(),
+    loss=plain_loss,
+    optimizer=lambda network: Adam(network.parameters(), lr=1e-4),
+    batch_size=16,
+    cost=lambda loss, _auroc: loss,
+    plateau=True,
+)
+_TORCHXRAYVISION = Peer(
+    network=of_torchxrayvision,
+    prepare=hounsfield_like,
+    augment=v2.RandomAffine(45, translate=(0.15, 0.15), scale=(0.85, 1.15)),
+    loss=of_tasks,
+    optimizer=lambda network: Adam(network.parameters(), lr=1e-3, weight_decay=1e-5, amsgrad=True),
+    batch_size=64,
+    cost=lambda _loss, auroc: -auroc,
+)
+PEERS: dict[str, Peer] = {
+    "torchvision, as CheXNet's reproductions": _TORCHVISION,
+    "torchxrayvision": _TORCHXRAYVISION,
+    "torchxrayvision's training, torchvision's network": Peer(
+        **vars(_TORCHXRAYVISION)
+        | {"network": of_torchvision, "prepare": imagenet_colours}
+    ),
+}  # fmt: skip
+OURS = "ours, "
+NETWORKS = ("global", "local", "fusion")
+
+
+def run_ours(root: Path, seed: int) -> dict[str, Figures]:
+    """Train the member under study with DVC under a seed: figures of each of its networks.
+
+    Minutes of one include those of what it is trained on.
+    """
+    cohort = read_cohort(root)
+    params = root / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    found, minutes = {}, 0.0
+    try:
+        params.write_text(re.sub(r"(?m)^seed: \d+", f"seed: {seed}", before), encoding="utf-8")
+        for one in NETWORKS:
+            minutes += _minutes_of(
+                ["python", "-m", "dvc", "repro", f"train_{one}@{STUDIED}"], root
+            )
+            table = read_predictions(root / f"data/predictions/{STUDIED}/{one}.parquet")
+            found[one] = {"minutes": minutes, "auroc": cohort.test_aurocs(table)}
+    finally:
+        params.write_text(before, encoding="utf-8")
+    return found
+
+
+def _minutes_of(command: Sequence[str], root: Path) -> float:
+    """CPU minutes of a command and of its children."""
+    folders = [str(root.resolve() / ".venv/bin"), str(Path(sys.executable).parent)]
+    path = os.pathsep.join([*folders, os.environ["PATH"]])
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(
+        command, cwd=root, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PATH": path}
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
+
+
+def run_peer(cohort: Cohort, name: str, seed: int, *, epochs: int, minutes: float) -> Figures:
+    """Train a peer for at least so long, and judge its best epoch on test images."""
+    peer = PEERS[name]
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (torchvision may draw from it)
+    size = cohort.params.train.input_size
+    examples = load_examples(cohort.images, cohort.index, cohort.splits, size=size)
+    network = Seeing(peer.network(cohort), peer.prepare)
+    start = time.process_time()
+    best, cost, done = network.state_dict(), np.inf, 0
+    for found in _epochs(peer, network, examples):
+        done += 1
+        if found < cost:
+            best, cost = copy.deepcopy(network.state_dict()), found
+        spent = (time.process_time() - start) / 60
+        if done >= epochs and spent >= minutes:
+            break
+    network.load_state_dict(best)
+    table = predict_table(network.eval(), examples)
+    return {"minutes": spent, "epochs": done, "auroc": cohort.test_aurocs(table)}
+
+
+def _epochs(peer: Peer, network: Seeing, examples: dict[str, Examples]) -> Iterator[float]:
+    """Train without end; the cost of each epoch."""
+    device = settle(network)
+    train, val = cached([examples["train"], examples["val"]], device, mode="on")
+    (images,) = train.inputs
+    optimizer, loss = peer.optimizer(network), peer.loss(train.targets)
+    schedule = ReduceLROnPlateau(optimizer, factor=0.1, patience=5)
+    while True:
+        network.train()
+        for rows in torch.randperm(len(train)).split(peer.batch_size):
+            if len(rows) < MIN_BATCH:
+                continue
+            seen = torch.stack([peer.augment(one) for one in to_unit(images[rows.to(device)])])
+            with autocast(device, "auto"):
+                logits = network(seen)
+            optimizer.zero_grad()
+            loss(logits.float(), train.targets[rows]).backward()
+            optimizer.step()
+        logits = predict_logits(network, val.inputs, precision="auto")
+        truth = val.targets.cpu()
+        val_loss = float(loss(logits, truth))
+        if peer.plateau:
+            schedule.step(val_loss)
+        yield peer.cost(val_loss, mean_auroc(truth.numpy().astype(bool), logits.numpy()))
+
+
+def table(runs: Sequence[Figures]) -> str:
+    """In Markdown: a row for each; means over seeds."""
+    lines = [
+        "| | seeds | epochs | CPU minutes | test AUROC (lowest, highest seed) "
+        "| ours (fusion) less it (95 %) |",
+        "|---|---|---|---|---|---|",
+    ]
+    variants = of_variants(runs)
+    ours = variants[f"{OURS}fusion"]
+    for name, own in variants.items():
+        less, low, high = auroc_less(ours, own)
+        cells = [
+            name,
+            str(len(own)),
+            f"{mean_of(own, 'epochs'):.0f}",
+            f"{mean_of(own, 'minutes'):.1f}",
+            spread(own),
+            "" if own is ours else f"{less:+.4f} ({low:+.4f} to {high:+.4f})",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(
+    seeds: Annotated[int, typer.Option(help="Of weights and batches: 1, 2, ...")] = 3,
+    kept: Annotated[Path, typer.Option(help="JSON lines, one a run.")] = Path("peers.jsonl"),
+) -> None:
+    """Train ours and the peers under each seed, and print the table of all of them."""
+    root = Path()
+    cohort = read_cohort(root)
+    cfg = cohort.params
+    passes = {"global": cfg.global_.epochs}
+    passes["local"] = passes["fusion"] = cfg.global_.epochs + cfg.local.epochs
+    ours: dict[int, dict[str, Figures]] = {}
+
+    def run(name: str, seed: int) -> Figures:
+        if name in PEERS:
+            enough = _minutes_kept(kept, seed)
+            return run_peer(cohort, name, seed, epochs=passes["fusion"], minutes=enough)
+        if seed not in ours:
+            ours[seed] = run_ours(root, seed)
+        network = name.removeprefix(OURS)
+        return ours[seed][network] | {"epochs": passes[network]}
+
+    names = [*(f"{OURS}{one}" for one in NETWORKS), *PEERS]
+    runs = run_all(names, seeds, kept, run)
+    print(f"{describe_machine()}\n\n{table(runs)}")  # noqa: T201
+
+
+def _minutes_kept(kept: Path, seed: int) -> float:
+    """What ours took in all."""
+    runs = map(json.loads, kept.read_text(encoding="utf-8").splitlines())
+    (found,) = [run for run in runs if run["variant"] == f"{OURS}fusion" and run["seed"] == seed]
+    return float(found["minutes"])
+
+
+if __name__ == "__main__":
+    typer.run(main)
