@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs docs lock
+.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs examples docs lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -76,6 +76,9 @@ graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs 
 
 bad-inputs: setup  ## write docs/bad_inputs.md from the tests of its rows
 	PYTHONPATH=tests/unit $(BIN)/python tests/bad_inputs/rows.py
+
+examples: setup  ## write what commands print into README.md and docs/, of the committed metrics/
+	$(BIN)/python tests/docs/examples.py
 
 docs: setup  ## README.md and docs/ as a site with search, which opens without a server or a network
 	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees -c docs . build/docs
