@@ -81,7 +81,7 @@ examples: setup  ## write what commands print into README.md and docs/, of the c
 	$(BIN)/python tests/docs/examples.py
 
 docs: setup  ## README.md and docs/ as a site with search, which opens without a server or a network
-	@$(BIN)/python -m sphinx -W --keep-going -q -d build/doctrees -c docs . build/docs
+	@$(BIN)/python -m sphinx -E -W --keep-going -q -d build/doctrees -c docs . build/docs
 	@echo "build/docs/index.html"
 
 lock:  ## pin the newest versions that pyproject.toml admits

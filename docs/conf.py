@@ -28,6 +28,9 @@ myst_enable_extensions = ["html_image"]
 myst_heading_anchors = 4  # the headings' own names, as on GitHub
 
 html_theme = "furo"
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
+html_use_index = False  # of terms that are marked as such: there are none
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False

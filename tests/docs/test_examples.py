@@ -9,6 +9,7 @@ from examples import EXAMPLES, FIRST, LAST, RECORDED, fenced, rewritten
 REPO = Path(__file__).parents[2]
 
 
+@pytest.mark.usefixtures("_as_committed")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_page_has_the_example_as_it_is_written_now(name):
     file, example = EXAMPLES[name]

@@ -20,7 +20,10 @@ from measured import (
 )
 from typed import split
 
+pytestmark = pytest.mark.xdist_group("docs")  # which import all commands, once
 
+
+@pytest.mark.usefixtures("_as_committed")
 def test_every_measured_number_is_traced():
     assert faults(read_ledger(), all_sections()) == []
 

@@ -72,6 +72,7 @@ def test_pages_fit_a_telephone_a_dark_room_and_a_screen_reader(site, pages):
         assert "width=device-width" in page.viewport
         assert all("table-wrapper" in one for one in page.around_tables), page.path  # scrolls
         assert page.images_without_text == [], page.path
+        assert any("site.css" in one for one in page.loaded), page.path
     styles = "".join(path.read_text() for path in (site / "_static").rglob("*.css"))
     assert "prefers-color-scheme: dark" in re.sub(r":\s*dark", ": dark", styles)
 

@@ -11,6 +11,8 @@ from typed import LANGUAGES, PAGES, fences, spans, split, typed_on
 
 from pipeline.tracking.origin import flatten
 
+pytestmark = pytest.mark.xdist_group("docs")  # which import all commands, once
+
 REPO = Path(__file__).parents[2]
 
 REFUSED = {"resnet51": "unknown backbone", "nosuch": "unknown backbone"}
