@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs lock
+.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs examples docs lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -71,11 +71,18 @@ check: setup  ## format, lint, types and the fast tests
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadgroup tests/unit tests/test_dag.py -m "not slow and not gpu and not long"
 
-graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again into docs/
+graph: setup  ## write each stage's code deps into dvc.yaml, what a change runs again and the drawing into docs/
 	$(BIN)/cxr graph
 
 bad-inputs: setup  ## write docs/bad_inputs.md from the tests of its rows
 	PYTHONPATH=tests/unit $(BIN)/python tests/bad_inputs/rows.py
 
+examples: setup  ## write what commands print into README.md and docs/, of the committed metrics/
+	$(BIN)/python tests/docs/examples.py
+
+docs: setup  ## README.md and docs/ as a site with search, which opens without a server or a network
+	@$(BIN)/python -m sphinx -E -W --keep-going -q -d build/doctrees -c docs . build/docs
+	@echo "build/docs/index.html"
+
 lock:  ## pin the newest versions that pyproject.toml admits
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --all-extras --group dev -U pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --all-extras --group dev --group docs -U pyproject.toml -o requirements.lock

@@ -135,8 +135,10 @@ def page(groups: Mapping[str, Mapping[str, BadInput]]) -> str:
         f"{count} inputs that people have or make, and what becomes of each. Tests run every row:",
         "`pytest tests/bad_inputs -k <name>` runs one. `…` stands for what differs, such as a",
         "folder. Every command and stage ends with the message and exit status 1, without a",
-        "traceback; nothing of its outputs is left behind. `ingest` decodes all radiographs",
-        "before it stops, and says what is wrong with each; here stands what is said of one.",
+        "traceback; nothing of its outputs is left behind. `cxr predict` alone goes on with its",
+        "other radiographs: [its exit status](predict.md#on-the-command-line) is 3, and 1 if none",
+        "could be read. `ingest` decodes all radiographs before it stops, and says what is wrong",
+        "with each; here stands what is said of one.",
     ]
     for title, inputs in groups.items():
         lines += ["", f"## {title}", "", "| you give | you get | test |", "|---|---|---|"]
