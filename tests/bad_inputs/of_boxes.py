@@ -8,7 +8,7 @@ import pandas as pd
 from given_boxes import A, D, cohort, drawn, write_cohort
 from inputs import BadInput
 
-from pipeline.commands import score_boxes
+from pipeline.commands.judging import score_boxes
 from pipeline.results.given_boxes.box_files import detect_in_box_file
 from pipeline.results.given_boxes.given_frames import frame_told
 

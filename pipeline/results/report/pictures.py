@@ -173,7 +173,7 @@ def _picture(
         prob=probs[finding],
         likely=sorted(probs.items(), key=lambda one: -one[1])[:3],
         labels=[other for other in FINDINGS if about[other]],
-        about=_about(about),
+        about=age_gender_view(about),
         plain=jpeg_uri(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
         panels=[_panel(radiographs, image, finding, name, one, rule) for one in methods],
         truths=_truths(radiographs, finding, name),
@@ -246,6 +246,7 @@ def _place(rank: int, many: int) -> str:
     return named.get(rank, f"rank {rank + 1}")
 
 
-def _about(image: pd.Series) -> str:
+def age_gender_view(image: pd.Series) -> str:
+    """What is known of who was imaged, and how."""
     age = "age unknown" if pd.isna(image["age_years"]) else f"{image['age_years']:.0f} years"
     return f"{age}, {image['gender']}, {image['view_position']}"
