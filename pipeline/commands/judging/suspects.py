@@ -72,6 +72,7 @@ OutFolder = Annotated[
 
 CALIBRATED = Path("data/calibrated")
 _IN_TERMINAL = 10
+_SIDES = {"given": "given", "missing": "not given"}
 
 
 class _Cohort(NamedTuple):
@@ -106,7 +107,8 @@ def main(
     ranking = rank_labels(cohort.judged.predictions, cohort.images, SCORES[score])
     shown = _chosen(ranking.labels, chosen, label).head(top)
     folder = out or Path("suspects" if labels else "report/suspects")
-    _write(ranking, shown, cohort, score, folder)
+    only = [*chosen, *([f"labels that are {_SIDES[label]}"] if label else [])]
+    _write(ranking, shown, cohort, score, only, folder)
     typer.echo("\n".join(_said(ranking, shown, cohort, score, folder)))
 
 
@@ -181,7 +183,12 @@ def _chosen(labels: pd.DataFrame, findings: list[str], label: str | None) -> pd.
 
 
 def _write(
-    ranking: Ranking, shown: pd.DataFrame, cohort: _Cohort, score: str, folder: Path
+    ranking: Ranking,
+    shown: pd.DataFrame,
+    cohort: _Cohort,
+    score: str,
+    only: list[str],
+    folder: Path,
 ) -> None:
     pictures = [
         draw_suspect(name, finding, cohort.radiograph, cohort.heatmaps, cohort.boxes)
@@ -190,7 +197,7 @@ def _write(
     suspects = suspects_of(shown, cohort.judged.predictions, cohort.images, pictures)
     heatmap = None if cohort.heatmaps is None else cohort.heatmaps.name
     page = render_suspects(
-        suspects, ranking, score=score, read=cohort.judged.read, heatmap=heatmap
+        suspects, ranking, score=score, read=cohort.judged.read, only=only, heatmap=heatmap
     )
     write_text(page, folder / "index.html")
     write_plot(shown, folder / "suspects.csv")

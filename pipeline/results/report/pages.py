@@ -1,12 +1,14 @@
 """What pages share: their style, how radiographs stand on them, and how numbers are spelt."""
 
+from typing import Protocol, runtime_checkable
+
 import matplotlib as mpl
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from pipeline.results.report import numerals
 from pipeline.results.report.charts import label
-from pipeline.results.report.gallery import Panel, Picture
+from pipeline.results.report.gallery import Box, Panel
 from pipeline.results.report.pictures import COLOUR_MAP, OPACITY
 
 _HERE = "pipeline.results.report"
@@ -39,7 +41,20 @@ def environment(*packages: str) -> Environment:
     return found
 
 
-def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
+@runtime_checkable
+class Boxed(Protocol):
+    """A picture, as far as its boxes go."""
+
+    @property
+    def truths(self) -> list[Box]:
+        """Radiologists'."""
+
+    @property
+    def crops(self) -> list[Box]:
+        """That the local branch sees."""
+
+
+def box_lines(picture: Boxed, panel: Panel) -> list[tuple[str, list[float]]]:
     """Boxes to draw: a kind (a class of the style sheet), and x, y, width, height in percent."""
     boxes = [("truth", box) for box in picture.truths]
     boxes += [("crop", box) for box in picture.crops]

@@ -41,17 +41,18 @@ def odds(
 def margin(
     probs: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]
 ) -> Float[np.ndarray, " n"]:
-    """Margin of the other class, each class less its mean where it is the label.
+    """Margin of the other class, each class less its threshold, as cleanlab has it.
 
-    Those means are the thresholds of confident learning (Northcutt et al., arXiv:1911.00068,
-    Eq. 2); a finding is a class apart (Thyagarajan et al., arXiv:2211.13895).
+    A class's threshold is its mean probability where it is the label (Northcutt et al.,
+    arXiv:1911.00068, Eq. 2). A finding is a task of two classes by itself (Thyagarajan et al.,
+    arXiv:2211.13895). The difference of thresholds scales the margin, so that it is comparable.
 
     Returns:
-        In [-1, 1].
+        In [0, 1]; above 0.5 the other class is the likelier one.
     """
-    present = probs - probs[labels].mean()
-    absent = (1 - probs) - (1 - probs[~labels]).mean()
-    return np.asarray(np.where(labels, absent - present, present - absent) / 2)
+    with_it, without = probs[labels].mean(), (1 - probs[~labels]).mean()
+    present = (2 * probs - 1 - (with_it - without)) / (1 + abs(with_it - without))
+    return np.asarray((1 + np.where(labels, -present, present)) / 2)
 
 
 def confidence(

@@ -89,7 +89,13 @@ def suspects_of(
 
 
 def render_suspects(
-    suspects: Sequence[Suspect], ranking: Ranking, *, score: str, read: str, heatmap: str | None
+    suspects: Sequence[Suspect],
+    ranking: Ranking,
+    *,
+    score: str,
+    read: str,
+    only: Sequence[str],
+    heatmap: str | None,
 ) -> str:
     """The whole page as HTML.
 
@@ -98,6 +104,7 @@ def render_suspects(
         ranking: that they are of.
         score: the entry of `SCORES` that ranked them.
         read: what was taken for predictions, in words.
+        only: what the ranking was cut down to, in words; nothing of the whole one.
         heatmap: whose heatmaps are shown; None without any.
     """
     meaning, quantity = MEANINGS[score]
@@ -111,6 +118,7 @@ def render_suspects(
         meaning=meaning,
         quantity=quantity,
         read=read,
+        only=only,
         heatmap=heatmap,
         place=place,
     )
