@@ -69,6 +69,13 @@ def rank_labels(predictions: pd.DataFrame, images: pd.DataFrame, score: LabelSco
     return Ranking(table[list(RANKED)], pd.DataFrame(usual, columns=list(USUAL)), left_out)
 
 
+def spelt(prob: float) -> str:
+    """A probability in as few digits as tell it from 0 and 1."""
+    if 0.01 <= prob <= 0.99:
+        return f"{prob:.2f}"
+    return f"{prob:.1g}" if prob < 0.5 else f"{prob:.3f}"
+
+
 def _why_not(probs: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> str:
     """Why a finding is not judged; nothing if it is."""
     if labels.all() or not labels.any():

@@ -10,7 +10,7 @@ from scipy.special import logit
 from pipeline.base.findings import FINDINGS
 from pipeline.results.report.pages import environment
 from pipeline.results.report.pictures import age_gender_view
-from pipeline.results.suspects.ranking import Ranking
+from pipeline.results.suspects.ranking import Ranking, spelt
 from pipeline.results.suspects.suspect_pictures import SuspectPicture
 
 TEMPLATE = "suspects.html.jinja"
@@ -108,8 +108,9 @@ def render_suspects(
         heatmap: whose heatmaps are shown; None without any.
     """
     meaning, quantity = MEANINGS[score]
-    page = environment(__package__).get_template(TEMPLATE)
-    return page.render(
+    templates = environment(__package__)
+    templates.filters["spelt"] = spelt
+    return templates.get_template(TEMPLATE).render(
         suspects=suspects,
         labels=len(ranking.labels),
         given=int(ranking.labels["labelled"].sum()),

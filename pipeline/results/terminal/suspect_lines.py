@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.results.suspects.ranking import spelt
 from pipeline.results.terminal.aligned import aligned
 
 _HEAD = ("rank", "score", "finding", "label", "P", "usual with it", "usual without", "image")
@@ -18,7 +19,7 @@ def suspect_lines(shown: pd.DataFrame) -> str:
             f"{row['score']:.2f}",
             str(row["finding"]).replace("_", " "),
             "given" if row["labelled"] else "not given",
-            _prob(row["prob"]),
+            spelt(row["prob"]),
             *_usual(row),
             f"{row['image_index']} ({row['split']})",
         )
@@ -30,11 +31,7 @@ def suspect_lines(shown: pd.DataFrame) -> str:
 def _usual(row: Mapping[Any, Any]) -> tuple[str, str]:
     """The middle half of the probabilities with the label, and without."""
     sides = [
-        f"{_prob(row[f'{side}_low'])} to {_prob(row[f'{side}_high'])}"
+        f"{spelt(row[f'{side}_low'])} to {spelt(row[f'{side}_high'])}"
         for side in ("usual", "other")
     ]
     return (sides[0], sides[1]) if row["labelled"] else (sides[1], sides[0])
-
-
-def _prob(value: float) -> str:
-    return f"{value:.2f}" if value >= 0.01 else f"{value:.1g}"

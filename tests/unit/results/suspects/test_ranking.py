@@ -11,7 +11,7 @@ from pipeline.cohort.phantom.labels import mine_labels
 from pipeline.cohort.phantom.population import draw_population
 from pipeline.errors import ArtifactError
 from pipeline.results.suspects.label_scores import SCORES
-from pipeline.results.suspects.ranking import RANKED, USUAL, rank_labels
+from pipeline.results.suspects.ranking import RANKED, USUAL, rank_labels, spelt
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,18 @@ def test_beyond_counts_those_with_the_same_label_that_are_less_doubtful(ranking)
         same = here[here["labelled"] == row["labelled"]]["prob"]
         less = (same > row["prob"]) if row["labelled"] else (same < row["prob"])
         assert row["beyond"] == pytest.approx(less.mean())
+
+
+def test_a_probability_is_told_from_nought_and_one():
+    said = {
+        0.0: "0",
+        0.00042: "0.0004",
+        0.0123: "0.01",
+        0.5: "0.50",
+        0.987: "0.99",
+        0.998: "0.998",
+    }
+    assert {prob: spelt(prob) for prob in said} == said
 
 
 def test_one_order_whatever_the_order_of_images(cohort, ranking):

@@ -18,7 +18,7 @@ from page_parts import Tags, words_of
 from pipeline.attention.crop import BoxRule
 from pipeline.errors import CohortError
 from pipeline.results.suspects.label_scores import SCORES
-from pipeline.results.suspects.ranking import rank_labels
+from pipeline.results.suspects.ranking import rank_labels, spelt
 from pipeline.results.suspects.suspect_page import (
     MEANINGS,
     place,
@@ -112,11 +112,10 @@ def test_a_card_says_finding_label_probability_and_what_is_usual(page, ranking):
     assert first["finding"].replace("_", " ") in said
     assert ("given" if first["labelled"] else "not given") in said
     assert f"chance wrong {first['score']:.2f}" in said
-    assert f"P = {first['prob']:.3f}" in said
+    assert f"P = {spelt(first['prob'])}" in said
     assert f"{100 * first['beyond']:.1f}" in said
     ends = [first[f"{side}_{end}"] for side in ("usual", "other") for end in ("low", "high")]
-    for end in ends:
-        assert (f"{end:.3f}" if end >= 0.01 else f"{end:.2g}") in said
+    assert all(spelt(end) in said for end in ends)
     assert first["image_index"] in said
 
 
