@@ -9,7 +9,6 @@ import typer
 from pipeline.attention.crop import BoxRule
 from pipeline.attention.heatmaps import read_heatmaps
 from pipeline.base.files import replacing, write_text
-from pipeline.base.members import STUDIED
 from pipeline.base.shards import Shards, expect_rows
 from pipeline.base.tables import read_boxes, read_index, read_splits
 from pipeline.cohort.reading.cohort_source import read_text_file
@@ -19,7 +18,7 @@ from pipeline.errors import PipelineError
 from pipeline.params.whole import load_params
 from pipeline.results.given_boxes.box_files import expect_finding
 from pipeline.results.report.pictures import heatmap_method
-from pipeline.results.statistics.metric_files import write_plot
+from pipeline.results.statistics.metric_files import read_metrics, write_plot
 from pipeline.results.suspects.judged_images import JudgedImages, is_file, of_file, of_system
 from pipeline.results.suspects.label_scores import SCORES
 from pipeline.results.suspects.ranking import Ranking, rank_labels
@@ -29,6 +28,7 @@ from pipeline.results.suspects.suspect_pictures import (
     Radiograph,
     cached_radiographs,
     draw_suspect,
+    drawing_member,
     loose_radiographs,
 )
 from pipeline.results.terminal.suspect_lines import suspect_lines
@@ -158,9 +158,9 @@ def _none(_name: str) -> None:
 
 
 def _heatmaps(what: str, index: pd.DataFrame) -> Heatmaps | None:
-    """Of the member whose system this is; of others those of the member under study."""
-    own = what.partition(".")[0]
-    member = own if Path("data/heatmaps", own).is_dir() else STUDIED
+    """Of a member that this run has, where its heatmaps are there."""
+    systems = Path("metrics/systems.json")
+    member = drawing_member(what, read_metrics(systems) if systems.exists() else {})
     folder = Path("data/heatmaps", member)
     if not folder.is_dir():
         return None

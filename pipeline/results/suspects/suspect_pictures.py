@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 
 from pipeline.attention.crop import BoxRule, heatmap_box
 from pipeline.attention.heatmaps import Maps
+from pipeline.base.members import STUDIED
 from pipeline.base.shards import Shards, expect_rows
 from pipeline.cohort.reading.image_files import image_key, is_image
 from pipeline.cohort.reading.images import decode_grey
@@ -49,6 +50,30 @@ class Heatmaps:
     """Of images in the maps, by name."""
     rule: BoxRule
     """By which a map becomes a box."""
+
+
+def drawing_member(what: str, systems: Mapping[str, Any]) -> str:
+    """Whose heatmaps explain probabilities: the member's own, where they are a member's.
+
+    Of the ensemble or a file: those of the global branch, which draws them, that does best on
+    validation; the member under study, where there is no validation.
+
+    Args:
+        what: the system, or the file.
+        systems: metrics/systems.json.
+    """
+    draws = {
+        name.removesuffix(_DRAWS): found.get("val_mean_auroc", 0.0)
+        for name, found in systems.items()
+        if name.endswith(_DRAWS)
+    }
+    own = what.partition(".")[0]
+    if own in draws:
+        return own
+    return max(draws, key=lambda name: (draws[name], name == STUDIED), default=STUDIED)
+
+
+_DRAWS = ".global"
 
 
 def cached_radiographs(images: Shards, index: pd.DataFrame) -> Radiograph:

@@ -24,6 +24,7 @@ from pipeline.base.tables import write_boxes, write_index, write_predictions, wr
 from pipeline.commands.checkout import MARKS
 from pipeline.commands.cli import command_line
 from pipeline.errors import PipelineError
+from pipeline.results.statistics.metric_files import write_metrics
 from pipeline.results.suspects.ranking import RANKED
 from tests.unit.tiny_cohort import pixels, png
 
@@ -80,16 +81,21 @@ def test_a_table_and_a_page_are_written_and_the_first_are_printed(checkout):
     assert "where model&#39;s cam is high" in page
 
 
-def test_another_member_s_system_is_shown_under_its_own_heatmaps_if_it_has_any(checkout):
-    done = call("second.global")
-    assert done.exit_code == 0, done.output
-    assert "model&#39;s cam" in (checkout / "report/suspects/index.html").read_text()
-    (checkout / "data/heatmaps/model").rename(checkout / "data/heatmaps/second")
-    call("second.global")
-    assert "second&#39;s cam" in (checkout / "report/suspects/index.html").read_text()
-    done = call("ensemble")
-    assert done.exit_code == 0, done.output
-    assert "colour scale" not in (checkout / "report/suspects/index.html").read_text()
+def test_heatmaps_are_of_the_member_that_judges_or_of_the_best_on_validation(checkout):
+    page = checkout / "report/suspects/index.html"
+    shutil.copytree(checkout / "data/heatmaps/model", checkout / "data/heatmaps/second")
+    systems = {"model.global": {"val_mean_auroc": 0.7}, "second.global": {"val_mean_auroc": 0.8}}
+    write_metrics(systems, checkout / "metrics/systems.json")
+    for what, member in (
+        ("second.global", "second"),
+        ("model.fusion", "model"),
+        ("ensemble", "second"),
+    ):
+        assert call(what).exit_code == 0
+        assert f"where {member}&#39;s cam is high" in page.read_text()
+    shutil.rmtree(checkout / "data/heatmaps/second")
+    assert call("ensemble").exit_code == 0
+    assert "colour scale" not in page.read_text()
 
 
 def test_what_was_not_pulled_is_not_shown(checkout):

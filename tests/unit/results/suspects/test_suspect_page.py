@@ -29,6 +29,7 @@ from pipeline.results.suspects.suspect_pictures import (
     Heatmaps,
     cached_radiographs,
     draw_suspect,
+    drawing_member,
     loose_radiographs,
 )
 from tests.unit.tiny_cohort import pixels, png
@@ -127,12 +128,35 @@ def test_a_radiograph_stands_beside_its_heatmap_with_boxes(cohort, ranking):
     page = render(cohort, ranking, boxed.head(1))
     card = re.search(r"<figure.*?</figure>", page, re.S)[0]
     assert card.count("data:image/jpeg;base64,") == 2
+    assert "boxed by a radiologist" in card
     truth, predicted = (
         np.array(re.findall(rf'<rect class="{kind}" x="([\d.]+)" y="([\d.]+)"', card), float)
         for kind in ("truth", "predicted")
     )
     assert len(truth) == len(predicted) == 1
     assert truth == pytest.approx(predicted, abs=2)  # the made map is hot in the true box alone
+
+
+def test_whose_heatmaps_are_shown_is_chosen_on_validation():
+    systems = {
+        "ensemble": {"val_mean_auroc": 0.9}, "model.global": {"val_mean_auroc": 0.6},
+        "second.global": {"val_mean_auroc": 0.8}, "second.local": {"val_mean_auroc": 0.85},
+    }  # fmt: skip
+    assert drawing_member("ensemble", systems) == "second"
+    assert drawing_member("mine.csv", systems) == "second"
+    assert drawing_member("model.fusion", systems) == "model"
+    without = {"a.global": {}, "model.global": {}}
+    assert drawing_member("ensemble", without) == drawing_member("ensemble", {}) == "model"
+
+
+def test_an_empty_heatmap_is_said(cohort, ranking):
+    boxes = cohort[4]
+    keys = set(zip(boxes["image_index"], boxes["finding"], strict=True))
+    rows = ranking.labels
+    empty = [key not in keys for key in zip(rows["image_index"], rows["finding"], strict=True)]
+    page = render(cohort, ranking, rows[empty].head(1))
+    assert "the heatmap is empty" in page
+    assert "boxed by" not in page
 
 
 def test_without_heatmaps_there_is_the_radiograph_alone(cohort, ranking):
