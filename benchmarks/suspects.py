@@ -12,7 +12,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pandas as pd
 import typer
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import read_index, read_splits
@@ -21,12 +21,15 @@ from pipeline.cohort.phantom.population import draw_population
 from pipeline.errors import ArtifactError
 from pipeline.params.sections import PhantomParams
 from pipeline.params.whole import load_params
+from pipeline.results.statistics.bootstrap import patient_counts, percentile_interval
 from pipeline.results.suspects.judged_images import of_system
 from pipeline.results.suspects.label_scores import SCORES
 from pipeline.results.suspects.ranking import rank_labels
 
 FIRST = (20, 100, 300)
 """How many of the most doubtful labels are counted."""
+
+REPLICATES = 500
 
 KINDS: dict[str, tuple[bool, ...]] = {
     "all": (True, False),
@@ -56,8 +59,9 @@ class Precision(NamedTuple):
     labels: int
     noise: float
     """Share of all labels of this kind that are noise."""
-    found: dict[int, float]
-    """The same of the first so many."""
+    found: dict[int, tuple[float, float, float]]
+    """The same of the first so many, and its 95 % interval: bootstrap over patients, with the
+    scores as they are."""
 
 
 def truth_of(phantom: PhantomParams) -> Truth:
@@ -103,10 +107,31 @@ def measure_suspects(
     for name, score in SCORES.items():
         ranked = rank_labels(predictions, index, score).labels
         wrong = is_wrong(ranked, truth)
+        owners = index.set_index("image_index")["patient_id"].loc[ranked["image_index"]]
         for kind, sides in KINDS.items():
-            here = wrong[ranked["labelled"].isin(sides).to_numpy()]
-            found = {many: float(here[:many].mean()) for many in FIRST}
-            yield Precision(name, kind, len(here), float(here.mean()), found)
+            rows = ranked["labelled"].isin(sides).to_numpy()
+            patient = np.unique(owners[rows], return_inverse=True)[1]
+            found = {many: share_of_first(wrong[rows], patient, many) for many in FIRST}
+            yield Precision(name, kind, int(rows.sum()), float(wrong[rows].mean()), found)
+
+
+def share_of_first(
+    wrong: Bool[np.ndarray, " n"], patient: Int[np.ndarray, " n"], many: int
+) -> tuple[float, float, float]:
+    """The share of noise among the first labels, and its interval.
+
+    Args:
+        wrong: whether each label is noise, the most doubtful first.
+        patient: 0, 1, ...: whose label it is.
+        many: how many are the first.
+    """
+    counts = patient_counts(int(patient.max()) + 1, replicates=REPLICATES, seed=0)
+    shares = []
+    for drawn in counts.T:
+        times = drawn[patient]
+        taken = np.clip(many - (np.cumsum(times) - times), 0, times)
+        shares.append(float(taken @ wrong) / many)
+    return float(wrong[:many].mean()), *percentile_interval(np.array(shares))
 
 
 def expected_and_found(
@@ -133,7 +158,10 @@ def suspects_table(precisions: Mapping[str, list[Precision]]) -> str:
     ]
     lines += [
         f"| {system} | {one.score} | {one.labels:,} {one.kind} | {one.noise:.1%} | "
-        + " | ".join(f"{share:.0%} ({share / one.noise:.1f} x)" for share in one.found.values())
+        + " | ".join(
+            f"{share:.0%} ({low:.0%} to {high:.0%}), {share / one.noise:.1f} x"
+            for share, low, high in one.found.values()
+        )
         + " |"
         for system, some in precisions.items()
         for one in some

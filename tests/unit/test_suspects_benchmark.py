@@ -12,6 +12,7 @@ from benchmarks.suspects import (
     KINDS,
     expect_same_labels,
     measure_suspects,
+    share_of_first,
     suspects_table,
     truth_of,
 )
@@ -36,7 +37,8 @@ def truth():
 def index(truth):
     images = truth.labels.sort_index().reset_index()
     about = {
-        "patient_id": 1, "follow_up": 0, "age_years": 50.0, "gender": "M", "view_position": "PA",
+        "patient_id": np.arange(len(images)) // 2, "follow_up": 0, "age_years": 50.0,
+        "gender": "M", "view_position": "PA",
         "width": 64, "height": 64, "shard": 0, "row": np.arange(len(images)),
     }  # fmt: skip
     return images.assign(**about)
@@ -72,11 +74,23 @@ def test_precision_is_counted_among_the_first_of_each_kind(predictions, index, t
     found = list(measure_suspects(predictions, index, truth))
     assert [(one.score, one.kind) for one in found] == [(s, k) for s in SCORES for k in KINDS]
     for one in found:
-        assert one.found[FIRST[0]] > 3 * one.noise
+        share, low, high = one.found[FIRST[0]]
+        assert share > 3 * one.noise
+        assert low <= share <= high
     whole, given, missing = found[:3]
     assert whole.labels == given.labels + missing.labels == 14 * len(index)
     assert given.labels == truth.labels.to_numpy().sum()
     assert "| mine | odds | " in suspects_table({"mine": found})
+
+
+def test_the_share_of_the_first_by_hand():
+    """Where every patient has one label and the first are noise, a draw takes most of them."""
+    wrong = np.arange(40) < 10
+    share, low, high = share_of_first(wrong, np.arange(40), 10)
+    assert share == 1
+    assert 0.4 < low < high == 1
+    alone = share_of_first(wrong, np.zeros(40, int), 20)
+    assert alone == (0.5, 0.5, 0.5)
 
 
 def test_another_cohort_is_refused(index, truth):

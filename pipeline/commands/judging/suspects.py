@@ -137,7 +137,7 @@ def _of_checkout(
     cache = Path("data/cache/images")
     radiograph = cached_radiographs(Shards(cache), index) if cache.is_dir() else _none
     boxes = read_boxes(Path("data/cache/boxes.parquet"))
-    return _Cohort(index, judged, radiograph, _heatmaps(what, index), boxes)
+    return _Cohort(index, judged, radiograph, _heatmaps("" if from_file else what, index), boxes)
 
 
 def _of_labels(
@@ -157,10 +157,10 @@ def _none(_name: str) -> None:
     """No radiograph."""
 
 
-def _heatmaps(what: str, index: pd.DataFrame) -> Heatmaps | None:
+def _heatmaps(system: str, index: pd.DataFrame) -> Heatmaps | None:
     """Of a member that this run has, where its heatmaps are there."""
     systems = Path("metrics/systems.json")
-    member = drawing_member(what, read_metrics(systems) if systems.exists() else {})
+    member = drawing_member(system, read_metrics(systems) if systems.exists() else {})
     folder = Path("data/heatmaps", member)
     if not folder.is_dir():
         return None

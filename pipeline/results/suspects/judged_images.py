@@ -75,12 +75,13 @@ def of_file(
         columns: which are meant, `prob_*`.
 
     Raises:
-        ArtifactError: the file cannot be read, an image is not in the labels or in the run's
-            splits, or all of them are training images.
+        ArtifactError: the file cannot be read, an image has two rows, is not in the labels or
+            not in the run's splits, or all of them are training images.
     """
     frame = read_prediction_file(path, affix=columns)
     frame["image_index"] = as_labelled(frame["image_index"], images)
     expect_labelled(frame["image_index"], images, path, of="row")
+    _expect_once(frame["image_index"], path)
     source = "its column split"
     if "split" not in frame:
         source = "this run's splits" if splits is not None else "no column split: all test"
@@ -100,6 +101,16 @@ def of_file(
     found = [name for name in FINDINGS if name in frame]
     ordered = kept.sort_values("image_index", ignore_index=True)
     return JudgedImages(ordered[["image_index", "split", *found]], said)
+
+
+def _expect_once(names: pd.Series, path: Path) -> None:
+    """Refuse an image under two spellings, such as with its ending and without."""
+    repeated = names[names.duplicated()]
+    if len(repeated):
+        raise ArtifactError(
+            f"{path}: has two rows for {len(repeated):,} images; first: {repeated.iloc[0]} (one "
+            "of them may lack its ending); keep one"
+        )
 
 
 def _splits_of(names: pd.Series, splits: pd.DataFrame) -> list[str]:

@@ -52,14 +52,14 @@ class Heatmaps:
     """By which a map becomes a box."""
 
 
-def drawing_member(what: str, systems: Mapping[str, Any]) -> str:
+def drawing_member(system: str, systems: Mapping[str, Any]) -> str:
     """Whose heatmaps explain probabilities: the member's own, where they are a member's.
 
     Of the ensemble or a file: those of the global branch, which draws them, that does best on
     validation; the member under study, where there is no validation.
 
     Args:
-        what: the system, or the file.
+        system: that judges; "" of a file.
         systems: metrics/systems.json.
     """
     draws = {
@@ -67,7 +67,7 @@ def drawing_member(what: str, systems: Mapping[str, Any]) -> str:
         for name, found in systems.items()
         if name.endswith(_DRAWS)
     }
-    own = what.partition(".")[0]
+    own = system.partition(".")[0]
     if own in draws:
         return own
     return max(draws, key=lambda name: (draws[name], name == STUDIED), default=STUDIED)

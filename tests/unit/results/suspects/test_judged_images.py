@@ -69,6 +69,12 @@ def test_an_image_without_a_split_is_named(file):
         of_file(file(ALL.drop(columns="split")), INDEX, SPLITS[:2], out_of_fold=False)
 
 
+def test_an_image_under_two_spellings_is_named(file):
+    again = ALL[:1].assign(image_index="00000000_000")
+    with pytest.raises(ArtifactError, match="has two rows for 1 images; first: 00000000_000"):
+        of_file(file(pd.concat([ALL, again])), INDEX, None, out_of_fold=False)
+
+
 def test_an_image_without_a_label_is_named(file):
     with pytest.raises(ArtifactError, match="are not in the labels; first: 00000008_001"):
         of_file(file(ALL), INDEX[:-1], None, out_of_fold=False)

@@ -143,7 +143,7 @@ def test_whose_heatmaps_are_shown_is_chosen_on_validation():
         "second.global": {"val_mean_auroc": 0.8}, "second.local": {"val_mean_auroc": 0.85},
     }  # fmt: skip
     assert drawing_member("ensemble", systems) == "second"
-    assert drawing_member("mine.csv", systems) == "second"
+    assert drawing_member("", systems) == "second"
     assert drawing_member("model.fusion", systems) == "model"
     without = {"a.global": {}, "model.global": {}}
     assert drawing_member("ensemble", without) == drawing_member("ensemble", {}) == "model"
