@@ -123,21 +123,26 @@ def _of_checkout(
             "--images is of --labels: a checkout shows the radiographs of its own cache; leave it "
             "out, or give --labels too"
         )
-    if not from_file and (out_of_fold or columns):
-        raise PipelineError(
-            f"{what} is a system of the run, which predicts validation and test images alone; "
-            f"{'--out-of-fold' if out_of_fold else '--columns'} is of a file: leave it out"
-        )
     index = read_index(Path("data/cache/index.parquet"))
     if from_file:
         splits = read_splits(Path("data/splits.parquet"))
         judged = of_file(given, index, splits, out_of_fold=out_of_fold, columns=columns)
     else:
+        _expect_none(what, out_of_fold=out_of_fold, columns=columns)
         judged = of_system(what, CALIBRATED)
     cache = Path("data/cache/images")
     radiograph = cached_radiographs(Shards(cache), index) if cache.is_dir() else _none
     boxes = read_boxes(Path("data/cache/boxes.parquet"))
     return _Cohort(index, judged, radiograph, _heatmaps("" if from_file else what, index), boxes)
+
+
+def _expect_none(system: str, *, out_of_fold: bool, columns: str | None) -> None:
+    """Refuse options that a system of the run has no use for."""
+    if out_of_fold or columns:
+        raise PipelineError(
+            f"{system} is a system of the run, which predicts validation and test images alone; "
+            f"{'--out-of-fold' if out_of_fold else '--columns'} is of a file: leave it out"
+        )
 
 
 def _of_labels(

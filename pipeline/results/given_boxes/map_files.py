@@ -16,6 +16,7 @@ from pipeline.results.given_boxes.box_files import MISS, Detected, misses
 from pipeline.results.given_boxes.map_places import (
     EXPECTED,
     MAP_ENDINGS,
+    FoundMaps,
     MapPlace,
     find_maps,
     read_maps,
@@ -70,18 +71,25 @@ def detect_in_map_files(
     detections = [one for _, one in said]
     missed = [case for place, case in zip(wanted, cases, strict=True) if place is None]
     empty = sum(one.box is None for one in detections) - len(missed)
-    others = _not_read(path)
-    of = "each map's own histogram" if rule.threshold == "otsu" else "its maximum"
     read = [
-        f"{path.name}: {found.files:,} files of {found.images:,} images, {found.boxed:,} of which "
-        f"have cases; box above {rule.threshold} of {of}, region {rule.region}"
-        + (f"; cells look where its {GRID} says" if grid else "")
-        + (f"; not read: {others:,} others" if others else ""),
+        _about_files(path, found, rule, grid),
         f"  {len(sides):,} of its maps are of cases"
         + (f", {empty:,} of them say nothing: no value is above 0" if empty else ""),
         misses(missed, total=len(cases), what="map"),
     ]
     return Detected(detections, read, "heatmaps", (sides[0], sides[0]), grid)
+
+
+def _about_files(path: Path, found: FoundMaps, rule: BoxRule, grid: Grid | None) -> str:
+    """What is read, and how it becomes boxes, in words."""
+    others = _not_read(path)
+    of = "each map's own histogram" if rule.threshold == "otsu" else "its maximum"
+    return (
+        f"{path.name}: {found.files:,} files of {found.images:,} images, {found.boxed:,} of which "
+        f"have cases; box above {rule.threshold} of {of}, region {rule.region}"
+        + (f"; cells look where its {GRID} says" if grid else "")
+        + (f"; not read: {others:,} others" if others else "")
+    )
 
 
 def _not_read(path: Path) -> int:
