@@ -25,17 +25,22 @@ COMMANDS = {
     "zoo": "Each backbone trained for one epoch, and what it costs.",
     "score": "Evaluate anybody's predictions; needs no checkout.",
     "score-boxes": "Judge anybody's boxes or heatmaps; needs no checkout.",
+    "suspects": "Labels that may be wrong, for a reader to judge.",
     "predict": "Findings of anybody's radiographs, with heatmaps.",
     "model": "A trained model: its card, a copy, a version in MLflow.",
     "serve": "A trained model in a browser, and as JSON over HTTP.",
     "graph": "Write the code deps of stages into dvc.yaml.",
 }
-"""Modules beside this one, and what `cxr --help` says of them: from a run to what comes after."""
+"""Modules beside this one or in `judging`, and what `cxr --help` says of them: from a run to what
+comes after."""
 
 
 ANYWHERE = ("", "score", "score-boxes", "predict", "model", "serve")
 """What needs no checkout; without a name, there is the list of commands."""
 
+
+JUDGING = ("score", "score-boxes", "suspects")
+"""Modules in the folder `judging`."""
 
 INSTALLED_BY = {"serve": "pip install 'cxr-pipeline[serve]'"}
 """What brings the packages of a command that needs no checkout."""
@@ -86,7 +91,8 @@ def _main_of(name: str) -> Callable[..., None]:
 
 
 def _module_of(name: str) -> str:
-    return f"pipeline.commands.{name.replace('-', '_')}"
+    folder = "judging." if name in JUDGING else ""
+    return f"pipeline.commands.{folder}{name.replace('-', '_')}"
 
 
 def _not_called() -> None:

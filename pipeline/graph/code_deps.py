@@ -33,6 +33,7 @@ room imports only rooms before it. They are cut along what runs again together."
 BESIDE = (
     "pipeline/predict",
     "pipeline/results/given_boxes",
+    "pipeline/results/suspects",
     "pipeline/results/terminal",
     "pipeline/zoo",
     "pipeline/graph",

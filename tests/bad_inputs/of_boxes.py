@@ -8,7 +8,7 @@ import pandas as pd
 from given_boxes import A, D, cohort, drawn, write_cohort
 from inputs import BadInput
 
-from pipeline.commands import score_boxes
+from pipeline.commands.judging import score_boxes
 from pipeline.results.given_boxes.box_files import detect_in_box_file
 from pipeline.results.given_boxes.given_frames import frame_told
 
@@ -46,6 +46,24 @@ def map_of(name: str, heatmap: np.ndarray) -> Call:
     def call(folder: Path) -> None:
         (folder / "maps").mkdir()
         np.save(folder / "maps" / name, heatmap)
+        judged(folder / "maps")
+
+    return call
+
+
+def all_maps(maps: dict[str, np.ndarray]) -> Call:
+    def call(folder: Path) -> None:
+        np.savez(folder / "all.npz", **maps)
+        judged(folder / "all.npz")
+
+    return call
+
+
+def gridded(heatmap: np.ndarray, note: str) -> Call:
+    def call(folder: Path) -> None:
+        (folder / "maps").mkdir()
+        (folder / "maps/grid.json").write_text(note)
+        np.save(folder / "maps" / MASS, heatmap)
         judged(folder / "maps")
 
     return call
@@ -131,7 +149,20 @@ GIVEN_BOXES = {
     "maps_no_finding": BadInput(
         "a heatmap that no finding is named for",
         map_of("00000000_000.npy", np.ones((7, 7))),
-        "…/00000000_000.npy; expected <image>_<finding>.npy, or <image>.npz with the findings' "
-        "names as keys: unknown finding '000'; expected one of …",
+        "…/00000000_000.npy; expected <image>_<finding>.npy, <image>.npz with the findings' "
+        "names as keys, or a .npz file of any name with keys <image>_<finding>: unknown finding "
+        "'000'; expected one of …",
+    ),
+    "maps_one_file": BadInput(
+        "heatmaps of several images in one .npz file, with a typing error in a key",
+        all_maps({f"{A}_Mass": np.ones((7, 7)), f"{D}_Nodul": np.ones((7, 7))}),
+        "…/all.npz, key 00000002_000.png_Nodul; expected …: unknown finding 'Nodul'; did you mean "
+        "Nodule?",
+    ),
+    "maps_beyond_grid": BadInput(
+        "heatmaps beside a grid.json of another size",
+        gridded(np.ones((7, 7)), '{"first": 0.25, "step": 0.5}'),
+        "…_Mass.npy: a map of 7 x 7 cells, of which the last would look at 3.25 of the image by "
+        "grid.json; expected a square map within it, or no grid.json: then cells are equal tiles",
     ),
 }

@@ -9,7 +9,7 @@ from inputs import BadInput
 from made_results import made_index, made_predictions, made_splits, write_labels
 
 from pipeline.base.findings import FINDINGS
-from pipeline.commands import score
+from pipeline.commands.judging import score
 from pipeline.results.evaluation.files.prediction_files import read_prediction_file
 
 INDEX = made_index(patients=30)

@@ -6,6 +6,7 @@ from of_dicom import DICOM
 from of_images import FOLDERS, PICTURES
 from of_params import ARTEFACTS, PARAMS, WEIGHTS
 from of_predictions import PREDICTIONS
+from of_suspects import SUSPECTS
 from of_tables import BOXES, OFFICIAL_LISTS, TABLES
 
 PAGE = REPO / "docs/bad_inputs.md"
@@ -19,6 +20,7 @@ GROUPS = {
     "Folders and archives": FOLDERS,
     "Predictions, for `cxr score`": PREDICTIONS,
     "Boxes and heatmaps, for `cxr score-boxes`": GIVEN_BOXES,
+    "Predictions, for `cxr suspects`": SUSPECTS,
     "`params.yaml`": PARAMS,
     "Weights that a branch starts from": WEIGHTS,
     "Files that stages have written": ARTEFACTS,

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from pipeline.attention.boxes import fills_image
 from pipeline.base.findings import FINDINGS, canonical
+from pipeline.base.grid import Grid
 from pipeline.base.listing import listed
 from pipeline.errors import ArtifactError
 from pipeline.params.faults import nearest
@@ -38,6 +39,8 @@ class Detected(NamedTuple):
     """In tables, beside the file's name."""
     shape: tuple[int, int] | None = None
     """Of the maps, where there are any."""
+    grid: Grid | None = None
+    """Where their cells look, where that is told."""
 
 
 def detect_in_box_file(

@@ -12,7 +12,7 @@ from pipeline.base.grid import tiles
 from pipeline.errors import PipelineError
 from pipeline.results.given_boxes.box_files import Detected, detect_in_box_file
 from pipeline.results.given_boxes.given_frames import Frame
-from pipeline.results.given_boxes.map_files import detect_in_map_folder
+from pipeline.results.given_boxes.map_files import detect_in_map_files, holds_maps
 from pipeline.results.localisation.box_measures import compare
 from pipeline.results.localisation.boxed_findings import Case
 from pipeline.results.localisation.detections import detect_in_noise
@@ -56,17 +56,17 @@ def detect_in_files(
     frame: Frame,
     rule: BoxRule,
 ) -> dict[str, Detected]:
-    """What each file of boxes, or folder of heatmaps, says of the cases, by its name.
+    """What each file of boxes, or of heatmaps, says of the cases, by its name.
 
     Args:
-        paths: a folder is one of heatmaps.
+        paths: a folder, or a file of numpy's, is one of heatmaps.
         cases: that are judged.
         images: all that there are: image_index.
         frame: that boxes are drawn in.
         rule: that heatmaps become boxes by.
 
     Raises:
-        ArtifactError: as `detect_in_box_file` and `detect_in_map_folder`.
+        ArtifactError: as `detect_in_box_file` and `detect_in_map_files`.
         PipelineError: a path is given twice.
     """
     files: dict[str, Detected] = {}
@@ -75,8 +75,8 @@ def detect_in_files(
         if whole[place] in whole[:place]:
             raise PipelineError(f"{path}: given twice; expected other boxes to compare with")
         name = path.name if path.name not in {*files, BASELINE} else str(whole[place])
-        if path.is_dir():
-            files[name] = detect_in_map_folder(path, cases, images, rule)
+        if holds_maps(path):
+            files[name] = detect_in_map_files(path, cases, images, rule)
         else:
             files[name] = detect_in_box_file(path, cases, images, frame)
     return files
@@ -104,10 +104,11 @@ def judge_boxes(
     }
     subject, *others = found
     found |= baseline_detections(cases)
-    shape = next((one.shape for one in files.values() if one.shape is not None), None)
-    if shape is not None:
+    maps = next(((one.shape, one.grid) for one in files.values() if one.shape), None)
+    if maps is not None:
+        shape, grid = maps
         found[BASELINE, NOISE] = detect_in_noise(
-            cases, rule, shape=shape, grid=tiles(shape[0]), seed=seed
+            cases, rule, shape=shape, grid=grid or tiles(shape[0]), seed=seed
         )
     scores = score_systems(found, cases, replicates=replicates, seed=seed)
     pairs = [

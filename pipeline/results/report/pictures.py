@@ -160,7 +160,7 @@ def _picture(
 ) -> Picture:
     name = ranked.names[rank]
     row = radiographs.rows[name]
-    image = _fit(radiographs.images[row])
+    image = fit(radiographs.images[row])
     about = radiographs.index.iloc[row]
     predictions = radiographs.predictions.set_index("image_index").loc[[name], list(FINDINGS)]
     probs = {str(other): float(prob) for other, prob in predictions.iloc[0].items()}
@@ -173,8 +173,8 @@ def _picture(
         prob=probs[finding],
         likely=sorted(probs.items(), key=lambda one: -one[1])[:3],
         labels=[other for other in FINDINGS if about[other]],
-        about=_about(about),
-        plain=_jpeg(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
+        about=age_gender_view(about),
+        plain=jpeg_uri(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
         panels=[_panel(radiographs, image, finding, name, one, rule) for one in methods],
         truths=_truths(radiographs, finding, name),
         crops=_boxes(radiographs.crops, name),
@@ -191,7 +191,7 @@ def _panel(
 ) -> Panel:
     maps = radiographs.heatmaps[method]
     heatmap = finding_map(maps, radiographs.rows[name], finding)
-    under = _jpeg(overlay(image, heatmap, maps.grid)[:, :, ::-1])
+    under = jpeg_uri(overlay(image, heatmap, maps.grid)[:, :, ::-1])
     return Panel(method, under, *_predicted(radiographs, finding, name, method, rule))
 
 
@@ -224,13 +224,14 @@ def overlay(
     return np.asarray(np.rint(mixed), np.uint8)
 
 
-def _fit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "s s"]:
+def fit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "s s"]:
     """At most SIDE_PX on a side: the page stays small."""
     side = min(SIDE_PX, *image.shape)
     return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA))
 
 
-def _jpeg(image: UInt8[np.ndarray, "h w 3"]) -> str:
+def jpeg_uri(image: UInt8[np.ndarray, "h w 3"]) -> str:
+    """A picture in BGR, as text that a page holds."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
     encoded = cv2.imencode(".jpg", np.ascontiguousarray(image), quality)[1]
     return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode()
@@ -245,6 +246,7 @@ def _place(rank: int, many: int) -> str:
     return named.get(rank, f"rank {rank + 1}")
 
 
-def _about(image: pd.Series) -> str:
+def age_gender_view(image: pd.Series) -> str:
+    """What is known of who was imaged, and how."""
     age = "age unknown" if pd.isna(image["age_years"]) else f"{image['age_years']:.0f} years"
     return f"{age}, {image['gender']}, {image['view_position']}"

@@ -5,29 +5,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import FINDINGS
 from pipeline.capsnet.reconstructions import Pretraining
 from pipeline.results.evaluation.files.systems import FLOORS
-from pipeline.results.report import numerals
 from pipeline.results.report.box_table import box_table
 from pipeline.results.report.charts import (
     curves_chart,
     differences_chart,
     findings_chart,
-    label,
     reconstructions_chart,
 )
 from pipeline.results.report.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
-from pipeline.results.report.gallery import Gallery, Panel, Picture
+from pipeline.results.report.gallery import Gallery
 from pipeline.results.report.kept_epochs import kept_rows
 from pipeline.results.report.origins import box_origin, split_origin
-from pipeline.results.report.pictures import COLOUR_MAP, OPACITY
+from pipeline.results.report.pages import environment
 from pipeline.results.report.published_scores import PUBLISHED
 from pipeline.results.report.verdict import verdict
 from pipeline.training.records.kept import RANKING
@@ -102,7 +97,7 @@ def render_report(
         best=best,
     )
     return (
-        _environment()
+        environment()
         .get_template(TEMPLATE)
         .render(
             member=member,
@@ -128,31 +123,10 @@ def render_report(
             compared=gallery.compared,
             method=gallery.method,
             rule=rule,
-            gradient=_gradient(),
             findings=FINDINGS,
             baselines=BASELINES,
-            box_lines=box_lines,
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pipeline.results.report", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "label": label,
-        "number": numerals.number,
-        "percent": numerals.percent,
-        "signed": numerals.signed,
-        "threshold": numerals.threshold,
-        "p": numerals.p_value,
-    }
-    return environment
 
 
 def system_order(systems: Metrics, member: str) -> list[str]:
@@ -232,29 +206,9 @@ def _pretrained(figures: Figures) -> dict[str, Pretraining]:
     return {name: one for name, one in figures.pretraining.items() if one is not None}
 
 
-def box_lines(picture: Picture, panel: Panel) -> list[tuple[str, list[float]]]:
-    """Boxes to draw: a kind (a class of the style sheet), and x, y, width, height in percent."""
-    boxes = [("truth", box) for box in picture.truths]
-    boxes += [("crop", box) for box in picture.crops]
-    if panel.predicted is not None:
-        boxes.append(("predicted", panel.predicted))
-    return [
-        (kind, [round(100 * float(v), 2) for v in (*box[:2], *(box[2:] - box[:2]))])
-        for kind, box in boxes
-    ]
-
-
 def crop_sources(crops: pd.DataFrame) -> list[tuple[str, int]]:
     """What drew how many crops, most frequent first."""
     return [(str(source), int(count)) for source, count in crops["source"].value_counts().items()]
-
-
-def _gradient() -> str:
-    """The legend of the overlay as CSS colour stops, on the mid grey of a radiograph."""
-    steps = np.linspace(0, 1, 9)
-    alpha = OPACITY * steps[:, None]
-    colours = (1 - alpha) * 0.5 + alpha * mpl.colormaps[COLOUR_MAP](steps)[:, :3]
-    return ", ".join(mpl.colors.to_hex(colour) for colour in colours)
 
 
 def _data_uri(svg: str) -> str:

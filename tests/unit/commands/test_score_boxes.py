@@ -1,6 +1,7 @@
 """`cxr score-boxes` as a stranger calls it: two files, what is printed, and what is written."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline.commands.cli import command_line
 from pipeline.errors import PipelineError
+from pipeline.params.whole import load_params
+
+REPO = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,28 @@ def test_others_and_heatmaps_stand_beside_it_and_all_is_written(folder, tmp_path
     table = pd.read_csv(tmp_path / "out/localisation.csv")
     assert {"t_iobb.0.5", "lead", "energy"} <= set(table["measure"])
     assert len(pd.read_csv(tmp_path / "out/comparisons.csv")) == 2
+
+
+def test_heatmaps_in_one_file_are_those_of_a_folder(folder, tmp_path):
+    whole = {path.stem: np.load(path) for path in (folder / "maps").iterdir()}
+    np.savez(tmp_path / "maps.npz", **whole)
+    tables = []
+    for where in (folder / "maps", tmp_path / "maps.npz"):
+        done = call(folder, where, "--threshold", "0.5", "--out", tmp_path / "out")
+        assert done.exit_code == 0, done.output
+        table = pd.read_csv(tmp_path / "out/localisation.csv")
+        tables.append(table.replace(where.name, "maps"))
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_what_cuts_heatmaps_unless_told_is_what_the_stage_cuts_them_by(folder, tmp_path):
+    stage = load_params(REPO / "params.yaml").iou
+    told = ["--threshold", stage.threshold, "--region", stage.region]
+    tables = []
+    for options in ([], told):
+        call(folder, folder / "maps", *options, "--out", tmp_path)
+        tables.append((tmp_path / "localisation.csv").read_bytes())
+    assert tables[0] == tables[1]
 
 
 def test_each_file_is_in_its_own_frame_where_that_is_told(folder, tmp_path):

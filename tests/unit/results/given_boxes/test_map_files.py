@@ -8,7 +8,7 @@ from given_boxes import A, B, C
 
 from pipeline.attention.crop import BoxRule
 from pipeline.errors import ArtifactError
-from pipeline.results.given_boxes.map_files import NO_MAP, as_square, detect_in_map_folder
+from pipeline.results.given_boxes.map_files import NO_MAP, as_square, detect_in_map_files
 
 RULE = BoxRule(0.5, "peak")
 HOT = (slice(16, 48), slice(16, 32))
@@ -18,7 +18,7 @@ HOT = (slice(16, 48), slice(16, 32))
 @pytest.fixture
 def read(given, tmp_path):
     def call(rule=RULE):
-        return detect_in_map_folder(tmp_path / "maps", *given, rule)
+        return detect_in_map_files(tmp_path / "maps", *given, rule)
 
     (tmp_path / "maps").mkdir()
     return call
@@ -39,6 +39,9 @@ def stem(name):
     return name.removesuffix(".png")
 
 
+MASS = f"{stem(A)}_Mass.npy"
+
+
 def test_both_kinds_of_files_are_found_by_image_and_finding(read, maps):
     np.save(maps / f"{stem(A)}_Mass.npy", hot())
     np.savez(maps / f"{stem(B)}.npz", Mass=hot(), Pleural_Thickening=hot())
@@ -54,6 +57,45 @@ def test_both_kinds_of_files_are_found_by_image_and_finding(read, maps):
         "  3 of its maps are of cases",
         "  1 of 4 cases have no map and count as misses: Nodule 1",
     ]
+
+
+@pytest.mark.parametrize("place", ["maps", "maps/all.npz"])
+def test_one_file_may_hold_the_maps_of_many_images(given, maps, place):
+    keys = [
+        f"{A}_Mass",
+        f"{stem(B)}_mass",
+        f"{stem(C)}_Infiltration",
+        f"{stem(A)}_Pleural_Thickening",
+    ]
+    np.savez_compressed(maps / "all.npz", **dict.fromkeys(keys, hot()))
+    found = detect_in_map_files(maps.parent / place, *given, RULE)
+    for one in found.detections[:3]:
+        np.testing.assert_allclose(one.box, [0.25, 0.25, 0.5, 0.75], atol=0.01)
+    assert found.detections[3] == NO_MAP
+    name = place.rpartition("/")[2]
+    assert found.read[0].startswith(f"{name}: 1 files of 3 images, 3 of which have cases; ")
+
+
+def test_one_map_in_a_file_of_its_own_is_read_too(given, maps):
+    np.save(maps / MASS, hot())
+    found = detect_in_map_files(maps / MASS, *given, RULE)
+    assert sum(one.box is not None for one in found.detections) == 1
+
+
+def test_cells_look_where_the_folders_grid_says(read, maps):
+    """A single hot cell of 8 x 8, whose cells look at their first pixels and not in the middle."""
+    heatmap = np.zeros((8, 8), np.float32)
+    heatmap[2, 4] = 1
+    np.save(maps / MASS, heatmap)
+    middle = read().detections[0]
+    (maps / "grid.json").write_text('{"first": 0.0, "step": 0.125}')
+    found = read()
+    assert found.detections[0].point == pytest.approx([0.5, 0.25])
+    assert middle.point == pytest.approx([0.5625, 0.3125])
+    shift = found.detections[0].box - middle.box
+    np.testing.assert_allclose(shift, np.full(4, -0.0625), atol=0.01)
+    assert "; cells look where its grid.json says" in found.read[0]
+    assert "not read" not in found.read[0]
 
 
 def test_an_image_and_a_finding_of_several_words_are_told_apart(read, maps):
@@ -135,7 +177,17 @@ def misnamed(folder):
     (folder / "a.npy").rename(folder / f"{stem(A)}.npz")
 
 
-MASS = f"{stem(A)}_Mass.npy"
+def keyed_twice(folder):
+    np.savez(folder / "all.npz", **{f"{stem(A)}_Mass": hot(), f"{A}_mass": hot()})
+
+
+def on_a_grid(note, *, shape=(4, 4)):
+    def write(folder):
+        np.save(folder / MASS, hot(shape))
+        (folder / "grid.json").write_text(note)
+
+    return write
+
 
 REFUSED = {
     "an unknown finding": (
@@ -155,7 +207,7 @@ REFUSED = {
     "no map of a case": (
         save(f"{stem(A)}_Nodule.npy", hot()),
         "maps: holds no map of a finding that radiologists boxed on that image; cases are such as "
-        f"Mass on {A}; expected <image>_<finding>.npy, or <image>.npz",
+        f"Mass on {A}; expected <image>_<finding>.npy, <image>.npz",
     ),
     "no file": (lambda _folder: None, "maps: holds no .npy or .npz file; expected <image>_"),
     "a map twice": (saved_twice, "a second map of Mass; the other is in"),
@@ -169,6 +221,30 @@ REFUSED = {
         save(MASS, np.array([[1, np.nan], [np.inf, 2]])), "2 of 4 values are not finite"
     ),
     "a file cut off": (cut_off, f"{stem(A)}.npz: not a whole file of numpy's"),
+    "a key of no finding": (
+        lambda folder: np.savez(folder / "all.npz", **{f"{stem(A)}_Noduel": hot()}),
+        f"all.npz, key {stem(A)}_Noduel; expected <image>_<finding>.npy, ",
+    ),
+    "a key of an unknown image": (
+        lambda folder: np.savez(folder / "all.npz", x_Mass=hot()),
+        "1 of 1 images are not in the labels; first: x (file all.npz, key x_Mass), where",
+    ),
+    "findings of an unknown image": (
+        lambda folder: np.savez(folder / "x.npz", Mass=hot()),
+        "1 of 1 images are not in the labels; first: x (file x.npz), where names are",
+    ),
+    "a map twice by key": (keyed_twice, "a second map of Mass; the other is in"),
+    "a grid beyond the image": (
+        on_a_grid('{"first": 0.5, "step": 0.25}'),
+        "a map of 4 x 4 cells, of which the last would look at 1.25 of the image by grid.json",
+    ),
+    "a grid and a map that is not square": (
+        on_a_grid('{"first": 0, "step": 0.1}', shape=(4, 2)),
+        "a map of 4 x 2 cells, of which the last would look at 0.3 of the image by grid.json",
+    ),
+    "a grid without a step": (
+        on_a_grid('{"first": 0}'), "grid.json: expected first and step, as fractions of the image"
+    ),
     "a .npy file called .npz": (misnamed, f"{stem(A)}.npz: one array without a name"),
 }  # fmt: skip
 

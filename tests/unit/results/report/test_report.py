@@ -21,6 +21,7 @@ from made_results import (
     made_splits,
     made_systems,
 )
+from page_parts import Tags
 
 from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import BOXED_FINDINGS, FINDINGS
@@ -211,29 +212,6 @@ def bare_page(cohort, figures):
     )  # fmt: skip
     unboxed = replace(radiographs, boxes=radiographs.boxes.iloc[:0])
     return render((unboxed, splits, systems), bare, draw_gallery(unboxed, RULE, examples=0))
-
-
-class Tags(HTMLParser):
-    """Checks that tags are closed in order, and keeps what refers elsewhere."""
-
-    VOID = ("meta", "img", "br", "rect", "image", "line")
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.sources, self.images_without_alt = [], [], 0
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        values = dict(attrs)
-        self.sources += [values[name] for name in ("src", "href") if name in values]
-        self.images_without_alt += tag == "img" and not values.get("alt")
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in self.VOID:
-            assert self.open.pop() == tag
 
 
 class Rows(HTMLParser):

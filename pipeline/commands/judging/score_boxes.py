@@ -15,6 +15,7 @@ from pipeline.params.names import RegionRule, Threshold
 from pipeline.results.given_boxes.box_judging import detect_in_files, judge_boxes
 from pipeline.results.given_boxes.given_cases import read_cases
 from pipeline.results.given_boxes.given_frames import NIH_FRAME, frame_told
+from pipeline.results.given_boxes.map_files import holds_maps
 from pipeline.results.statistics.metric_files import write_all
 from pipeline.results.terminal.boxcard import boxcard
 
@@ -22,7 +23,8 @@ Predicted = Annotated[
     Path,
     typer.Argument(
         help="csv or parquet: image, finding, x, y, w, h (or x1, y1, x2, y2), a row for each box; "
-        "or a folder of heatmaps, <image>_<finding>.npy or <image>.npz by finding. Of several "
+        "or heatmaps: a folder of <image>_<finding>.npy or <image>.npz by finding, or a .npz file "
+        "with keys <image>_<finding>. Of several "
         "boxes of a finding on an image one counts: that of the highest score, the first where "
         "there is no column score. A case without a box is a miss."
     ),
@@ -90,16 +92,16 @@ def _expect_used(
     paths: Sequence[Path], size: str | None, threshold: str | None, region: str | None
 ) -> None:
     """Refuse an option that nothing given would ask for."""
-    folders = [path.is_dir() for path in paths]
-    if not any(folders) and (threshold or region):
+    of_maps = [holds_maps(path) for path in paths]
+    if not any(of_maps) and (threshold or region):
         raise PipelineError(
             "--threshold and --region make boxes of heatmaps; none of the paths is a folder of "
-            "heatmaps: leave them out"
+            "heatmaps or a .npz file: leave them out"
         )
-    if all(folders) and size:
+    if all(of_maps) and size:
         raise PipelineError(
-            f"--size {size} is of files of boxes, and all paths are folders of heatmaps, which "
-            "cover the image at any size: leave it out"
+            f"--size {size} is of files of boxes, and all paths are of heatmaps, which cover the "
+            "image at any size: leave it out"
         )
 
 

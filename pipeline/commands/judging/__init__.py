@@ -1,0 +1,1 @@
+"""Commands that judge what networks, and labels, say."""

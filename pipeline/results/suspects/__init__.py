@@ -1,0 +1,1 @@
+"""Labels that out-of-sample probabilities contradict."""
