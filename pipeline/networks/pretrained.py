@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 
 from pipeline.errors import ArtifactError
-from pipeline.networks.backbones.timm_backbone import TIMM, timm_weights
+from pipeline.networks.backbones.timm_backbone import TIMM, timm_state, timm_weights
 from pipeline.networks.backbones.torchvision_backbone import TORCHVISION
 from pipeline.networks.backbones.torchvision_models import models
 from pipeline.networks.backbones.xrv_package import read_xrv
 from pipeline.networks.backbones.zoo import CASCADE
 from pipeline.networks.branch import BranchSpec
+from pipeline.networks.carried_weights import carried_weights, is_carried
 from pipeline.networks.weight_files import State, check_file, read_state
 from pipeline.networks.weights import Weights
 
@@ -57,8 +58,14 @@ def read_weights(source: str, spec: BranchSpec) -> Weights | None:
 def _published(spec: BranchSpec) -> State:
     name = spec.backbone.removesuffix(CASCADE)
     if name.startswith(TIMM):
-        return timm_weights(name.removeprefix(TIMM), input_size=spec.input_size)
+        return _timm(name.removeprefix(TIMM), spec.input_size)
     return _torchvision(name)
+
+
+def _timm(name: str, input_size: int) -> State:
+    if is_carried(name):
+        return carried_weights(name, like=timm_state(name))
+    return timm_weights(name, input_size=input_size)
 
 
 def _xrv(name: str, spec: BranchSpec) -> Weights:

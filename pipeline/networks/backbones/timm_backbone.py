@@ -83,6 +83,11 @@ def timm_weights(name: str, *, input_size: int) -> dict[str, Tensor]:
     return dict(network.state_dict())
 
 
+def timm_state(name: str) -> dict[str, Tensor]:
+    """The state dict of a model as it is published, its classifier included, but random."""
+    return dict(_timm().create_model(name).state_dict())
+
+
 def _download(source: str, path: Path) -> None:
     """Once, without the hub client's minutes of retries."""
     from huggingface_hub import hf_hub_url  # noqa: PLC0415
