@@ -1,5 +1,7 @@
 """Rows of a table to one row for each image."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -56,9 +58,16 @@ def _expect_alike(rows: pd.DataFrame, by: list[str], column: str, what: str) -> 
     here = again.index[0]
     first = rows.index[(rows[by] == rows.loc[here, by]).all(axis=1)][0]
     more = f" ({len(again):,} such rows)" if len(again) > 1 else ""
+    one, other = rows.loc[first], rows.loc[here]
     raise CohortError(
-        f"{rows.loc[here, 'where']}: {rows.loc[here, 'image_index']} came before, in "
-        f"{rows.loc[first, 'where']}, with {what} of {rows.loc[first, column]!r}, now "
-        f"{rows.loc[here, column]!r}; rows of one image may be copies, and no more: remove one, "
-        f"or name the column that tells readers apart in ingest.columns.reader{more}"
+        f"{other['where']}: {other['image_index']} came before, in {one['where']}, with {what} of "
+        f"{_said(one[column])}, now {_said(other[column])}; rows of one image may be copies, and "
+        "no more: remove one, or name the column that tells readers apart in "
+        f"ingest.columns.reader{more}"
     )
+
+
+def _said(value: Any) -> str:
+    if pd.isna(value):
+        return "nothing"
+    return repr(value) if isinstance(value, str) else f"{value:g}"
