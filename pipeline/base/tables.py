@@ -102,9 +102,12 @@ def positive(images: pd.DataFrame, finding: str) -> Bool[np.ndarray, " n"]:
 
 
 def targets_of(images: pd.DataFrame) -> Float[np.ndarray, "n f"]:
-    """Labels in the order of FINDINGS: 1, 0, or NaN where unknown; as float32."""
+    """Labels in the order of FINDINGS: 1, 0, or NaN where unknown; as float32.
+
+    As in a frame, labels of a finding lie in a row: sums depend on it in the last digit.
+    """
     columns = [images[name].to_numpy(np.float32, na_value=np.nan) for name in FINDINGS]
-    return np.stack(columns, axis=1)
+    return np.stack(columns).T
 
 
 def write_boxes(boxes: pd.DataFrame, path: Path) -> None:

@@ -62,7 +62,7 @@ LAYOUTS: dict[str, ColumnsParams] = {
     # Nguyen et al., Scientific Data 2022 (arXiv:2012.15029): three radiologists an image, a row a
     # box or "No finding". `Nodule/Mass` is either, and so neither.
     "vindr": ColumnsParams(
-        tables=["train.csv"],
+        tables=["train.csv", "annotations_train.csv"],
         image="image_id",
         image_parts=1,
         patient="image_id",

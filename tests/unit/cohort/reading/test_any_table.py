@@ -1,10 +1,13 @@
 """Tables of public cohorts, and of anybody, become NIH's index; what they lack is unknown."""
 
 import json
+import re
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from public_tables import (
     CHEXPERT,
     CHEXPERT_HEADER,
@@ -24,6 +27,7 @@ from pipeline.cohort.reading.columns.any_table import parse_tables
 from pipeline.cohort.reading.columns.layouts import LAYOUTS
 from pipeline.cohort.reading.columns.readers import READERS
 from pipeline.errors import CohortError, ParamsError
+from pipeline.params.columns import ColumnsParams
 from pipeline.params.whole import load_params, parse_params
 from tests.stages.conftest import REPO
 
@@ -246,8 +250,6 @@ def test_a_cohort_is_ingested_whatever_its_table(tmp_path, name):
 
 
 def test_zipped_images_are_found_by_the_last_parts_of_their_paths(tmp_path):
-    import zipfile  # noqa: PLC0415
-
     made = MADE["chexpert"]
     folder = write_cohort(tmp_path / "cohort", made)
     with zipfile.ZipFile(folder / "small.zip", "w") as archive:
@@ -278,8 +280,6 @@ def read_json(path):
 
 
 def values(**changes):
-    import yaml  # noqa: PLC0415
-
     found = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
     found["ingest"]["columns"] = LAYOUTS["chexpert"].model_dump() | changes
     return found
@@ -312,6 +312,23 @@ def test_a_layout_of_one_s_own_is_checked_key_by_key():
     del lacking["ingest"]["columns"]["view"]
     with pytest.raises(ParamsError, match=r"ingest\.columns\.view: missing"):
         parse_params(lacking)
+
+
+def test_the_section_in_the_docs_is_one():
+    page = (REPO / "docs/own_data.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    told = yaml.safe_load(block)["ingest"]["columns"]
+    found = yaml.safe_load((REPO / "tests/tiny.yaml").read_text())
+    found["ingest"]["columns"] = told
+    assert parse_params(found).ingest.columns.findings == {"Water in the chest": "Effusion"}
+    assert set(told) == set(ColumnsParams.model_fields)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_each_layout_is_told_of_in_the_docs(name):
+    page = (REPO / "docs/own_data.md").read_text()
+    (row,) = re.findall(rf"^\| `{name}` \|.*$", page, re.M)
+    assert all(f"`{table}`" in row for table in LAYOUTS[name].tables)
 
 
 def test_headers_are_those_of_the_cohorts():
