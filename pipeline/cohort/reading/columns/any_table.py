@@ -1,30 +1,28 @@
 """A cohort's table in whatever layout `ingest.columns` says it is."""
 
-import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pipeline.base.findings import FINDINGS
 from pipeline.cohort.reading.cohort_source import CohortFiles, TextFile, find_cohort
+from pipeline.cohort.reading.columns.account import account, tell, total
 from pipeline.cohort.reading.columns.layouts import LAYOUTS
 from pipeline.cohort.reading.columns.merged_rows import one_row_each
 from pipeline.cohort.reading.columns.named_labels import RowLabels, is_blank, row_labels
 from pipeline.cohort.reading.columns.people import ages, genders, numbered, patients, views
-from pipeline.cohort.reading.csv_text import Column, read_columns, require
+from pipeline.cohort.reading.columns.taken_rows import taken_rows
+from pipeline.cohort.reading.csv_text import require
 from pipeline.cohort.reading.image_files import image_key, name_of
 from pipeline.cohort.reading.nih import Entries, parse_entries
 from pipeline.cohort.reading.tags import OLDEST_YEARS
 from pipeline.errors import CohortError
 from pipeline.params.columns import ColumnsParams
 from pipeline.params.sections import IngestParams
-
-log = logging.getLogger(__name__)
 
 
 def cohort_of(folder: Path, params: IngestParams) -> CohortFiles:
@@ -77,63 +75,59 @@ def parse_tables(files: Sequence[TextFile], layout: ColumnsParams, *, uncertain:
     Raises:
         CohortError: names the file, the row and what was expected.
     """
-    parts = [_rows(file, layout, uncertain) for file in files]
-    rows = pd.concat([part.table for part in parts], ignore_index=True)
-    if rows.empty:
-        left = ", ".join(f"{why}: {number:,}" for why, number in _left_out(parts).items())
-        raise CohortError(f"{_names(files)}: no row is left to take ({left})")
-    named = set().union(*(part.labels.named for part in parts))
-    if not named:
-        raise CohortError(
-            f"{_names(files)}: names none of the 14 findings; say in ingest.columns.findings what "
-            f"its names mean: {', '.join(sorted(_dropped(parts))[:20])}"
-        )
+    parts, source = [_rows(file, layout, uncertain) for file in files], _names(files)
+    _expect_some(parts, source)
+    rows = pd.concat([part.table for part in parts if len(part.table)], ignore_index=True)
     images = one_row_each(rows, layout)
-    labels = images[list(FINDINGS)].astype("boolean")
-    labels.loc[:, [name for name in FINDINGS if name not in named]] = pd.NA
-    known = [name for name in FINDINGS if labels[name].notna().all()]
-    table = images.assign(**labels.astype(dict.fromkeys(known, bool)))
-    table = table.assign(
-        patient_id=numbered(table["patient"]), age_years=_sound(table["age_years"])
-    ).sort_values("image_index", ignore_index=True)
-    table["follow_up"] = table.groupby("patient_id").cumcount()
-    entries = Entries(
+    named = {finding for part in parts for finding in part.labels.named}
+    table = _index(images, named)
+    taken = account(
+        table,
+        rows=len(rows),
+        left_out=total(part.left_out for part in parts),
+        uncertain=total(part.labels.uncertain for part in parts),
+        dropped=total(part.labels.dropped for part in parts),
+    )
+    tell(source, len(table), taken)
+    return Entries(
         table=table[[*_ABOUT, *FINDINGS]],
         originals=table[["image_index"]].assign(width=np.nan, height=np.nan),
-        source=_names(files),
-        absurd_ages=_absurd(table.assign(age_years=table["image_index"].map(_by_name(images)))),
+        source=source,
+        absurd_ages=_absurd(images),
         missing_ages=int(images["age_years"].isna().sum()),
-        taken=_account(parts, rows, table),
+        taken=taken,
     )
-    _tell(entries)
-    return entries
 
 
-_ABOUT = ("image_index", "patient_id", "follow_up", "age_years", "gender", "view_position")
+def _expect_some(parts: Sequence[_Rows], source: str) -> None:
+    """Make sure that there are rows, and that they name a finding."""
+    if not any(len(part.table) for part in parts):
+        left_out = total(part.left_out for part in parts)
+        left = ", ".join(f"{why}: {number:,}" for why, number in left_out.items())
+        raise CohortError(f"{source}: no row is left to take ({left})")
+    if not any(part.labels.named for part in parts):
+        names = sorted(total(part.labels.dropped for part in parts))
+        raise CohortError(
+            f"{source}: names none of the 14 findings; say in ingest.columns.findings what "
+            f"its names mean: {', '.join(names[:20])}"
+        )
 
 
 def _rows(file: TextFile, layout: ColumnsParams, uncertain: str) -> _Rows:
-    text, left_out = _taken(read_columns(file, _columns(layout)), layout)
-    view = views(text, layout)
-    if view is not None:
-        other = view == ""
-        cells = text[layout.view or ""][other]
-        left_out.update({f"{layout.view} = {word}": n for word, n in cells.value_counts().items()})
-        text = {name: cells[~other] for name, cells in text.items()}
-        view = view[~other]
+    text, left_out = taken_rows(file, layout)
     cells = text[layout.image]
     require(~is_blank(cells), cells, file, "the name of an image")
-    names = cells.map(lambda path: name_of(path, layout.image_parts))
+    names = cells.map(lambda path: name_of(path, layout.image_parts)).astype(str)
     labels = row_labels(text, file, layout, uncertain=uncertain)
-    age = ages(text, file, layout)
-    columns: dict[str, Any] = {
+    age_years, age = ages(text, file, layout)
+    columns = {
         "image_index": names,
         "key": names.map(image_key),
         "patient": patients(text, file, layout),
-        "age_years": np.nan if age is None else age[0],
-        "age": "" if age is None else age[1],
+        "age_years": age_years,
+        "age": age,
         "gender": genders(text, file, layout),
-        "view_position": view,
+        "view_position": views(text, layout),
         "reader": "" if layout.reader is None else text[layout.reader],
         "where": [f"{file.name}, row {row}" for row in cells.index],
         **dict(zip(FINDINGS, labels.states.T, strict=True)),
@@ -142,92 +136,33 @@ def _rows(file: TextFile, layout: ColumnsParams, uncertain: str) -> _Rows:
     return _Rows(table.astype({"gender": object, "view_position": object}), labels, left_out)
 
 
-def _columns(layout: ColumnsParams) -> list[Column]:
-    """All that is read, once each."""
-    age = [layout.age] if isinstance(layout.age, str) else layout.age or []
-    labels = [layout.labels] if isinstance(layout.labels, str) else layout.labels
-    names = [layout.image, layout.patient, layout.gender, layout.view, layout.reader]
-    wanted = dict.fromkeys([*names, *age, *layout.only, *labels])
-    return [Column(name) for name in wanted if name is not None]
+_ABOUT = ("image_index", "patient_id", "follow_up", "age_years", "gender", "view_position")
 
 
-def _taken(
-    text: dict[str, pd.Series], layout: ColumnsParams
-) -> tuple[dict[str, pd.Series], Counter[str]]:
-    """The rows that `layout.only` asks for, and how many others there are, by why."""
-    left_out: Counter[str] = Counter()
-    for column, wanted in layout.only.items():
-        cells = text[column]
-        there = cells.str.casefold().isin([value.casefold() for value in wanted])
-        counts = cells[~there].value_counts().items()
-        left_out.update({f"{column} = {value}": int(count) for value, count in counts})
-        text = {name: cells[there] for name, cells in text.items()}
-    return text, left_out
-
-
-def _sound(years: pd.Series) -> pd.Series:
-    return years.mask((years > OLDEST_YEARS) | (years < 0))
-
-
-def _by_name(images: pd.DataFrame) -> dict[str, float]:
-    return dict(zip(images["image_index"], images["age_years"], strict=True))
+def _index(images: pd.DataFrame, named: set[str]) -> pd.DataFrame:
+    """Sorted, with patients as numbers, and labels of the kind that the index has."""
+    labels = images[list(FINDINGS)].astype("boolean")
+    labels.loc[:, [name for name in FINDINGS if name not in named]] = pd.NA
+    whole = [name for name in FINDINGS if labels[name].notna().all()]
+    table = images.assign(
+        **labels.astype(dict.fromkeys(whole, bool)),
+        patient_id=numbered(images["patient"]),
+        age_years=images["age_years"].mask(_is_absurd(images["age_years"])),
+    ).sort_values("image_index", ignore_index=True)
+    return table.assign(follow_up=table.groupby("patient_id").cumcount())
 
 
 def _absurd(images: pd.DataFrame) -> list[dict[str, str]]:
-    years = images["age_years"]
-    absurd = images[years.notna() & _sound(years).isna()]
+    absurd = images[_is_absurd(images["age_years"])].sort_values("image_index")
     return [
         {"image_index": name, "age": age}
         for name, age in zip(absurd["image_index"], absurd["age"], strict=True)
     ]
 
 
+def _is_absurd(years: pd.Series) -> pd.Series:
+    return (years > OLDEST_YEARS) | (years < 0)
+
+
 def _names(files: Sequence[TextFile]) -> str:
     return " and ".join(file.name for file in files)
-
-
-def _left_out(parts: Sequence[_Rows]) -> Counter[str]:
-    return _total(part.left_out for part in parts)
-
-
-def _dropped(parts: Sequence[_Rows]) -> Counter[str]:
-    return _total(part.labels.dropped for part in parts)
-
-
-def _total(counts: Iterable[Counter[str]]) -> Counter[str]:
-    """Their sum, in which noughts stay."""
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    return total
-
-
-def _account(parts: Sequence[_Rows], rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """What was counted, dropped or is unknown, as JSON-able values."""
-    unknown = {name: int(table[name].isna().sum()) for name in FINDINGS}
-    return {
-        "rows_taken": len(rows),
-        "rows_left_out": dict(_left_out(parts)),
-        "rows_beside_the_first_of_an_image": len(rows) - len(table),
-        "patients": int(table["patient_id"].nunique()),
-        "genders_unknown": int(table["gender"].isna().sum()),
-        "views_unknown": int(table["view_position"].isna().sum()),
-        "labels_uncertain": dict(_total(part.labels.uncertain for part in parts)),
-        "labels_unknown": {name: count for name, count in unknown.items() if count},
-        "names_dropped": dict(sorted(_dropped(parts).items())),
-    }
-
-
-def _tell(entries: Entries) -> None:
-    taken, images = entries.taken, len(entries.table)
-    log.info(
-        "%s: %s rows of %s images and %s patients", entries.source, f"{taken['rows_taken']:,}",
-        f"{images:,}", f"{taken['patients']:,}",
-    )  # fmt: skip
-    for what in ("rows_left_out", "labels_uncertain", "names_dropped"):
-        if taken[what]:
-            said = ", ".join(f"{name} {count:,}" for name, count in taken[what].items())
-            log.info("  %s: %s", what.replace("_", " "), said)
-    never = [name for name, count in taken["labels_unknown"].items() if count == images]
-    if never:
-        log.warning("%s: unknown of all images: %s", entries.source, ", ".join(never))

@@ -33,12 +33,13 @@ def one_row_each(rows: pd.DataFrame, layout: ColumnsParams) -> pd.DataFrame:
     Raises:
         CohortError: two rows of an image differ where they must not.
     """
-    for column, what in _SAID.items():
-        _expect_alike(rows, ["key"], column, f"{what} ({column})")
     by_reader = ["key", "reader"]
+    several, copies = (rows[rows.duplicated(by, keep=False)] for by in (["key"], by_reader))
+    for column, what in _SAID.items():
+        _expect_alike(several, ["key"], column, f"{what} ({column})")
     if not isinstance(layout.labels, str):
         for finding in FINDINGS:
-            _expect_alike(rows, by_reader, finding, f"a label of {finding}")
+            _expect_alike(copies, by_reader, finding, f"a label of {finding}")
     labels = rows.groupby(by_reader, sort=False)[list(FINDINGS)].max()
     grouped = labels.groupby("key", sort=False)
     yes, said = grouped.sum().to_numpy(np.int64), grouped.count().to_numpy(np.int64)

@@ -85,7 +85,8 @@ def _of_names(cells: pd.Series, file: TextFile, layout: ColumnsParams) -> RowLab
     lists = [names or () for names in split]
     meant = [{meaning_of(name, layout.findings) for name in names} for names in lists]
     states = np.array([[finding in found for finding in FINDINGS] for found in meant], float)
-    states[[not names for names in lists]] = np.nan  # nobody has labelled the image
+    states = states.reshape(-1, len(FINDINGS))  # of no row, too
+    states[np.array([not names for names in lists], bool)] = np.nan  # nobody has labelled it
     counts = np.bincount(codes, minlength=len(texts))
     dropped: Counter[str] = Counter()
     for names, count in zip(lists, counts.tolist(), strict=True):

@@ -53,19 +53,16 @@ def genders(
 
 
 def views(text: Mapping[str, pd.Series], layout: ColumnsParams) -> pd.Series | None:
-    """PA, AP, null where nothing is said, and "" of other views; None without such a column."""
-    if layout.view is None:
-        return None
-    cells = text[layout.view]
-    return cells.map(frontal_view).where(~cells.map(frontal_view).isna(), "").mask(is_blank(cells))
+    """PA, AP, or null where nothing is said; None without such a column."""
+    return None if layout.view is None else text[layout.view].map(frontal_view)
 
 
 def ages(
     text: Mapping[str, pd.Series], file: TextFile, layout: ColumnsParams
-) -> tuple[pd.Series, pd.Series] | None:
-    """Years, NaN where nothing is said, and as they are written; None without such a column."""
+) -> tuple[pd.Series | float, pd.Series | str]:
+    """Years, NaN where nothing is said, and as they are written."""
     if layout.age is None:
-        return None
+        return np.nan, ""
     if isinstance(layout.age, str):
         cells = text[layout.age]
         years = cells.map(_years).astype(float)

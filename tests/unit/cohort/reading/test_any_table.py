@@ -228,6 +228,24 @@ def test_a_table_of_which_no_row_is_wanted_says_what_its_rows_are():
         parsed("chexpert", only={"Sex": ["nobody"]})
 
 
+@pytest.mark.parametrize(("name", "only"), [("padchest", "PatientID"), ("chexpert", "Sex")])
+def test_a_file_of_which_no_row_is_wanted_adds_nothing(name, only):
+    text = next(iter(MADE[name].tables.values()))
+    other = text.replace("Male", "x").replace("Female", "x").replace(",8,1603", ",x,1603")
+    wanted = {only: ["8", "male", "female"]}
+    one, both = (parsed(name, *texts, only=wanted) for texts in ((text,), (text, other)))
+    pd.testing.assert_frame_equal(one.table, both.table)
+
+
+@pytest.mark.parametrize(
+    ("age", "years"), [("58", 58), ("58.5", 58.5), ("011M", 11 / 12), ("nan", None), ("", None)]
+)
+def test_ages_are_years_however_they_are_written(age, years):
+    entries = parsed("chexpert", CHEXPERT.replace("Male,411", f"Male,{age}"))
+    (found,) = entries.table.loc[entries.table["patient_id"] == 3, "age_years"]
+    assert found == pytest.approx(years) if years else np.isnan(found)
+
+
 def test_an_image_under_two_patients_is_refused():
     twice = CHEXPERT.replace("patient00003/study1", "patient00002/study1").replace(",411,", ",83,")
     with pytest.raises(
