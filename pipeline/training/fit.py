@@ -167,13 +167,10 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Ep
     known = _known(training, task, epoch=number)
     losses = _train(training, task, world, watch, known, epoch=number)
     seconds = time.monotonic() - started
-    weights = known
-    if weights is None:
-        weights = torch.tensor(batch_sizes(len(task.train), training.plan.batch_size)).float()
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
     epoch = Epoch(
         epoch=number,
-        train_loss=float(losses @ weights) / float(weights.sum()),
+        train_loss=_mean(losses, training, task, known),
         val_loss=val_loss,
         val_auroc=val_auroc,
         learning_rate=learning_rate,
@@ -252,6 +249,18 @@ def _known(training: Training, task: Task, *, epoch: int) -> Float[Tensor, " ste
     each = (~unknown).sum(dim=1).cpu()[order]
     sizes = batch_sizes(len(order), training.plan.batch_size)
     return torch.stack([batch.sum() for batch in each.split(sizes)]).float()
+
+
+def _mean(
+    losses: Float[Tensor, " steps"],
+    training: Training,
+    task: Task,
+    known: Float[Tensor, " steps"] | None,
+) -> float:
+    """Of an epoch: batches weigh as many known labels as they have; if all are, images."""
+    sizes = torch.tensor(batch_sizes(len(task.train), training.plan.batch_size)).float()
+    weights = sizes if known is None else known
+    return float(losses @ weights) / float(weights.sum())
 
 
 def _together(losses: list[Tensor], world: World) -> Float[Tensor, " steps"]:

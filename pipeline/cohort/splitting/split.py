@@ -113,10 +113,7 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
             "cohort or larger split fractions"
         )
     outside, val = table[table["split"] != "test"], table[table["split"] == "val"]
-    unknown = [name for name in FINDINGS if not known(outside, name).any()]
-    if unknown:
-        log.warning("unknown of all images outside test: %s", ", ".join(unknown))
-    positives = {name: int(positive(val, name).sum()) for name in FINDINGS if name not in unknown}
+    positives = {name: int(positive(val, name).sum()) for name in _known_findings(outside)}
     few = [name for name, number in positives.items() if number < params.min_positives]
     patients = {name: outside["patient_id"][positive(outside, name)].nunique() for name in few}
     faults = [
@@ -135,6 +132,15 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
         log.warning(
             "fewer than split.min_positives (too few patients for more): %s outside test", fault
         )
+
+
+def _known_findings(outside: pd.DataFrame) -> list[str]:
+    """Those that some image knows; the others are named in the log."""
+    there = [name for name in FINDINGS if known(outside, name).any()]
+    unknown = [name for name in FINDINGS if name not in there]
+    if unknown:
+        log.warning("unknown of all images outside test: %s", ", ".join(unknown))
+    return there
 
 
 def check_learnable(index: pd.DataFrame, splits: pd.DataFrame) -> None:
