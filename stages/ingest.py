@@ -8,10 +8,9 @@ from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import write_boxes, write_index, write_official_lists
 from pipeline.base.watching import watched
 from pipeline.cohort.reading.cache import accept, image_index, ingest_report, plan_reading
-from pipeline.cohort.reading.cohort_source import find_cohort
+from pipeline.cohort.reading.columns.any_table import cohort_of, read_entries
 from pipeline.cohort.reading.decoding import decode_images
 from pipeline.cohort.reading.images import thumbnails as make_thumbnails
-from pipeline.cohort.reading.nih import parse_entries
 from pipeline.cohort.reading.nih_boxes import boxes_as_fractions, parse_boxes
 from pipeline.cohort.reading.nih_lists import lists_of_images, parse_lists
 from pipeline.cohort.reading.row_places import placing
@@ -32,8 +31,8 @@ def main(
 ) -> None:
     """Read a cohort in any layout; write its cache, its tables and what was left out."""
     cfg = load_params(params)
-    cohort = find_cohort(source)
-    entries = parse_entries(cohort.entries)
+    cohort = cohort_of(source, cfg.ingest)
+    entries = read_entries(cohort, cfg.ingest)
     names = entries.table["image_index"]
     official = parse_lists(cohort.train_val, cohort.test, names)
     drawn = parse_boxes(cohort.boxes)

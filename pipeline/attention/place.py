@@ -61,7 +61,8 @@ def place_crops(
         index: of the images (schema INDEX).
         heatmaps: by method, with those of `crop.method` and of attention.
         logits: of the branch whose heatmaps they are, in the order of `FINDINGS`.
-        prior: its logits of an image of which nothing is known.
+        prior: its logits of an image of which nothing is known; infinite for a finding that it
+            has not learnt, whose maps say nothing: such a finding comes last.
         crop: the section of params.yaml.
     """
     for name in {crop.method, ATTENTION}:
@@ -100,7 +101,8 @@ def place(
     sources: list[str] = [crop.method, ATTENTION]
     seen = {name: (heatmaps[name][row], heatmaps[name].grid) for name in dict.fromkeys(sources)}
     if not crop.windows:
-        return [_drawn(seen, _first(logits, crop.top), crop, draw_region)]
+        learnt = np.where(np.isinf(prior), -np.inf, logits)
+        return [_drawn(seen, _first(learnt, crop.top), crop, draw_region)]
     raised = _first(logits - prior, crop.windows)
     return [_drawn(seen, one, crop, draw_window) for one in raised[:, None]]
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from jaxtyping import Bool, Float
 
 from pipeline.base.files import replacing
 from pipeline.base.findings import FINDINGS
@@ -27,7 +29,12 @@ INDEX = pa.schema(
         *((finding, pa.bool_()) for finding in FINDINGS),
     ]
 )
-"""One row per image: metadata, original size in pixels, place in the shards, labels."""
+"""One row per image: metadata, original size in pixels, place in the shards, labels.
+
+A label is true, false, or null: unknown, which is never counted as false. In memory a column of
+which all is known is of numpy's `bool`, any other of pandas' `boolean`, which refuses to become a
+`bool`; `known`, `positive` and `targets_of` say what a label is. Age, gender and view may be null.
+"""
 
 BOXES = pa.schema([("image_index", pa.string()), ("finding", pa.string()), *_BOX])
 """Radiologists' boxes: xyxy, half-open, as fractions of the original width and height."""
@@ -79,7 +86,33 @@ def write_index(index: pd.DataFrame, path: Path) -> None:
 
 def read_index(path: Path) -> pd.DataFrame:
     """The image index (schema INDEX), sorted by image_index."""
-    return read_table(path, INDEX)
+    index = read_table(path, INDEX)
+    partly = [name for name in FINDINGS if index[name].dtype != bool]
+    return index.astype(dict.fromkeys(partly, "boolean"))
+
+
+def known(images: pd.DataFrame, finding: str) -> Bool[np.ndarray, " n"]:
+    """Of which images (with the labels of INDEX) it is known whether they show the finding."""
+    return images[finding].notna().to_numpy(bool)
+
+
+def positive(images: pd.DataFrame, finding: str) -> Bool[np.ndarray, " n"]:
+    """Which images are known to show the finding; the others do not, or nobody knows."""
+    return images[finding].to_numpy(bool, na_value=False)
+
+
+def findings_of(image: pd.Series) -> list[str]:
+    """The findings that one image (a row of INDEX) is known to show."""
+    return [name for name in FINDINGS if pd.notna(image[name]) and image[name]]
+
+
+def targets_of(images: pd.DataFrame) -> Float[np.ndarray, "n f"]:
+    """Labels in the order of FINDINGS: 1, 0, or NaN where unknown; as float32.
+
+    As in a frame, labels of a finding lie in a row: sums depend on it in the last digit.
+    """
+    columns = [images[name].to_numpy(np.float32, na_value=np.nan) for name in FINDINGS]
+    return np.stack(columns).T
 
 
 def write_boxes(boxes: pd.DataFrame, path: Path) -> None:

@@ -28,7 +28,7 @@ from pipeline.params.sections import CapsnetParams, TrainParams
 from pipeline.training.data.examples import Examples, load_examples
 from pipeline.training.data.watch import Watch, unwatched
 from pipeline.training.fit import Task, fit
-from pipeline.training.losses import Loss, build_loss
+from pipeline.training.losses import Loss, build_loss, seen_to_lack
 from pipeline.training.plan import build_plan
 from pipeline.training.records.kept import kept_epoch
 from pipeline.training.records.snapshots import Snapshots
@@ -121,8 +121,11 @@ def thumbnails(shards: Shards, index: pd.DataFrame, splits: pd.DataFrame) -> dic
 
 
 def with_labels(examples: Examples) -> Examples:
-    """The same, their targets being inputs too: the decoder is shown the true labels."""
-    inputs = (*examples.inputs, examples.targets)
+    """The same, their targets being inputs too: the decoder is shown the true labels.
+
+    It is not shown those that are unknown.
+    """
+    inputs = (*examples.inputs, examples.targets.nan_to_num())
     return Examples(examples.image_index, examples.split, inputs, examples.targets)
 
 
@@ -142,24 +145,35 @@ def fit_capsnet(
     margin loss; by AUROC, the capsules' lengths alone rank epochs, as scores of the findings.
     """
     plan = build_plan(train, params, precision="fp32", seed=seed)
-    margin = build_loss("margin", examples["train"].targets, train.losses).loss
-    loss = with_reconstruction(margin, weight=params.reconstruction)
+    targets = examples["train"].targets
+    margin = build_loss("margin", targets, train.losses).loss
+    partly = bool(targets.isnan().any())
+    loss = with_reconstruction(margin, weight=params.reconstruction, partly=partly)
     task = Task(examples["train"], examples["val"], loss, as_they_are)
     return fit(network, task, plan, snapshots=snapshots, watch=watch)
 
 
-def with_reconstruction(loss: Loss, *, weight: float) -> Loss:
+def with_reconstruction(loss: Loss, *, weight: float, partly: bool = False) -> Loss:
     """`loss` of the logits, a sum over findings, and `weight` times the reconstruction's error.
 
     Sabour et al. (arXiv:1710.09829, Sec. 4.1) add 0.0005 times the squared error summed over the
     pixels to a margin loss summed over the capsules.
+
+    With `partly`, labels may be unknown. The decoder is not shown their capsules, so that an
+    image's error counts as much as labels of it are known.
     """
 
     def total(outputs: Float[Tensor, "b d"], targets: Float[Tensor, "b f"]) -> Float[Tensor, ""]:
         logits, error = outputs[:, :-1], outputs[:, -1]
-        return loss(logits, targets) * targets.shape[1] + weight * error.mean()
+        shown = _known_mean(error, targets) if partly or seen_to_lack(targets) else error.mean()
+        return loss(logits, targets) * targets.shape[1] + weight * shown
 
     return total
+
+
+def _known_mean(error: Float[Tensor, " b"], targets: Float[Tensor, "b f"]) -> Float[Tensor, ""]:
+    known = (~targets.isnan()).sum(dim=1)
+    return (error * known).sum() / known.sum().clamp(min=1)
 
 
 def describe_pretraining(
@@ -191,7 +205,7 @@ def _one_of_each(targets: Float[Tensor, "n f"]) -> dict[str, int]:
     """The first image of each finding that stands for no finding yet, if there is one."""
     chosen: dict[str, int] = {}
     for finding, column in zip(FINDINGS, targets.unbind(1), strict=True):
-        rows = column.nonzero().flatten().tolist()
+        rows = (column == 1).nonzero().flatten().tolist()
         fresh = [row for row in rows if row not in chosen.values()]
         if rows:
             chosen[finding] = (fresh or rows)[0]

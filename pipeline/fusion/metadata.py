@@ -1,5 +1,6 @@
 """Age, gender and view position as numbers: what the fusion head and the floor know of them."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +9,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+log = logging.getLogger(__name__)
+
 METADATA = ("age", "gender", "view")
+
+_COLUMNS = {"age": "age_years", "gender": "gender", "view": "view_position"}
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,7 @@ class MetadataEncoder:
     def encode(self, index: pd.DataFrame) -> Float[np.ndarray, "n m"]:
         """One row per image; a missing age is the mean, and says so in a column of its own.
 
-        Gender and view are never missing where a head is trained; elsewhere a missing one stands
-        between both.
+        A missing gender or view stands between both.
         """
         known = index["age_years"].notna().to_numpy()
         years = index["age_years"].fillna(self.age_mean).to_numpy(float)
@@ -44,8 +48,16 @@ class MetadataEncoder:
 
 
 def fit_metadata(index: pd.DataFrame, features: Sequence[str]) -> MetadataEncoder:
-    """Statistics for encoding, from the rows given: pass the training rows."""
+    """Statistics for encoding, from the rows given: pass the training rows.
+
+    A feature that none of them has is left out, and named in the log: a head would not learn what
+    to do with it, and yet be given it of another patient.
+    """
+    there = tuple(name for name in features if index[_COLUMNS[name]].notna().any())
+    if len(there) < len(features):
+        absent = [name for name in features if name not in there]
+        log.warning("unknown of all training images, and left out: %s", ", ".join(absent))
     age = index["age_years"]
     mean = float(age.mean()) if age.notna().any() else 0.0
     std = float(age.std(ddof=0)) if age.notna().any() else 1.0
-    return MetadataEncoder(tuple(features), mean, std or 1.0)
+    return MetadataEncoder(there, mean, std or 1.0)

@@ -85,7 +85,8 @@ class Branch(nn.Module):
         self.register_buffer("mean", torch.tensor(backbone.mean).view(1, -1, 1, 1))
         self.register_buffer("std", torch.tensor(backbone.std).view(1, -1, 1, 1))
         self.prior: Tensor
-        """Logits of an image of which nothing is known: what is usual for each finding."""
+        """Logits of an image of which nothing is known: what is usual for each finding; infinite
+        for one that was never learnt, as no label was known."""
         self.mean: Tensor
         self.std: Tensor
 
@@ -132,7 +133,7 @@ class Branch(nn.Module):
             bias = self.readout.bias
         if bias is not None:
             with torch.no_grad():
-                bias.copy_(logits)
+                bias.copy_(logits.nan_to_num(posinf=0.0))
 
     def forward(self, images: Float[Tensor, "b a s t"]) -> Float[Tensor, "b f"]:
         """Logits of grey images in [0, 1]."""

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -17,7 +17,11 @@ ABSENT = "absent"
 
 
 def params_error(
-    error: ValidationError, *, file: str, names: Callable[[Place], list[str]], unwritten: str = ""
+    error: ValidationError,
+    *,
+    file: str,
+    names: Callable[[Place], list[str]],
+    unwritten: Collection[str] = (),
 ) -> ParamsError:
     """One line per fault, each with its dotted name.
 
@@ -28,11 +32,11 @@ def params_error(
         error: what pydantic says.
         file: opens each line.
         names: the keys that the model knows at a place.
-        unwritten: a key that the model has and the file has not.
+        unwritten: keys that the model has and the file has not.
     """
     lines = []
     for fault in error.errors():
-        loc = tuple(part for part in fault["loc"] if part != unwritten)
+        loc = tuple(part for part in fault["loc"] if part not in unwritten)
         known = names(fault["loc"][:-1]) if fault["type"] == "extra_forbidden" else []
         lines.append(f"{file}: {_words(fault, loc, known)}")
     return ParamsError("\n".join(lines))

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from pipeline.base.findings import FINDINGS
+from pipeline.params.columns import Columns
 from pipeline.params.names import (
     Backbone,
     CalibrationMethod,
@@ -91,6 +92,10 @@ class IngestParams(Section):
 
     source: str
     """Folder of the cohort, in any of the layouts of docs/own_data.md."""
+    columns: Columns
+    """The layout of its table."""
+    uncertain: Literal["zeros", "ones", "ignore"]
+    """What an uncertain label becomes: absent, there, or unknown."""
     size: Annotated[int, Field(ge=32)]
     """Side of the square cached images, in pixels."""
     partial: bool

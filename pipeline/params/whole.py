@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from pipeline.base.broken_files import decode_text
 from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
+from pipeline.params.columns import NAMED, WRITTEN
 from pipeline.params.faults import ABSENT, Place, keys_at, params_error
 from pipeline.params.names import backbone_of_weights, has_stages
 from pipeline.params.sections import (
@@ -342,7 +343,8 @@ def parse_params(values: Any, *, name: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(values)
     except ValidationError as error:
-        raise params_error(error, file=name, names=_known, unwritten=_MEMBERS) from None
+        unwritten = (_MEMBERS, NAMED, WRITTEN)
+        raise params_error(error, file=name, names=_known, unwritten=unwritten) from None
 
 
 def _known(place: Place) -> list[str]:

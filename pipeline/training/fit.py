@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from pipeline.base.seeds import derive_seed
@@ -164,13 +164,13 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Ep
     started = time.monotonic()
     blocks = _release(training, number)
     learning_rate = training.optimizer.param_groups[0]["lr"]
-    losses = _train(training, task, world, watch, epoch=number)
+    known = _known(training, task, epoch=number)
+    losses = _train(training, task, world, watch, known, epoch=number)
     seconds = time.monotonic() - started
-    sizes = torch.tensor(batch_sizes(len(task.train), training.plan.batch_size))
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
     epoch = Epoch(
         epoch=number,
-        train_loss=float(losses @ sizes.float()) / len(task.train),
+        train_loss=_mean(losses, training, task, known),
         val_loss=val_loss,
         val_auroc=val_auroc,
         learning_rate=learning_rate,
@@ -192,7 +192,13 @@ def _release(training: Training, epoch: int) -> int:
 
 
 def _train(
-    training: Training, task: Task, world: World, watch: Watch, *, epoch: int
+    training: Training,
+    task: Task,
+    world: World,
+    watch: Watch,
+    known: Float[Tensor, " steps"] | None,
+    *,
+    epoch: int,
 ) -> Float[Tensor, " steps"]:
     """One pass over all images in shuffled batches; the loss of every step.
 
@@ -201,9 +207,7 @@ def _train(
     computed; and dropout and stochastic depth, which draw from PyTorch's own generator.
     """
     device, seed = training.device, derive_seed(training.plan.seed, f"epoch {epoch}")
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(task.train), generator=generator)
-    drawn = torch.rand(DRAWN, len(order), generator=generator)
+    order, drawn = _drawn(training, task, epoch=epoch)
     sizes = batch_sizes(len(order), training.plan.batch_size)
     mine = [
         torch.cat(parts_of(places, world, micro_batch=training.micro_batch))
@@ -214,15 +218,49 @@ def _train(
     forward = _forward(training, world)
     step = Step(training, task.loss, task.augment, world, forward)
     seen = watched(stored, watch(epoch=epoch, sizes=sizes))
+    labels = [None] * len(sizes) if known is None else known.tolist()
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
-        for (*inputs, targets), numbers, size in zip(seen, chance, sizes, strict=True):
-            losses.append(step(Share(tuple(inputs), targets, numbers, images=size)))
+        for (*inputs, targets), numbers, size, of in zip(seen, chance, sizes, labels, strict=True):
+            losses.append(step(Share(tuple(inputs), targets, numbers, images=size, known=of)))
             if len(losses) % _LOOK_EVERY == 0:
                 expect_finite(_together(losses, world), epoch, training)
         together = _together(losses, world)
     expect_finite(together, epoch, training)
     return together
+
+
+def _drawn(
+    training: Training, task: Task, *, epoch: int
+) -> tuple[Int[Tensor, " n"], Float[Tensor, "d n"]]:
+    """The order of the images in an epoch, and what decides on each one's augmentation."""
+    seed = derive_seed(training.plan.seed, f"epoch {epoch}")
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(task.train), generator=generator)
+    return order, torch.rand(DRAWN, len(order), generator=generator)
+
+
+def _known(training: Training, task: Task, *, epoch: int) -> Float[Tensor, " steps"] | None:
+    """How many labels of each batch are known; None: all of them, of every batch."""
+    unknown = task.train.targets.isnan()
+    if not unknown.any():
+        return None
+    order, _ = _drawn(training, task, epoch=epoch)
+    each = (~unknown).sum(dim=1).cpu()[order]
+    sizes = batch_sizes(len(order), training.plan.batch_size)
+    return torch.stack([batch.sum() for batch in each.split(sizes)]).float()
+
+
+def _mean(
+    losses: Float[Tensor, " steps"],
+    training: Training,
+    task: Task,
+    known: Float[Tensor, " steps"] | None,
+) -> float:
+    """Of an epoch: batches weigh as many known labels as they have; if all are, images."""
+    sizes = torch.tensor(batch_sizes(len(task.train), training.plan.batch_size)).float()
+    weights = sizes if known is None else known
+    return float(losses @ weights) / float(weights.sum())
 
 
 def _together(losses: list[Tensor], world: World) -> Float[Tensor, " steps"]:
@@ -256,4 +294,4 @@ def _validate(training: Training, task: Task, world: World, *, epoch: int) -> tu
         raise TrainingError(f"the validation loss is not finite after epoch {epoch}: {cause}")
     scores = logits[:, : targets.shape[1]]
     # Processors differ in the last digit; what follows from it must be the same for all ranks.
-    return world.agree((value, mean_auroc(targets.numpy().astype(bool), scores.numpy())))
+    return world.agree((value, mean_auroc(targets.numpy(), scores.numpy())))

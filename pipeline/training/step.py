@@ -48,14 +48,23 @@ class Share:
     """Numbers that decide on how each image is augmented."""
     images: int
     """Of the whole batch, all ranks together."""
+    known: float | None = None
+    """Labels that are known of those images; None: all of them."""
+
+    def weight(self, truth: Float[Tensor, "t f"]) -> float | Float[Tensor, ""]:
+        """How much the mean loss of a part counts in the mean loss of the whole batch."""
+        if self.known is None:
+            return len(truth) / self.images
+        return (~truth.isnan()).sum() / max(self.known, 1.0)
 
 
 class Step:
     """Forward, backward and update, of a training's network.
 
-    The loss is that of the whole batch, and so is its gradient: every image counts the same in
-    whatever parts and by however many ranks they are computed. (Only BatchNorm knows of the parts:
-    its statistics are those of the images that are computed at a time. So does dropout.)
+    The loss is that of the whole batch, and so is its gradient: every known label counts the
+    same in whatever parts and by however many ranks its image is computed. (Only BatchNorm knows
+    of the parts: its statistics are those of the images that are computed at a time. So does
+    dropout.)
     """
 
     def __init__(
@@ -107,7 +116,7 @@ class Step:
                 seen = self._augment(prepare(tuple(inputs)), numbers.T)
                 with statistics_of(world), autocast(training.device, training.precision):
                     logits = self._forward(*seen)
-                loss = self._loss(logits.float(), truth) * (len(truth) / share.images)
+                loss = self._loss(logits.float(), truth) * share.weight(truth)
                 training.scaler.scale(loss * world.size).backward()
             total += loss.detach()
         return total

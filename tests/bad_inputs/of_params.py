@@ -144,7 +144,7 @@ PARAMS = {
     "params_repeated": BadInput(
         "a key that is there twice",
         params("  partial: false", "  partial: true\n  partial: false"),
-        "…/params.yaml, line 18, column 3: not YAML: the key partial is there twice",
+        "…/params.yaml, line 22, column 3: not YAML: the key partial is there twice",
     ),
     "params_odd_key": BadInput(
         "a date that there is not",
@@ -165,7 +165,7 @@ PARAMS = {
     "params_tab": BadInput(
         "a tabulator at the beginning of a line",
         params("  partial: false", "\tpartial: false"),
-        "…/params.yaml, line 17, column 1: not YAML: found character that cannot start any token",
+        "…/params.yaml, line 21, column 1: not YAML: found character that cannot start any token",
     ),
     "params_no_file": BadInput(
         "no such file",

@@ -1,6 +1,7 @@
 """All rows of docs/bad_inputs.md; as a script, this module writes the page."""
 
 from inputs import REPO, page
+from of_any_tables import ANY_TABLES
 from of_boxes import GIVEN_BOXES
 from of_dicom import DICOM
 from of_images import FOLDERS, PICTURES
@@ -13,6 +14,7 @@ PAGE = REPO / "docs/bad_inputs.md"
 
 GROUPS = {
     "The table of the cohort": TABLES,
+    "Tables of other cohorts": ANY_TABLES,
     "Official lists": OFFICIAL_LISTS,
     "Radiologists' boxes": BOXES,
     "Radiographs": PICTURES,

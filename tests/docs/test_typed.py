@@ -9,6 +9,7 @@ import yaml
 from checked import faults, overrides
 from typed import LANGUAGES, PAGES, fences, spans, split, typed_on
 
+from pipeline.params.whole import parse_params
 from pipeline.tracking.origin import flatten
 
 pytestmark = pytest.mark.xdist_group("docs")  # which import all commands, once
@@ -52,7 +53,8 @@ PARAMS = flatten(yaml.safe_load((REPO / "params.yaml").read_text()))
 SECTIONS = {leaf.partition(".")[0] for leaf in PARAMS}
 
 NO_KEYS = {
-    "model.json", "model.onnx", "global.safetensors", "local.safetensors", "model.fusion"
+    "model.json", "model.onnx", "global.safetensors", "local.safetensors", "model.fusion",
+    "train.csv",
 }  # fmt: skip
 """What looks like a key of params.yaml, and is a file or a system."""
 
@@ -69,6 +71,17 @@ def test_every_key_of_the_params_is_there_and_may_have_its_value(page):
             assert any(f"{leaf}.".startswith(f"{key}.") for leaf in PARAMS), span
             given = [f"{key}={value}", *WITH.get(key, [])] if value else []
             assert overrides(given) == [], span
+
+
+def test_every_section_of_params_may_stand_in_the_file():
+    blocks = [text for page in PAGES for language, text in fences(page.read_text())
+              if language == "yaml"]  # fmt: skip
+    assert blocks
+    for text in blocks:
+        values = yaml.safe_load((REPO / "params.yaml").read_text())
+        for section, given in yaml.safe_load(text).items():
+            values[section] |= given
+        parse_params(values)
 
 
 def test_every_value_behind_a_bare_option_may_be_given():

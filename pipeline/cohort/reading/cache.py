@@ -24,6 +24,7 @@ from pipeline.cohort.reading.image_files import (
     image_key,
     is_image,
     loose_files,
+    name_of,
 )
 from pipeline.cohort.reading.nih import Entries
 from pipeline.cohort.reading.nih_boxes import BoxesUsed
@@ -83,11 +84,11 @@ def plan_reading(cohort: CohortFiles, entries: Entries, params: IngestParams) ->
     return ReadingPlan(
         names=names if archives else list(loose),
         streams=[
-            loose_files(list(loose.values())),
-            *(_wanted_of(path, sought, not_read) for path in archives),
+            loose_files(list(loose.values()), parts=cohort.parts),
+            *(_wanted_of(path, sought, not_read, cohort.parts) for path in archives),
         ],
         not_in_table=sorted(
-            path.name
+            name_of(path.as_posix(), cohort.parts)
             for key, paths in cohort.images.items()
             if key not in known
             for path in paths
@@ -99,12 +100,12 @@ def plan_reading(cohort: CohortFiles, entries: Entries, params: IngestParams) ->
 
 
 def _wanted_of(
-    archive: Path, sought: set[str], not_read: list[CohortError]
+    archive: Path, sought: set[str], not_read: list[CohortError], parts: int
 ) -> Iterator[ImageFile]:
     """The files of an archive, which may turn out to have nothing to do with the cohort."""
     found = False
     try:
-        for file in archived_files(archive, sought):
+        for file in archived_files(archive, sought, parts=parts):
             found |= file.content is not None
             yield file
     except CohortError as error:
@@ -115,7 +116,7 @@ def _wanted_of(
 
 def _the_one(paths: list[Path], name: str) -> Path:
     """Of files that may be one image's the one that is; links to one file, and copies, are one."""
-    first, *others = sorted(paths, key=lambda path: path.name != name)
+    first, *others = sorted(paths, key=lambda path: not name.endswith(path.name))
     for other in others:
         if not _same(first, other):
             raise CohortError(
@@ -311,4 +312,4 @@ def ingest_report(
             **lists.table["official"].value_counts().to_dict(),
             "not_in_table": lists.not_in_table,
         },
-    }
+    } | ({"table": entries.taken} if entries.taken else {})

@@ -9,7 +9,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ from pipeline.cohort.reading.cohort_names import (
     kind_of,
     meant_for,
 )
-from pipeline.cohort.reading.image_files import ARCHIVE_ENDINGS, image_key, may_be_image
+from pipeline.cohort.reading.image_files import (
+    ARCHIVE_ENDINGS,
+    image_key,
+    may_be_image,
+    name_of,
+)
 from pipeline.errors import CohortError
 
 log = logging.getLogger(__name__)
@@ -63,9 +68,13 @@ class CohortFiles:
     """Tar and zip archives, of which nothing is unpacked."""
     others: dict[str, int]
     """How many files there are of each ending that are not read."""
+    tables: list[TextFile] = field(default_factory=list)
+    """All tables, of which `entries` is the first; where they are none of NIH's."""
+    parts: int = 1
+    """How many parts of a file's path, from its end, are its name."""
 
 
-def find_cohort(folder: Path) -> CohortFiles:
+def find_cohort(folder: Path, *, tables: Sequence[str] = (), parts: int = 1) -> CohortFiles:
     """Find a cohort's files and say which; radiographs and archives lie anywhere below `folder`.
 
     Flat `images/*.png` (or no subfolder), Kaggle's `images_001/images/*.png` and NIH's
@@ -73,6 +82,12 @@ def find_cohort(folder: Path) -> CohortFiles:
     with a dot, as macOS leaves them, do not count. Text files have their usual names (see
     `kind_of`), may be gzipped, and lie in `folder` or up to `DEEPEST` folders below. v2020's
     table is preferred: it mends 181 rows of the first release.
+
+    Args:
+        folder: of the cohort.
+        tables: names of tables that are none of NIH's, of which those that are there are read;
+            without any, NIH's are looked for.
+        parts: of a file's path, from its end, that are its name.
 
     Raises:
         CohortError: no such folder, no table, two different files that may be the same table or
@@ -85,22 +100,26 @@ def find_cohort(folder: Path) -> CohortFiles:
     others = [path for path in files if not may_be_image(path.name)]
     archives = [path for path in others if path.name.lower().endswith(ARCHIVE_ENDINGS)]
     texts = _texts(folder, others)
-    not_read = _not_read(folder, others, texts)
+    named = {path: name for path in others for name in tables if _is_called(path, name)}
+    not_read = _not_read(folder, [path for path in others if path not in named], texts)
+    read = _named_tables(folder, named, tables) if tables else []
     cohort = CohortFiles(
         folder=folder,
-        entries=_table(folder, texts, not_read),
+        entries=read[0] if read else _table(folder, texts, not_read),
         boxes=texts.get(BOXES),
         train_val=texts.get(TRAIN_VAL_LIST),
         test=texts.get(TEST_LIST),
         not_read=not_read,
         ceiling=_read_ceiling(folder / CEILING),
-        images=_by_key(images),
+        images=_by_key(images, parts),
         archives=sorted(archives),
         others=Counter(
             path.suffix.lower()
             for path in {*others} - {*archives}
             if kind_of(path) is None and path.name != CEILING
         ),
+        tables=read,
+        parts=parts,
     )
     _say_what_is_there(cohort)
     return cohort
@@ -116,9 +135,31 @@ def _table(folder: Path, texts: dict[str, TextFile], not_read: Sequence[str]) ->
     return entries
 
 
+def _is_called(path: Path, name: str) -> bool:
+    return path.name.casefold().removesuffix(".gz") == name.casefold().removesuffix(".gz")
+
+
+def _named_tables(folder: Path, named: dict[Path, str], tables: Sequence[str]) -> list[TextFile]:
+    """Those of `tables` that are there, in that order."""
+    near = {path: name for path, name in named.items() if _depth(folder, path) <= DEEPEST}
+    found = {
+        name: [path for path, its in near.items() if its == name]
+        for name in tables
+        if name in near.values()
+    }
+    if not found:
+        raise CohortError(
+            f"{folder}: holds none of the tables of ingest.columns ({', '.join(tables)}), nor one "
+            f"of them with .gz, up to {DEEPEST} folders below; put it there, or name another in "
+            "ingest.columns.tables"
+        )
+    return [_one_of(paths, f"table {name}", folder) for name, paths in found.items()]
+
+
 def _say_what_is_there(cohort: CohortFiles) -> None:
     found = {BOXES: cohort.boxes, TRAIN_VAL_LIST: cohort.train_val, TEST_LIST: cohort.test}
-    used = [cohort.entries.name, *(file.name for file in found.values() if file)]
+    tables = [file.name for file in cohort.tables] or [cohort.entries.name]
+    used = [*tables, *(file.name for file in found.values() if file)]
     log.info("%s: read %s", cohort.folder, ", ".join(used))
     absent = [f"{KINDS[name].meaning} ({name})" for name, file in found.items() if file is None]
     if absent:
@@ -137,17 +178,19 @@ def _texts(folder: Path, files: Sequence[Path]) -> dict[str, TextFile]:
         kind = kind_of(path)
         if kind is not None and _depth(folder, path) <= DEEPEST:
             candidates.setdefault(kind, []).append(path)
-    return {kind: _one_of(paths, kind, folder) for kind, paths in candidates.items()}
+    return {
+        kind: _one_of(paths, KINDS[kind].meaning, folder) for kind, paths in candidates.items()
+    }
 
 
-def _one_of(paths: Sequence[Path], kind: str, folder: Path) -> TextFile:
+def _one_of(paths: Sequence[Path], meaning: str, folder: Path) -> TextFile:
     """The first of files that say the same."""
     first, *others = sorted(paths, key=lambda path: (_depth(folder, path), path))
     text = _read_text(first)
     for other in others:
         if _read_text(other).split() != text.split():
             raise CohortError(
-                f"{first} and {other} may both be the {KINDS[kind].meaning} and differ; remove "
+                f"{first} and {other} may both be the {meaning} and differ; remove "
                 "the one not meant"
             )
     return TextFile(first.relative_to(folder).as_posix(), text)
@@ -182,10 +225,10 @@ def _walk(folder: Path) -> Iterator[Path]:
         yield from (Path(root, name) for name in sorted(names) if not name.startswith("."))
 
 
-def _by_key(paths: Sequence[Path]) -> dict[str, list[Path]]:
+def _by_key(paths: Sequence[Path], parts: int) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for path in paths:
-        found.setdefault(image_key(path.name), []).append(path)
+        found.setdefault(image_key(name_of(path.as_posix(), parts)), []).append(path)
     return found
 
 

@@ -68,6 +68,11 @@ class ImageFile:
         return content or b""
 
 
+def name_of(path: str, parts: int) -> str:
+    """The name that a file of a cohort goes by: the last parts of its path, joined by `_`."""
+    return "_".join(PurePosixPath(path.replace("\\", "/")).parts[-parts:])
+
+
 def image_key(name: str) -> str:
     """What of a file's name says which radiograph it is; its ending does not.
 
@@ -88,17 +93,19 @@ def may_be_image(name: str) -> bool:
     return is_image(name) or "." not in name
 
 
-def loose_files(paths: list[Path]) -> Iterator[ImageFile]:
-    """Files of a folder, in the order given, not yet read."""
-    return (ImageFile(path.name, str(path), path) for path in paths)
+def loose_files(paths: list[Path], *, parts: int = 1) -> Iterator[ImageFile]:
+    """Files of a folder, in the order given, not yet read; named as by `name_of`."""
+    return (ImageFile(name_of(path.as_posix(), parts), str(path), path) for path in paths)
 
 
 class ForeignFileError(CohortError):
     """No archive, whatever the file's name says."""
 
 
-def archived_files(archive: Path, wanted: set[str]) -> Iterator[ImageFile]:
+def archived_files(archive: Path, wanted: set[str], *, parts: int = 1) -> Iterator[ImageFile]:
     """The radiographs of an archive in its order; those without a `wanted` key have no content.
+
+    They are named as by `name_of`.
 
     Tar archives may be compressed by gzip, bzip2 or xz; several that were joined are read as one.
     Nothing is unpacked, and an archive is read to its end, so that a checksum there is verified.
@@ -119,8 +126,8 @@ def archived_files(archive: Path, wanted: set[str]) -> Iterator[ImageFile]:
     members = _zipped if head.startswith(b"PK") else _tarred
     try:
         for member in members(archive):
-            name = PurePosixPath(member.path.replace("\\", "/")).name
-            if may_be_image(name):
+            name = name_of(member.path, parts)
+            if may_be_image(name_of(member.path, 1)):
                 content = member.read() if image_key(name) in wanted else None
                 yield ImageFile(name, f"{archive}:{member.path}", content)
     except (*_DAMAGED, OSError) as error:

@@ -1,6 +1,7 @@
 """The table of ChestX-ray14, either release (Wang et al., CVPR 2017)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -40,6 +41,8 @@ class Entries:
     """`image_index` and `age` as written, of ages made null because no one is so old."""
     missing_ages: int
     """Rows without an age."""
+    taken: dict[str, Any] = field(default_factory=dict)
+    """Of a table that is none of NIH's: what was counted, dropped or is unknown."""
 
 
 def parse_entries(file: TextFile) -> Entries:

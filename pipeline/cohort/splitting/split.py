@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.base.findings import FINDINGS
-from pipeline.base.tables import SPLIT_NAMES
+from pipeline.base.tables import SPLIT_NAMES, known, positive
 from pipeline.cohort.splitting.stratify import share_out
 from pipeline.errors import CohortError
 from pipeline.params.sections import SplitParams
@@ -22,7 +22,8 @@ def assign_splits(index: pd.DataFrame, lists: pd.DataFrame, params: SplitParams)
     patients are held out for validation. Without, `test_fraction` of all patients are held
     out for test first. Patients are never divided, each finding's positive images are shared
     out in the same fractions (the numbers of patients then follow, exactly where enough
-    patients have no finding), and the order of rows does not matter.
+    patients have no finding), as are the known negatives of a finding that is unknown of some
+    images, and the order of rows does not matter.
 
     Args:
         index: schema INDEX.
@@ -42,7 +43,7 @@ def assign_splits(index: pd.DataFrame, lists: pd.DataFrame, params: SplitParams)
             "cohort with images of both lists, or remove both lists for a random split"
         )
     outside = index[official != "test"]
-    patients = outside.groupby("patient_id")[list(FINDINGS)].sum()
+    patients = _labels(outside).groupby(outside["patient_id"]).sum()
     names, fractions = _shares(params, has_test=len(lists) > 0)
     subset = share_out(patients.to_numpy(np.int64), np.array(fractions), seed=params.seed)
     by_patient = pd.Series(np.array(names)[subset], index=patients.index)
@@ -50,6 +51,16 @@ def assign_splits(index: pd.DataFrame, lists: pd.DataFrame, params: SplitParams)
     splits = pd.DataFrame({"image_index": index["image_index"], "split": split})
     check_positives(index, splits, params)
     return splits.reset_index(drop=True)
+
+
+def _labels(images: pd.DataFrame) -> pd.DataFrame:
+    """What is to be shared out alike, a column each."""
+    columns = {finding: positive(images, finding) for finding in FINDINGS}
+    for finding in FINDINGS:
+        is_known = known(images, finding)
+        if not is_known.all():
+            columns[f"no {finding}"] = is_known & ~columns[finding]
+    return pd.DataFrame(columns, index=images.index)
 
 
 def _shares(params: SplitParams, *, has_test: bool) -> tuple[tuple[str, ...], list[float]]:
@@ -85,7 +96,8 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
 
     A finding has *enough patients* when `val_fraction` of its patients outside the test split
     is `split.min_positives` or more: a fair share of them alone then gives that many positive
-    images. A finding with fewer is allowed fewer positives, and named in the log.
+    images. A finding with fewer is allowed fewer positives, and named in the log; so is one of
+    which no label is known.
 
     Raises:
         CohortError: train or val is empty, or a finding that has enough patients has fewer
@@ -101,10 +113,11 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
             "cohort or larger split fractions"
         )
     outside, val = table[table["split"] != "test"], table[table["split"] == "val"]
-    few = [name for name in FINDINGS if val[name].sum() < params.min_positives]
-    patients = {name: outside["patient_id"][outside[name]].nunique() for name in few}
+    positives = {name: int(positive(val, name).sum()) for name in _known_findings(outside)}
+    few = [name for name, number in positives.items() if number < params.min_positives]
+    patients = {name: outside["patient_id"][positive(outside, name)].nunique() for name in few}
     faults = [
-        f"{name}: {val[name].sum()} positives in validation, {patients[name]:,} patients"
+        f"{name}: {positives[name]} positives in validation, {patients[name]:,} patients"
         for name in few
     ]
     enough = [patients[name] * params.val_fraction >= params.min_positives for name in few]
@@ -121,31 +134,53 @@ def check_positives(index: pd.DataFrame, splits: pd.DataFrame, params: SplitPara
         )
 
 
+def _known_findings(outside: pd.DataFrame) -> list[str]:
+    """Those that some image knows; the others are named in the log."""
+    there = [name for name in FINDINGS if known(outside, name).any()]
+    unknown = [name for name in FINDINGS if name not in there]
+    if unknown:
+        log.warning("unknown of all images outside test: %s", ", ".join(unknown))
+    return there
+
+
 def check_learnable(index: pd.DataFrame, splits: pd.DataFrame) -> None:
     """Refuse a training split in which some finding is never, or always, there.
 
+    One of which no label is known is left alone: nothing is learnt of it.
+
     Raises:
-        CohortError: names the findings.
+        CohortError: names the findings; or no label of any is known.
     """
     table = index.merge(splits, on="image_index", validate="1:1")
     train = table.loc[table["split"] == "train", list(FINDINGS)]
-    alike = [name for name in FINDINGS if train[name].nunique() < 2]
+    whole = all(known(train, name).all() for name in FINDINGS)
+    alike = [name for name in FINDINGS if len(train[name].dropna().unique()) == 1]
     if alike:
+        of = "" if whole else " whose label is known"
         raise CohortError(
-            f"no network can learn {', '.join(alike)}: all {len(train):,} training images have "
-            "the same label; each of the 14 findings is needed, so use a larger part of the cohort"
+            f"no network can learn {', '.join(alike)}: all {len(train):,} training images{of} "
+            "have the same label; each of the 14 findings is needed, so use a larger part of the "
+            "cohort" + ("" if whole else ", or leave the finding out of ingest.columns.findings")
+        )
+    if not any(known(train, name).any() for name in FINDINGS):
+        raise CohortError(
+            f"no label of the {len(train):,} training images is known, so nothing can be learnt"
         )
 
 
 def count_splits(index: pd.DataFrame, splits: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Images, patients and positive images per finding of each split, JSON-able."""
+    """Images, patients and positive images per finding of each split, JSON-able.
+
+    Where labels are unknown, how many are, too.
+    """
     table = index.merge(splits, on="image_index", validate="1:1")
     return {name: _count(table[table["split"] == name]) for name in SPLIT_NAMES}
 
 
 def _count(table: pd.DataFrame) -> dict[str, Any]:
+    unknown = {finding: int((~known(table, finding)).sum()) for finding in FINDINGS}
     return {
         "images": len(table),
         "patients": int(table["patient_id"].nunique()),
-        "positives": {finding: int(table[finding].sum()) for finding in FINDINGS},
-    }
+        "positives": {finding: int(positive(table, finding).sum()) for finding in FINDINGS},
+    } | ({"unknown": unknown} if any(unknown.values()) else {})

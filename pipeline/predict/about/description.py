@@ -35,7 +35,8 @@ class Call(_Part):
 
     slope: float
     intercept: float
-    """Of the calibration on the logit scale, fitted on validation images."""
+    """Of the calibration on the logit scale, fitted on validation images; 1 and 0 of a finding
+    without known labels of both classes."""
     thresholds: dict[str, float]
     """By rule, of the raw probability, chosen on validation images; none where a class lacked."""
 
@@ -194,7 +195,8 @@ def _score(row: pd.Series) -> Score | None:
 
 def _call(finding: str, own: Mapping[str, pd.DataFrame]) -> Call:
     tables = {name: table[table["finding"] == finding] for name, table in own.items()}
-    (line,) = tables["calibration"].to_dict("records")
+    lines = tables["calibration"].to_dict("records")
+    line = lines[0] if lines else {"slope": 1.0, "intercept": 0.0}
     chosen = tables["thresholds"].drop_duplicates("rule")
     at = dict(zip(chosen["rule"], chosen["threshold"].astype(float), strict=True))
     known = {rule: value for rule, value in at.items() if not pd.isna(value)}

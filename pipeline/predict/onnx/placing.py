@@ -38,7 +38,8 @@ class Placing(nn.Module):
         boxes = torch.where(says.unsqueeze(1), boxes, whole).unsqueeze(1).expand(-1, number, -1)
         if crop.method == ATTENTION:
             return boxes
-        ranked = (logits - prior).topk(number, 1) if crop.windows else logits.topk(crop.top, 1)
+        learnt = torch.where(prior.isinf(), -torch.inf, logits)
+        ranked = (logits - prior).topk(number, 1) if crop.windows else learnt.topk(crop.top, 1)
         maps = heatmaps[crop.method]
         places = ranked.indices[:, :, None, None].expand(-1, -1, *maps.shape[2:])
         drawn, is_drawn = self.rule(

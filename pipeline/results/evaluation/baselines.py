@@ -5,7 +5,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from pipeline.base.findings import FINDINGS
-from pipeline.base.tables import PREDICTIONS
+from pipeline.base.tables import PREDICTIONS, known, positive
 from pipeline.errors import CohortError
 from pipeline.fusion.metadata import METADATA, fit_metadata
 from pipeline.results.evaluation.files.systems import FLOORS
@@ -59,7 +59,7 @@ def metadata_only(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     images, train = _with_split(index, splits)
     features = fit_metadata(images[train], METADATA).encode(images)
     columns = {
-        finding: _fit_predict(features, images[finding].to_numpy(bool), train)
+        finding: _fit_predict(features, positive(images, finding), train & known(images, finding))
         for finding in FINDINGS
     }
     return _held_out(images, columns)
@@ -67,6 +67,8 @@ def metadata_only(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
 
 def prevalence(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     """Each finding's share of the training images, the same for every image.
+
+    Of those whose label is known; a half where none is.
 
     Returns:
         Predictions (schema PREDICTIONS) on the validation and test images.
@@ -76,7 +78,10 @@ def prevalence(index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
     """
     images, train = _with_split(index, splits)
     columns = {
-        finding: np.full(len(images), images.loc[train, finding].mean()) for finding in FINDINGS
+        finding: np.full(
+            len(images), _share(positive(images, finding), train & known(images, finding))
+        )
+        for finding in FINDINGS
     }
     return _held_out(images, columns)
 
@@ -88,10 +93,14 @@ def _fit_predict(
 ) -> Float[np.ndarray, " n"]:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  (2 s to import)
 
-    if targets[train].all() or not targets[train].any():
-        return np.full(len(targets), targets[train].mean())
+    if targets[train].all() or not targets[train].any() or not features.shape[1]:
+        return np.full(len(targets), _share(targets, train))
     model = LogisticRegression(solver="newton-cholesky").fit(features[train], targets[train])
     return np.asarray(model.predict_proba(features)[:, 1])
+
+
+def _share(targets: Bool[np.ndarray, " n"], rows: Bool[np.ndarray, " n"]) -> float:
+    return float(targets[rows].mean()) if rows.any() else 0.5
 
 
 def _with_split(

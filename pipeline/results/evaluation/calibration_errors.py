@@ -55,7 +55,7 @@ def _of(
 
 def _probs(images: LabelledSet, frame: pd.DataFrame, finding: str) -> np.ndarray:
     rows = frame.set_index("image_index").loc[images.image_index]
-    return np.asarray(rows[finding])
+    return images.of(finding, np.asarray(rows[finding]))
 
 
 def what_gets_worse(calibration: pd.DataFrame) -> dict[str, str]:

@@ -124,8 +124,8 @@ def _held_out(
     excluded = held.images.excluded
     if excluded and len(held.images.image_index):
         log.warning(
-            "%d of %d findings are not predicted, or have one class only among the %s images, and "
-            "are left out: %s",
+            "%d of %d findings are not predicted, or lack known labels of both classes among the "
+            "%s images, and are left out: %s",
             len(excluded), len(FINDINGS), split, ", ".join(excluded),
         )  # fmt: skip
     return held

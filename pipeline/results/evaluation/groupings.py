@@ -12,7 +12,7 @@ AGE_BANDS = {"0-19": 0, "20-39": 20, "40-59": 40, "60-79": 60, "80+": 80}
 """The youngest age of each, in years; a band ends below the next one."""
 
 UNKNOWN = "unknown"
-"""The age group of images without an age."""
+"""The group of images of which an age, a gender or a view is not known."""
 
 
 class Groups(NamedTuple):
@@ -29,12 +29,12 @@ Grouping = Callable[[pd.DataFrame], Groups]
 
 
 def by_gender(metadata: pd.DataFrame) -> Groups:
-    """M or F."""
+    """M or F, or `UNKNOWN` where some image has none."""
     return _by_value(metadata["gender"], ("M", "F"))
 
 
 def by_view(metadata: pd.DataFrame) -> Groups:
-    """PA or AP."""
+    """PA or AP, or `UNKNOWN` where some image has none."""
     return _by_value(metadata["view_position"], ("PA", "AP"))
 
 
@@ -67,7 +67,10 @@ GROUPINGS: dict[str, Grouping] = {
 
 
 def _by_value(values: pd.Series, names: tuple[str, ...]) -> Groups:
-    return _checked(Groups(names, pd.Index(names).get_indexer(pd.Index(values))), values)
+    code, missing = pd.Index(names).get_indexer(pd.Index(values)), values.isna().to_numpy()
+    if missing.any():
+        names, code = (*names, UNKNOWN), np.where(missing, len(names), code)
+    return _checked(Groups(names, code), values)
 
 
 def _checked(groups: Groups, values: pd.Series) -> Groups:

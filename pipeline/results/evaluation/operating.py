@@ -129,6 +129,8 @@ def operating_points(
     targets: Bool[np.ndarray, "points n"],
     patient: Int[np.ndarray, " n"],
     counts: Float[np.ndarray, "patients replicates"],
+    *,
+    known: Bool[np.ndarray, "points n"] | None = None,
 ) -> list[OperatingPoint]:
     """Many thresholds on the same images, of any systems, findings and rules.
 
@@ -137,22 +139,28 @@ def operating_points(
         targets: whether it is.
         patient: 0, 1, ...: the image's row of `counts`.
         counts: of `bootstrap.patient_counts`; with no replicate there is no interval.
+        known: whether that is known; the other images do not count. None: of all.
 
     Returns:
         One a row of `calls`. An interval leaves out the replicates without an image to take the
         share of: it is that of samples in which the share is defined.
     """
+    known = np.ones_like(calls) if known is None else known
     blocks = [slice(start, start + _BLOCK) for start in range(0, len(calls), _BLOCK)]
-    return [point for b in blocks for point in _block(calls[b], targets[b], patient, counts)]
+    return [
+        point for b in blocks for point in _block(calls[b], targets[b], known[b], patient, counts)
+    ]
 
 
 def _block(
     calls: Bool[np.ndarray, "points n"],
     targets: Bool[np.ndarray, "points n"],
+    known: Bool[np.ndarray, "points n"],
     patient: Int[np.ndarray, " n"],
     counts: Float[np.ndarray, "patients replicates"],
 ) -> list[OperatingPoint]:
-    cells = (calls & targets, calls & ~targets, ~calls & ~targets, ~calls & targets)
+    there, absent = targets & known, ~targets & known
+    cells = (calls & there, calls & absent, ~calls & absent, ~calls & there)
     tallies = np.stack([_by_patient(cell, patient, patients=len(counts)) for cell in cells])
     whole = _shares(tallies.sum(axis=2, keepdims=True))[..., 0]
     drawn = _shares(tallies @ counts)

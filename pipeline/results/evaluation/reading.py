@@ -94,10 +94,10 @@ def _thresholds(
     sensitivity: float,
 ) -> tuple[pd.DataFrame, dict[str, Calls]]:
     """Table `thresholds`, and the calls of `CALLING_RULE`."""
-    chosen, called, targets = [], [], []
+    chosen, called, points_of = [], [], []
     calls: dict[str, Calls] = {name: {} for name in systems}
     for name, frame in systems.items():
-        on_val, on_test = val.probs(frame), test.probs(frame)
+        on_val, on_test = val.probs(frame), test.said(frame)
         for finding, rule in product([f for f in FINDINGS if f in on_val and f in on_test], RULES):
             threshold = choose_threshold(
                 on_val[finding], val.targets[finding], RULES[rule], sensitivity=sensitivity
@@ -105,12 +105,18 @@ def _thresholds(
             hits = on_test[finding] >= threshold
             chosen.append((name, finding, rule, threshold))
             called.append(hits)
-            targets.append(test.targets[finding])
+            points_of.append(finding)
             if rule == CALLING_RULE:
                 calls[name][finding] = hits
     rows: list[tuple[object, ...]] = []
     if chosen:
-        points = operating_points(np.stack(called), np.stack(targets), test.patient, counts)
+        points = operating_points(
+            np.stack(called),
+            np.stack([test.positive(finding) for finding in points_of]),
+            test.patient,
+            counts,
+            known=np.stack([test.knows(finding) for finding in points_of]),
+        )
         rows = [
             (*key, measure, *share)
             for key, point in zip(chosen, points, strict=True)

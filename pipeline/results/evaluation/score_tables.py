@@ -36,8 +36,10 @@ def _estimate(one: Estimate) -> tuple[float, ...]:
 
 
 def _sizes(held: HeldOut, finding: str) -> tuple[int, int | None]:
-    positives = None if finding == MEAN else int(held.images.targets[finding].sum())
-    return len(held.images.image_index), positives
+    if finding == MEAN:
+        return len(held.images.image_index), None
+    targets = held.images.targets[finding]
+    return len(targets), int(targets.sum())
 
 
 def comparison_rows(

@@ -1,13 +1,15 @@
 """One system's probabilities against the labels of one split."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 
 from pipeline.base.findings import FINDINGS
+from pipeline.base.tables import known, positive
 from pipeline.results.evaluation.files.systems import Systems
 from pipeline.results.statistics.bootstrap import patient_counts, replicate_both
 from pipeline.results.statistics.delong import Placements, placements
@@ -27,12 +29,34 @@ MEASURES = ("auroc", "auprc")
 
 
 class LabelledSet(NamedTuple):
-    """The images of one split, and the findings that both occur and are absent there."""
+    """The images of one split, and the findings that both occur and are absent there.
+
+    What is said of a finding is said of the images whose label is known.
+    """
 
     image_index: pd.Series
     patient: Int[np.ndarray, " n"]
     """0, 1, ...: the patient's row among this set's patients."""
-    targets: dict[str, Bool[np.ndarray, " n"]]
+    targets: dict[str, Bool[np.ndarray, " k"]]
+    """By finding, of the images whose label is known, in their order."""
+    masks: Mapping[str, Bool[np.ndarray, " n"]] = {}
+    """By finding, which those are; of a finding that is not there, all of them."""
+
+    def knows(self, finding: str) -> Bool[np.ndarray, " n"]:
+        """Which images' label is known."""
+        mask = self.masks.get(finding)
+        return np.ones(len(self.image_index), bool) if mask is None else mask
+
+    def of(self, finding: str, values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " k"]:
+        """Those of the images whose label is known."""
+        mask = self.masks.get(finding)
+        return values if mask is None else values[mask]
+
+    def positive(self, finding: str) -> Bool[np.ndarray, " n"]:
+        """Which of all images are known to have the finding."""
+        found = self.knows(finding).copy()
+        found[found] = self.targets[finding]
+        return found
 
     @property
     def patients(self) -> int:
@@ -41,16 +65,20 @@ class LabelledSet(NamedTuple):
 
     @property
     def excluded(self) -> list[str]:
-        """The findings that are not predicted, or have only one class here."""
+        """The findings that are not predicted, or whose known labels are of one class here."""
         return [finding for finding in FINDINGS if finding not in self.targets]
 
     def fewer_patients(self, finding: str) -> int:
         """Patients with an image that has the finding, or with one that has not: the fewer."""
-        targets = self.targets[finding]
-        return min(len(np.unique(self.patient[side])) for side in (targets, ~targets))
+        targets, owner = self.targets[finding], self.of(finding, self.patient)
+        return min(len(np.unique(owner[side])) for side in (targets, ~targets))
 
-    def probs(self, frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " n"]]:
-        """What a system (schema PREDICTIONS) says of these images, in their order."""
+    def probs(self, frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " k"]]:
+        """What a system (schema PREDICTIONS) says of images whose label is known."""
+        return {finding: self.of(finding, said) for finding, said in self.said(frame).items()}
+
+    def said(self, frame: pd.DataFrame) -> dict[str, Float[np.ndarray, " n"]]:
+        """What it says of all images, in their order."""
         rows = frame.set_index("image_index").loc[self.image_index]
         return {finding: rows[finding].to_numpy() for finding in self.targets}
 
@@ -65,10 +93,12 @@ def labelled(images: pd.DataFrame, index: pd.DataFrame, *, split: str) -> Labell
     """
     here = images.loc[images["split"] == split, "image_index"]
     rows = index.set_index("image_index").loc[here]
-    targets = {finding: rows[finding].to_numpy(bool) for finding in FINDINGS if finding in images}
+    masks = {finding: known(rows, finding) for finding in FINDINGS if finding in images}
+    targets = {finding: positive(rows, finding)[mask] for finding, mask in masks.items()}
     both_classes = {name: one for name, one in targets.items() if one.any() and not one.all()}
-    patient = pd.factorize(rows["patient_id"])[0]
-    return LabelledSet(here.reset_index(drop=True), np.asarray(patient, np.int64), both_classes)
+    partly = {name: masks[name] for name in both_classes if not masks[name].all()}
+    patient = np.asarray(pd.factorize(rows["patient_id"])[0], np.int64)
+    return LabelledSet(here.reset_index(drop=True), patient, both_classes, partly)
 
 
 class Scores(NamedTuple):
@@ -110,7 +140,8 @@ def score(
     placed = {}
     for finding, probs in images.probs(frame).items():
         targets = images.targets[finding]
-        ranking = rank(targets, probs, images.patient, units=images.patients)
+        owner = images.of(finding, images.patient)
+        ranking = rank(targets, probs, owner, units=images.patients)
         sure = images.fewer_patients(finding) >= min_patients
         for measure, one in zip(MEASURES, _estimates(ranking, counts), strict=True):
             of[measure][finding] = replace(one, sure=sure)

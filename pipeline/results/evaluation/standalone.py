@@ -94,8 +94,9 @@ def _expect_labels(name: str, frame: pd.DataFrame, entries: pd.DataFrame) -> Non
 
 def _refuse_labels(name: str, frame: pd.DataFrame, entries: pd.DataFrame) -> None:
     """No network calls every image as text mining labelled it: the columns are the labels'."""
-    targets = labelled(frame, entries, split="test").targets
-    if targets and all((frame[one] == truth).all() for one, truth in targets.items()):
+    images = labelled(frame, entries, split="test")
+    targets, said = images.targets, images.probs(frame)
+    if targets and all((said[one] == truth).all() for one, truth in targets.items()):
         raise ArtifactError(
             f"{name}: its scores are the labels themselves, in all of {len(frame):,} images and "
             f"{len(targets)} findings; expected probabilities: give their file, or name their "

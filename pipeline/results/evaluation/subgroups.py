@@ -8,7 +8,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int, Num
 
 from pipeline.results.evaluation.files.evaluations import SCHEMAS
-from pipeline.results.evaluation.groupings import GROUPINGS, Grouping, Groups
+from pipeline.results.evaluation.groupings import GROUPINGS, UNKNOWN, Grouping, Groups
 from pipeline.results.evaluation.scores import MEAN, LabelledSet
 from pipeline.results.statistics.bootstrap import replicate_aurocs
 from pipeline.results.statistics.estimate import Estimate, Interval, average, percentile
@@ -92,9 +92,13 @@ def score_subgroups(
             for group, row in table.items()
             for finding, cell in row.items()
         ]
-        fixed = len(groups.names) == 2
+        fixed = len(set(groups.names) - {UNKNOWN}) == 2
         for finding in (*images.targets, MEAN):
-            column = {group: row[finding] for group, row in table.items()}
+            column = {
+                group: row[finding]
+                for group, row in table.items()
+                if not (fixed and group == UNKNOWN)
+            }
             gaps.append((name, finding, *_gap_row(column, interval, fixed=fixed)))
     return Subgroups(_frame(cells, CELLS), _frame(gaps, GAPS), averaged)
 
@@ -105,8 +109,10 @@ class _Part(NamedTuple):
     patient: Int[np.ndarray, " n"]
     """0, 1, ...: the row of `counts`, which are those of the group's patients alone: products of
     small groups stay small."""
-    targets: dict[str, Bool[np.ndarray, " n"]]
-    probs: dict[str, Num[np.ndarray, " n"]]
+    known: dict[str, Bool[np.ndarray, " n"]]
+    """Whether each image's label is known; `targets` and `probs` are of those alone."""
+    targets: dict[str, Bool[np.ndarray, " k"]]
+    probs: dict[str, Num[np.ndarray, " k"]]
     counts: Float[np.ndarray, "patients r"]
     present: Bool[np.ndarray, " everyone"]
     """Which of all patients are in the group."""
@@ -128,7 +134,7 @@ _Row = dict[str, _Cell]  # of one group, by finding
 
 def _divide(
     images: LabelledSet,
-    probs: dict[str, Num[np.ndarray, " n"]],
+    probs: dict[str, Num[np.ndarray, " _"]],
     counts: Float[np.ndarray, "patients r"],
     groups: Groups,
 ) -> dict[str, _Part]:
@@ -139,8 +145,9 @@ def _divide(
         rows, patient = np.unique(images.patient[inside], return_inverse=True)
         parts[groups.names[code]] = _Part(
             patient,
-            {finding: targets[inside] for finding, targets in images.targets.items()},
-            {finding: values[inside] for finding, values in probs.items()},
+            {finding: images.knows(finding)[inside] for finding in images.targets},
+            {one: targets[images.of(one, inside)] for one, targets in images.targets.items()},
+            {one: values[images.of(one, inside)] for one, values in probs.items()},
             counts[rows],
             np.isin(np.arange(len(counts)), rows),
         )
@@ -180,30 +187,32 @@ def _closed(row: _Row) -> str | None:
 
 
 def _cell(part: _Part, finding: str, min_cell: int, min_patients: int) -> _Cell:
-    targets = part.targets[finding]
-    reason = _too_small(part, targets, min_cell, min_patients)
+    targets, owner = part.targets[finding], part.patient[part.known[finding]]
+    reason = _too_small(owner, targets, min_cell, min_patients)
     if reason:
-        return _Cell(*_sizes(part, targets), None, reason)
-    ranking = rank(targets, part.probs[finding], part.patient)
+        return _Cell(*_sizes(owner, targets), None, reason)
+    ranking = rank(targets, part.probs[finding], owner, units=len(part.counts))
     whole = float(auroc(ranking, np.ones((len(part.counts), 1)))[0])
     drawn = replicate_aurocs(ranking, part.counts)
     influence = np.zeros(len(part.present))  # of all patients, or groups could not be subtracted
     influence[part.present] = auroc_influence(ranking)
     value = Estimate(whole, np.where(np.isnan(drawn), whole, drawn), influence)
-    return _Cell(*_sizes(part, targets), value, None)
+    return _Cell(*_sizes(owner, targets), value, None)
 
 
-def _sizes(part: _Part, targets: Bool[np.ndarray, " n"]) -> tuple[int, int, int, int]:
-    ill = len(np.unique(part.patient[targets]))
-    return len(targets), len(part.counts), int(targets.sum()), ill
+def _sizes(
+    owner: Int[np.ndarray, " k"], targets: Bool[np.ndarray, " k"]
+) -> tuple[int, int, int, int]:
+    ill = len(np.unique(owner[targets]))
+    return len(targets), len(np.unique(owner)), int(targets.sum()), ill
 
 
 def _too_small(
-    part: _Part, targets: Bool[np.ndarray, " n"], min_cell: int, min_patients: int
+    owner: Int[np.ndarray, " k"], targets: Bool[np.ndarray, " k"], min_cell: int, min_patients: int
 ) -> str | None:
     """Why a cell is not shown."""
     for noun, side in (("positive", targets), ("negative", ~targets)):
-        found, owners = int(side.sum()), len(np.unique(part.patient[side]))
+        found, owners = int(side.sum()), len(np.unique(owner[side]))
         if found < min_cell:
             return f"{_counted(found, noun)}, fewer than {min_cell}"
         if owners < min_patients:
@@ -218,8 +227,8 @@ def _counted(number: int, noun: str) -> str:
 def _mean(part: _Part, row: _Row, averaged: tuple[str, ...], closed: str | None) -> _Cell:
     some = np.zeros(len(part.patient), bool)
     for finding in averaged:
-        some |= part.targets[finding]
-    sizes = _sizes(part, some)
+        some[part.known[finding]] |= part.targets[finding]
+    sizes = _sizes(part.patient, some)
     reason = closed or (None if averaged else "no finding is shown in every open group")
     if reason:
         return _Cell(*sizes, None, reason)

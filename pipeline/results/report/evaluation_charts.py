@@ -153,7 +153,8 @@ def cooccurrence_chart(table: pd.DataFrame) -> str:
     Args:
         table: of `pipeline.results.evaluation.cooccurrence`.
     """
-    images = dict(zip(table["actual"], table["images"], strict=True))
+    largest = table.groupby("actual", sort=False)["images"].max()
+    images = {str(name): int(count) for name, count in largest.items()}
     called = [name for name in FINDINGS if name in set(table["called"])]
     with mpl.rc_context(STYLE | {"font.size": 7}):
         figure = Figure(figsize=(8.6, 1.2 + 0.2 * len(images)), layout="constrained")
@@ -176,7 +177,7 @@ def _heatmap(axes: Axes, shares: Float[np.ndarray, "rows columns"]) -> None:
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for (row, column), share in np.ndenumerate(shares):
         colour = "white" if share > 0.55 else "black"
-        text = f"{100 * share:.0f}"
+        text = "" if np.isnan(share) else f"{100 * share:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=6, color=colour)
     axes.tick_params(length=0)
     for spine in axes.spines.values():

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pipeline.base.findings import FINDINGS
+from pipeline.base.tables import known, positive
 from pipeline.results.evaluation.calibration_errors import what_gets_worse
 from pipeline.results.evaluation.cooccurrence import cooccurrence
 from pipeline.results.evaluation.operating import RULES
@@ -69,7 +71,7 @@ class EvaluationPart(NamedTuple):
     scale: Scale | None
     """Of the means in `groupings`."""
     no_finding: dict[str, float]
-    """Share of the images labelled with none of `FINDINGS`, by split."""
+    """Share of the images labelled with none of the findings, by split, where that is known."""
     literature: Literature
     charts: dict[str, str]
     """SVG by name."""
@@ -130,16 +132,23 @@ def _charts(
         "pr": precision_recall_chart(test.targets, probs, entry["auprc"]),
         "reliability": reliability_chart(test.targets, probs, calibration),
     }
-    calls = {row.finding: probs[row.finding] >= row.threshold for row in thresholds[CALLING_RULE]}
+    said = test.said(predictions)
+    calls = {row.finding: said[row.finding] >= row.threshold for row in thresholds[CALLING_RULE]}
     if calls:
         charts["cooccurrence"] = cooccurrence_chart(cooccurrence(calls, test))
     return charts
 
 
 def _no_finding(predictions: pd.DataFrame, index: pd.DataFrame) -> dict[str, float]:
-    healthy = ~index.set_index("image_index")[list(FINDINGS)].any(axis=1)
-    shares = healthy.loc[predictions["image_index"]].groupby(predictions["split"].to_numpy())
-    return {str(split): float(share) for split, share in shares.mean().items()}
+    rows = index.set_index("image_index").loc[predictions["image_index"]]
+    there = [finding for finding in FINDINGS if known(rows, finding).any()]
+    some, whole = np.zeros(len(rows), bool), np.ones(len(rows), bool)
+    for finding in there:
+        some |= positive(rows, finding)
+        whole &= known(rows, finding)
+    healthy, split = pd.Series(~some), predictions["split"].reset_index(drop=True)
+    shares = healthy[some | whole].groupby(split[some | whole]).mean()
+    return {str(name): float(share) for name, share in shares.items()}
 
 
 def _literature(test: LabelledSet, mean_auroc: float) -> Literature:

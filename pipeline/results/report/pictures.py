@@ -18,6 +18,7 @@ from pipeline.attention.heatmaps import Maps
 from pipeline.base.findings import FINDINGS
 from pipeline.base.grid import Grid
 from pipeline.base.shards import Shards, expect_rows
+from pipeline.base.tables import findings_of, positive
 from pipeline.params.names import HeatmapMethod
 from pipeline.results.localisation.boxed_findings import CORNERS
 from pipeline.results.localisation.detections import finding_map
@@ -132,9 +133,10 @@ def _compared(
 
 def _ranked(radiographs: Radiographs, finding: str, examples: int, rule: BoxRule) -> _Ranked:
     test = radiographs.predictions[radiographs.predictions["split"] == "test"]
-    labels = radiographs.index.set_index("image_index")
-    positive = labels.loc[test["image_index"], finding].to_numpy(bool)
-    ranked = test[positive].sort_values([finding, "image_index"], ascending=[False, True])
+    labels = radiographs.index.set_index("image_index").loc[test["image_index"]]
+    ranked = test[positive(labels, finding)].sort_values(
+        [finding, "image_index"], ascending=[False, True]
+    )
     names = list(ranked["image_index"])
     boxes = set(radiographs.boxes.loc[radiographs.boxes["finding"] == finding, "image_index"])
     boxed = [name for name in names if name in boxes]
@@ -172,7 +174,7 @@ def _picture(
         by=ranked.by,
         prob=probs[finding],
         likely=sorted(probs.items(), key=lambda one: -one[1])[:3],
-        labels=[other for other in FINDINGS if about[other]],
+        labels=findings_of(about),
         about=age_gender_view(about),
         plain=jpeg_uri(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)),
         panels=[_panel(radiographs, image, finding, name, one, rule) for one in methods],
@@ -249,4 +251,8 @@ def _place(rank: int, many: int) -> str:
 def age_gender_view(image: pd.Series) -> str:
     """What is known of who was imaged, and how."""
     age = "age unknown" if pd.isna(image["age_years"]) else f"{image['age_years']:.0f} years"
-    return f"{age}, {image['gender']}, {image['view_position']}"
+    others = [
+        f"{name} unknown" if pd.isna(image[column]) else str(image[column])
+        for name, column in (("gender", "gender"), ("view", "view_position"))
+    ]
+    return ", ".join((age, *others))

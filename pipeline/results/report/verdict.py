@@ -127,7 +127,7 @@ def _left_out(findings: Sequence[str]) -> str:
         return ""
     few = len(findings) <= _MOST_NAMED
     named = _joined(map(_prose, findings)) if few else f"{len(findings)} others"
-    return f"{named} {'has' if len(findings) == 1 else 'have'} one class only here"
+    return f"{named} {'has' if len(findings) == 1 else 'have'} not both classes here"
 
 
 def _fusion(delta: Mapping[str, Metrics]) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 from jaxtyping import Bool, Float
 
 from pipeline.base.findings import FINDINGS
+from pipeline.base.tables import known, positive
 from pipeline.errors import ArtifactError
 from pipeline.results.evaluation.calibration import platt
 from pipeline.results.suspects.label_scores import LabelScore
@@ -37,11 +38,12 @@ class Ranking(NamedTuple):
 def rank_labels(predictions: pd.DataFrame, images: pd.DataFrame, score: LabelScore) -> Ranking:
     """Rank every label, given or not given, of the predicted images.
 
-    A finding of a split is judged by itself, since validation and test differ in case mix.
+    A finding of a split is judged by itself, since validation and test differ in case mix. A
+    label that is unknown is not ranked.
 
     Args:
         predictions: image_index, split, and out-of-sample probabilities by finding.
-        images: labels of all these images: image_index and bool columns by finding.
+        images: labels of all these images: image_index, and findings as in INDEX.
         score: an entry of `SCORES`.
 
     Raises:
@@ -50,10 +52,12 @@ def rank_labels(predictions: pd.DataFrame, images: pd.DataFrame, score: LabelSco
     truth = images.set_index("image_index").loc[predictions["image_index"]]
     ranked, usual, left_out = [], [], []
     for split, rows in predictions.groupby("split").indices.items():
-        part = predictions.iloc[rows]
-        for finding in [name for name in FINDINGS if name in part]:
+        given = truth.iloc[rows]
+        for finding in [name for name in FINDINGS if name in predictions]:
+            there = known(given, finding)
+            part = predictions.take(rows[there])
             probs = part[finding].to_numpy(np.float64)
-            labels = truth[finding].to_numpy(bool)[rows]
+            labels = positive(given, finding)[there]
             reason = _why_not(probs, labels)
             if reason:
                 left_out.append(f"{finding} in {split}: {reason}")
@@ -78,6 +82,8 @@ def spelt(prob: float) -> str:
 
 def _why_not(probs: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> str:
     """Why a finding is not judged; nothing if it is."""
+    if not len(labels):
+        return "no label is known"
     if labels.all() or not labels.any():
         return f"{'all' if labels.all() else 'none'} of its {len(labels):,} images have the label"
     if not platt(probs, labels).fitted:

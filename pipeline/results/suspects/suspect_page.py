@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.special import logit
 
 from pipeline.base.findings import FINDINGS
+from pipeline.base.tables import findings_of
 from pipeline.results.report.pages import environment
 from pipeline.results.report.pictures import age_gender_view
 from pipeline.results.suspects.ranking import Ranking, spelt
@@ -141,7 +142,7 @@ def _suspect(
         **{name: row[name] for name in _AS_RANKED},
         with_label=usual if row["labelled"] else other,
         without_label=other if row["labelled"] else usual,
-        labels=[name for name in FINDINGS if image[name]],
+        labels=findings_of(image),
         likely=sorted(predicted, key=lambda one: -one[1])[:3],
         about=age_gender_view(image),
         picture=picture,

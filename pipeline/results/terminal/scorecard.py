@@ -58,7 +58,7 @@ def _findings(evaluation: Evaluation, subject: str) -> str:
         )
     excluded = evaluation.metrics["excluded"]
     if excluded:
-        lines.append(f"In no mean, not predicted or of one class: {', '.join(excluded)}")
+        lines.append(f"In no mean, not predicted or not of both classes: {', '.join(excluded)}")
     lines.append(
         "Intervals: bootstrap over patients (percentile). DeLong's takes images for independent,\n"
         "too narrow where patients have several. AUPRC compares with the share of positives."

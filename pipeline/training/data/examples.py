@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from pipeline.base.shards import Shards, expect_rows
-from pipeline.base.tables import SPLIT_NAMES
+from pipeline.base.tables import SPLIT_NAMES, targets_of
 from pipeline.errors import ArtifactError
-from pipeline.base.findings import FINDINGS
 from pipeline.networks.rows import Rows, StoredImages
 
 
@@ -24,6 +23,7 @@ class Examples:
     inputs: tuple[Rows, ...]
     """What a network's `forward` takes, as it is stored: images are bytes."""
     targets: Float[Tensor, "n f"]
+    """1, 0, or NaN: unknown."""
 
     def __len__(self) -> int:
         return len(self.image_index)
@@ -87,4 +87,4 @@ def _rows_of(split: str, index: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFr
 
 
 def _targets(rows: pd.DataFrame) -> Float[Tensor, "n f"]:
-    return torch.from_numpy(np.array(rows[list(FINDINGS)], np.float32))
+    return torch.from_numpy(targets_of(rows))

@@ -164,6 +164,15 @@ def test_windows_are_of_the_findings_furthest_above_what_is_usual(tmp_path):
     )
 
 
+@pytest.mark.parametrize("windows", [0, 1])
+def test_a_finding_that_was_never_learnt_draws_no_crop(tmp_path, windows):
+    maps = {"Mass": spot(1, 5), "Hernia": spot(5, 1)}
+    prior = [np.inf if name == "Hernia" else -3.0 for name in FINDINGS]
+    images = [(FLAT, maps, {"Mass": -1.0, "Hernia": 2.0})]
+    table = placed(tmp_path / "m", images, prior, method="cam", windows=windows)
+    assert table["finding"].tolist() == ["Mass"]
+
+
 def test_a_window_of_an_empty_map_is_attention_s_and_then_the_whole_image(tmp_path):
     images = [(spot(2, 2), {"Mass": spot(5, 5)}, {"Mass": 1.0}), (EMPTY, {}, {})]
     table = placed(tmp_path / "m", images, method="cam", windows=4, side=0.25)

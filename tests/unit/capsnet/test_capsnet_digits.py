@@ -18,7 +18,7 @@ from pipeline.capsnet.pretraining import with_labels, with_reconstruction
 from pipeline.networks.augment import as_they_are
 from pipeline.training.data.examples import Examples
 from pipeline.training.fit import Task, fit
-from pipeline.training.losses import LOSSES
+from pipeline.training.losses import LOSSES, Prevalence
 from pipeline.training.predict import predict_logits
 
 log = logging.getLogger(__name__)
@@ -48,8 +48,11 @@ def digits() -> dict[str, Examples]:
     }
 
 
+UNUSED = Prevalence(torch.full((10,), 0.1), None)
+
+
 def margin(logits, targets):
-    return LOSSES["margin"](logits, targets, torch.full((10,), 0.1), NUMBERS).mean()
+    return LOSSES["margin"](logits, targets, UNUSED, NUMBERS).mean()
 
 
 @pytest.mark.slow

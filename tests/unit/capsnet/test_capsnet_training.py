@@ -15,6 +15,7 @@ from pipeline.capsnet.pretraining import (
     fit_capsnet,
     pretrain,
     thumbnails,
+    with_labels,
     with_reconstruction,
     write_pretrained,
 )
@@ -22,6 +23,7 @@ from pipeline.capsnet.reconstructions import read_reconstructions
 from pipeline.networks.branch import BranchSpec, build_branch
 from pipeline.networks.checkpoints import read_checkpoint
 from pipeline.params.whole import load_params
+from pipeline.training.data.examples import Examples
 from pipeline.training.losses import build_loss
 from tests.stages.conftest import REPO
 
@@ -69,6 +71,28 @@ def test_the_loss_is_the_papers_margin_and_reconstruction():
     ).sum(dim=1) + 0.0005 * errors
     found = with_reconstruction(margin, weight=0.0005)(outputs, targets)
     torch.testing.assert_close(found, per_image.mean())
+
+
+def test_an_image_s_reconstruction_counts_as_much_as_its_labels_are_known():
+    targets = (torch.rand(50, 14, generator=torch.Generator().manual_seed(0)) < 0.4).float()
+    targets[:10] = torch.nan
+    targets[20:, 3] = torch.nan
+    margin = build_loss("margin", targets, PARAMS.train.losses).loss
+    logits, errors = torch.randn(50, 14), torch.rand(50) * 100
+    outputs = torch.cat([logits, errors[:, None]], dim=1)
+    terms = [
+        errors[row] for row in range(50) for label in targets[row].tolist() if label in (0.0, 1.0)
+    ]
+    expected = 14 * margin(logits, targets) + 0.0005 * torch.stack(terms).mean()
+    for partly in (True, False):
+        found = with_reconstruction(margin, weight=0.0005, partly=partly)(outputs, targets)
+        torch.testing.assert_close(found, expected)
+
+
+def test_the_decoder_is_shown_what_is_known():
+    targets = torch.tensor([[1.0, torch.nan, 0.0]])
+    examples = Examples(["a"], "train", (torch.zeros(1, 1, 28, 28),), targets)
+    assert with_labels(examples).inputs[1].tolist() == [[1.0, 0.0, 0.0]]
 
 
 def test_a_cascade_starts_where_pretraining_ended(pretrained):

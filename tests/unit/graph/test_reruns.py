@@ -43,7 +43,7 @@ WORDS = [
     for word in get_args(kind)
 ] + [
     *names.BACKBONES, "none", "imagenet", "weights", "global", "fail", "skip", "on", "off", "auto",
-    "fp32", "bf16", "fractions", "data/elsewhere", 2, 16,
+    "fp32", "bf16", "fractions", "data/elsewhere", "rsna", "zeros", 2, 16,
 ]  # fmt: skip
 
 

@@ -131,7 +131,8 @@ def test_evidence_far_from_the_bias_overflows_nowhere(name):
 @pytest.mark.parametrize("name", POOLINGS)
 def test_a_branch_pools_so_and_starts_at_the_prior(name):
     branch = make_branch("mobilenet_v2", pooling=name)
-    branch.start_at(prior := torch.linspace(-4, 0, 14))
+    prior = torch.linspace(-4, 0, 14)
+    branch.start_at(torch.cat([prior[:-1], torch.tensor([torch.inf])]))  # the last: never known
     for weights in (branch.readout, branch.head):
         if hasattr(weights, "weight") and isinstance(weights, EvidencePooling | nn.Linear):
             weights.weight.data.zero_()

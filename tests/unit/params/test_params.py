@@ -11,10 +11,13 @@ from three_members import three_members
 
 from pipeline.attention.crop import REGIONS
 from pipeline.attention.heatmap import HEATMAPS
+from pipeline.cohort.reading.columns.layouts import LAYOUTS
+from pipeline.cohort.reading.columns.readers import READERS
 from pipeline.errors import ParamsError
 from pipeline.fusion.head import HEADS
 from pipeline.networks.backbones.zoo import BACKBONES, CASCADES, is_cascade
 from pipeline.networks.readouts.readout import POOLINGS
+from pipeline.params import columns
 from pipeline.params import names as params
 from pipeline.params.whole import Params, load_params, parse_params
 from pipeline.results.evaluation.calibration import CALIBRATIONS
@@ -231,6 +234,8 @@ def test_what_stands_beside_members_and_systems_in_the_metrics_is_no_members_nam
         (params.RegionRule, REGIONS),
         (params.VoteRule, VOTES),
         (params.CalibrationMethod, CALIBRATIONS),
+        (columns.LayoutName, ("nih", *LAYOUTS)),
+        (columns.ReaderRule, READERS),
     ],
 )
 def test_the_names_that_params_admit_are_the_entries_that_there_are(names, entries):

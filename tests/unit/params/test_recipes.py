@@ -143,7 +143,7 @@ def unread(cfg):
         "train.losses.focal": cfg.train.loss != "focal",
         "train.losses.asymmetric": cfg.train.loss != "asymmetric",
         "train.warmup": not schedules & {"one_cycle", "cosine"},
-        "split.test_fraction": True,  # all cohorts that recipes name have official lists
+        "split.test_fraction": cfg.ingest.columns == "nih",  # those cohorts have official lists
         "crop.top": cfg.crop.method == "attention",
     }
     return tuple(name for name, holds in claims.items() if holds)

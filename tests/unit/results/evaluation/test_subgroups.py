@@ -332,7 +332,7 @@ def test_the_combination_names_all_three_and_missing_ages_too():
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("gender", "X"), ("view_position", None), ("age_years", -1.0)]
+    ("column", "value"), [("gender", "X"), ("view_position", "LL"), ("age_years", -1.0)]
 )
 def test_an_image_that_is_in_no_group_is_refused(cohort, column, value):
     frame, images, metadata = cohort

@@ -104,12 +104,12 @@ def test_no_finding_is_among_the_highest_and_the_lowest(count):
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        (["Hernia"], "Of 13 findings (Hernia has one class only here), its AUROC is highest"),
+        (["Hernia"], "Of 13 findings (Hernia has not both classes here), its AUROC is highest"),
         (
             ["Edema", "Pleural_Thickening", "Hernia"],
-            "Of 11 findings (Edema, Pleural Thickening and Hernia have one class only here), its",
+            "Of 11 findings (Edema, Pleural Thickening and Hernia have not both classes here), ",
         ),
-        (["Edema", "Mass", "Nodule", "Hernia"], "Of 10 findings (4 others have one class only"),
+        (["Edema", "Mass", "Nodule", "Hernia"], "Of 10 findings (4 others have not both classes"),
     ],
 )
 def test_findings_without_positives_are_said_to_be_left_out(missing, said):
@@ -120,7 +120,7 @@ def test_findings_without_positives_are_said_to_be_left_out(missing, said):
 
 def test_of_a_single_finding_there_is_no_best_and_no_worst():
     assert best_and_worst(aurocs={"Mass": 0.7}, gains=UNKNOWN) == (
-        "The only finding that can be scored is Mass (0.70), as 13 others have one class only "
+        "The only finding that can be scored is Mass (0.70), as 13 others have not both classes "
         "here."
     )
 

@@ -39,6 +39,27 @@ def test_every_label_of_every_predicted_image_is_there_once(cohort, ranking):
         assert row["split"] == probs.loc[row["image_index"], "split"]
 
 
+def test_a_label_that_is_unknown_is_not_ranked_and_changes_no_other_finding(cohort, ranking):
+    index, predictions = cohort
+    partly = index.astype({"Mass": "boolean", "Hernia": "boolean"})
+    partly.loc[::3, "Mass"] = pd.NA
+    partly["Hernia"] = pd.NA
+    found = rank_labels(predictions, partly, SCORES["odds"])
+    assert any("Hernia in test: no label is known" in one for one in found.left_out)
+    assert "Hernia" not in set(found.labels["finding"])
+    unknown = set(partly.loc[partly["Mass"].isna(), "image_index"])
+    mass = found.labels[found.labels["finding"].eq("Mass")]
+    assert set(mass["image_index"]) == set(predictions["image_index"]) - unknown
+    kept = predictions[~predictions["image_index"].isin(unknown)]
+    alone = rank_labels(kept, index, SCORES["odds"]).labels
+    of_mass = alone[alone["finding"].eq("Mass")].set_index("image_index")["score"]
+    pd.testing.assert_series_equal(mass.set_index("image_index")["score"], of_mass)
+    others = ~ranking.labels["finding"].isin(["Mass", "Hernia"])
+    same = found.labels[found.labels["finding"].ne("Mass")].drop(columns="rank")
+    expected = ranking.labels[others].drop(columns="rank")
+    pd.testing.assert_frame_equal(same.reset_index(drop=True), expected.reset_index(drop=True))
+
+
 def test_the_most_doubtful_come_first(ranking):
     labels = ranking.labels
     assert list(labels["rank"]) == list(range(1, len(labels) + 1))

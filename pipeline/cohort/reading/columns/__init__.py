@@ -1,0 +1,1 @@
+"""Tables of cohorts that are not NIH's."""
