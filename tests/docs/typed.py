@@ -10,7 +10,7 @@ REPO = Path(__file__).parents[2]
 PAGES = [REPO / "README.md", REPO / "CONTRIBUTING.md", *sorted((REPO / "docs").glob("*.md"))]
 
 LANGUAGES = {"sh", "console", "text", "python", "yaml"}
-"""What a block of code may be: commands, a session with its output, output alone, Python, params."""
+"""What a block may be: commands, a session with its output, output alone, Python, params."""
 
 PROGRAMS = (
     "cxr", "dvc", "export", "git", "make", "mlflow", "pip", "pytest", "python", "rm", "ruff",

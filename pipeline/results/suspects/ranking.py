@@ -55,7 +55,7 @@ def rank_labels(predictions: pd.DataFrame, images: pd.DataFrame, score: LabelSco
         given = truth.iloc[rows]
         for finding in [name for name in FINDINGS if name in predictions]:
             there = known(given, finding)
-            part = predictions.take(rows[there])
+            part = predictions.take(np.asarray(rows)[there])
             probs = part[finding].to_numpy(np.float64)
             labels = positive(given, finding)[there]
             reason = _why_not(probs, labels)
