@@ -27,12 +27,12 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from benchmarks.cohort import (
     Cohort,
     Figures,
-    auroc_less,
     mean_of,
     of_variants,
     read_cohort,
     run_all,
     spread,
+    told_less,
 )
 from benchmarks.machine import describe_machine
 from pipeline.networks.augment import Tensors, augmentation
@@ -321,8 +321,7 @@ def table(runs: Sequence[Figures]) -> str:
     ]
     changes = of_variants(runs)
     for name, own in changes.items():
-        less, low, high = auroc_less(own, changes["none"])
-        difference = "" if name == "none" else f"{less:+.4f} ({low:+.4f} to {high:+.4f})"
+        difference = "" if name == "none" else told_less(own, changes["none"])
         cells = [name, str(len(own)), spread(own), difference, f"{mean_of(own, 'minutes'):.1f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -128,6 +128,12 @@ def auroc_less(own: Sequence[Figures], usual: Sequence[Figures]) -> tuple[float,
     return float(less[0]), low, high
 
 
+def told_less(own: Sequence[Figures], usual: Sequence[Figures]) -> str:
+    """`auroc_less` in a cell of a table."""
+    less, low, high = auroc_less(own, usual)
+    return f"{less:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
 def spread(runs: Sequence[Figures]) -> str:
     """The mean test AUROC over seeds, and the lowest and highest."""
     found = [run["auroc"][0] for run in runs]

@@ -33,12 +33,12 @@ from torchvision.transforms import v2
 from benchmarks.cohort import (
     Cohort,
     Figures,
-    auroc_less,
     mean_of,
     of_variants,
     read_cohort,
     run_all,
     spread,
+    told_less,
 )
 from benchmarks.machine import describe_machine
 from pipeline.base.findings import FINDINGS
@@ -263,14 +263,13 @@ def table(runs: Sequence[Figures]) -> str:
     variants = of_variants(runs)
     ours = variants[f"{OURS}fusion"]
     for name, own in variants.items():
-        less, low, high = auroc_less(ours, own)
         cells = [
             name,
             str(len(own)),
             f"{mean_of(own, 'epochs'):.0f}",
             f"{mean_of(own, 'minutes'):.1f}",
             spread(own),
-            "" if own is ours else f"{less:+.4f} ({low:+.4f} to {high:+.4f})",
+            "" if own is ours else told_less(ours, own),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
