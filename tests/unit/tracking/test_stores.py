@@ -1,6 +1,7 @@
 """Stores are opened once, and one that fails is left in peace for a while."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -37,7 +38,8 @@ def opening(uri, **more):
 
 def test_of_many_spools_for_a_store_that_is_down_one_alone_asks_it(asked, monkeypatch):
     clock = iter([0.0, 1.0, 2.0, 29.9, 30.1, 30.2])
-    monkeypatch.setattr(stores.time, "monotonic", lambda: next(clock))
+    # The name in this module, not the clock of all threads.
+    monkeypatch.setattr(stores, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     opened = Stores(ROOT)
     for _ in range(4):
         with pytest.raises(OSError, match="no answer"):

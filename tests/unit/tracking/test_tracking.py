@@ -13,6 +13,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -78,7 +79,7 @@ def test_progress_takes_an_item_only_when_it_is_asked_for():
 
 def test_progress_without_a_terminal_says_count_rate_and_remaining_time(caplog, monkeypatch):
     clock = iter([0.0, 4.0, 12.0, 13.0, 40.0])
-    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(display, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     caplog.set_level(logging.INFO)
     list(watched("abc", tracking.progress(total=3, unit="images", label="decode")))
     assert caplog.messages == [

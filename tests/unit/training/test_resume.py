@@ -4,6 +4,7 @@ import dataclasses
 import io
 from contextlib import contextmanager
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -327,7 +328,7 @@ def test_who_goes_on_is_told_of_the_run_and_its_last_epoch(root):
 
 def test_snapshots_nobody_went_on_with_are_swept_away_in_time(root, monkeypatch):
     list(fit(linear(), task(vectors), PLAN, snapshots=Snapshots("a", "old")))
-    monkeypatch.setattr(module.time, "time", lambda: 1e12)
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 1e12))
     snapshots = Snapshots("a", "new")
     list(fit(linear(), task(vectors), PLAN, snapshots=snapshots))
     (kept,) = root.rglob("*.pt")
