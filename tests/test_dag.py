@@ -406,6 +406,8 @@ FIRST_OF_ALL = (
     "import time",
     "os.environ['CXR_STARTED_NS'] = str(time.time_ns() - 10000000)",
     "os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')",
+    "from pipeline.guard.huge_pages import start_with_huge_pages",
+    "start_with_huge_pages()",
 )
 
 
@@ -416,9 +418,8 @@ def test_init_files_hold_nothing_but_a_docstring():
             if file.parent.name in ("tracking", "predict", "registry"):
                 continue
             body = [ast.unparse(statement) for statement in ast.parse(file.read_text()).body]
-            if (
-                file == REPO / "stages/__init__.py"
-            ):  # nor does the time, or how threads wait, change an output
+            if file == REPO / "stages/__init__.py":
+                # Neither the time, nor how threads wait, nor pages of memory change an output.
                 body = [line for line in body if line not in FIRST_OF_ALL]
             assert len(body) <= 1, file
 
