@@ -71,7 +71,7 @@ def test_code_that_imports_a_stage_stays_the_process_it_is(started):
         (None, 0),
     ],
 )
-def test_a_process_starts_anew_where_linux_offers_huge_pages(tmp_path, monkeypatch, kernel, starts):
+def test_it_starts_anew_where_linux_offers_huge_pages(tmp_path, monkeypatch, kernel, starts):
     offered = tmp_path / "enabled"
     if kernel:
         offered.write_text(kernel)
