@@ -6,10 +6,8 @@ from pipeline import tracking
 from pipeline.base.files import write_json
 from pipeline.base.shards import Shards, write_shards
 from pipeline.base.tables import write_boxes, write_index, write_official_lists
-from pipeline.base.watching import watched
-from pipeline.cohort.reading.cache import accept, image_index, ingest_report, plan_reading
+from pipeline.cohort.reading.cache import image_index, ingest_report, plan_reading, read_images
 from pipeline.cohort.reading.columns.any_table import cohort_of, read_entries
-from pipeline.cohort.reading.decoding import decode_images
 from pipeline.cohort.reading.images import thumbnails as make_thumbnails
 from pipeline.cohort.reading.nih_boxes import boxes_as_fractions, parse_boxes
 from pipeline.cohort.reading.nih_lists import lists_of_images, parse_lists
@@ -39,12 +37,8 @@ def main(
     plan = plan_reading(cohort, entries, cfg.ingest)
     side = cfg.ingest.size
     with placing(images, rows=len(plan.rows), shape=(side, side)) as places:
-        decoded = decode_images(
-            plan.streams, plan.rows, places.write,
-            size=side, workers=plan.workers, lateral=cfg.ingest.lateral,
-        )  # fmt: skip
         look = tracking.progress(total=len(plan.rows), unit="images", label="ingest")
-        read = accept(watched(decoded, look), plan, entries, cfg.ingest, cohort=cohort)
+        read = read_images(plan, places, entries, cfg.ingest, cohort, look)
         table = image_index(entries, read)
         used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)
         places.keep(read.rows)

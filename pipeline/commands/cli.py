@@ -26,6 +26,7 @@ COMMANDS = {
     "score": "Evaluate anybody's predictions; needs no checkout.",
     "score-boxes": "Judge anybody's boxes or heatmaps; needs no checkout.",
     "suspects": "Labels that may be wrong, for a reader to judge.",
+    "external": "A trained model on a cohort that it has nothing of.",
     "predict": "Findings of anybody's radiographs, with heatmaps.",
     "model": "A trained model: its card, a copy, a version in MLflow.",
     "serve": "A trained model in a browser, and as JSON over HTTP.",
@@ -35,11 +36,11 @@ COMMANDS = {
 comes after."""
 
 
-ANYWHERE = ("", "score", "score-boxes", "predict", "model", "serve")
+ANYWHERE = ("", "score", "score-boxes", "external", "predict", "model", "serve")
 """What needs no checkout; without a name, there is the list of commands."""
 
 
-JUDGING = ("score", "score-boxes", "suspects")
+JUDGING = ("score", "score-boxes", "suspects", "external")
 """Modules in the folder `judging`."""
 
 INSTALLED_BY = {"serve": "pip install 'cxr-pipeline[serve]'"}

@@ -35,6 +35,7 @@ BESIDE = (
     "pipeline/results/given_boxes",
     "pipeline/results/suspects",
     "pipeline/results/terminal",
+    "pipeline/external",
     "pipeline/zoo",
     "pipeline/graph",
     "pipeline/search",

@@ -1,6 +1,6 @@
 """A radiograph at the size that networks are shown, which threads may see to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -30,9 +30,25 @@ def prepare(one: Radiograph, side: int) -> Prepared:
         CohortError: pixels of one grey value, or of a size that no radiograph has.
     """
     expect_varied(one.pixels)
-    image = resize_square(one.pixels, side)
     height, width = one.pixels.shape
+    image = resize_square(one.pixels, side)
+    shown = as_prepared(image, one.patient, height=height, width=width)
+    return replace(shown, doubts=one.doubts, warnings=(*one.warnings, *shown.warnings))
+
+
+def as_prepared(
+    image: UInt8[np.ndarray, "s s"], patient: Tags, *, height: int, width: int
+) -> Prepared:
+    """A radiograph that has its size already.
+
+    Args:
+        image: resized.
+        patient: what is known beside it.
+        height: that it had before, in pixels.
+        width: likewise.
+    """
+    side = len(image)
     tiny = f"{width} x {height} pixels, too few for what the model has learnt at {side} x {side}"
     found = {INVERTED: looks_inverted(image), tiny: 2 * min(height, width) < side}
     said = tuple(text for text, holds in found.items() if holds)
-    return Prepared(image, one.patient, one.doubts, (*one.warnings, *said))
+    return Prepared(image, patient, (), said)

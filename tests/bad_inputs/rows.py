@@ -4,6 +4,7 @@ from inputs import REPO, page
 from of_any_tables import ANY_TABLES
 from of_boxes import GIVEN_BOXES
 from of_dicom import DICOM
+from of_external import EXTERNAL
 from of_images import FOLDERS, PICTURES
 from of_params import ARTEFACTS, PARAMS, WEIGHTS
 from of_predictions import PREDICTIONS
@@ -23,6 +24,7 @@ GROUPS = {
     "Predictions, for `cxr score`": PREDICTIONS,
     "Boxes and heatmaps, for `cxr score-boxes`": GIVEN_BOXES,
     "Predictions, for `cxr suspects`": SUSPECTS,
+    "Cohorts, for `cxr external`": EXTERNAL,
     "`params.yaml`": PARAMS,
     "Weights that a branch starts from": WEIGHTS,
     "Files that stages have written": ARTEFACTS,

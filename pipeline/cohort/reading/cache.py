@@ -13,8 +13,9 @@ import pandas as pd
 
 from pipeline.base.cores import cores
 from pipeline.base.shards import SHARD_ROWS
+from pipeline.base.watching import Look, watched
 from pipeline.cohort.reading.cohort_source import CohortFiles
-from pipeline.cohort.reading.decoding import Decoded
+from pipeline.cohort.reading.decoding import Decoded, decode_images
 from pipeline.cohort.reading.image_files import (
     ARCHIVE_ENDINGS,
     IMAGE_ENDINGS,
@@ -29,6 +30,7 @@ from pipeline.cohort.reading.image_files import (
 from pipeline.cohort.reading.nih import Entries
 from pipeline.cohort.reading.nih_boxes import BoxesUsed
 from pipeline.cohort.reading.nih_lists import OfficialLists
+from pipeline.cohort.reading.row_places import RowPlaces
 from pipeline.errors import CohortError
 from pipeline.params.sections import IngestParams
 
@@ -238,6 +240,22 @@ def accept(
     if bad:
         log.warning("skipped %s bad images\n%s", f"{len(bad):,}", _named(bad))
     return ImagesRead(used, bad, missing, sorted(unknown))
+
+
+def read_images(
+    plan: ReadingPlan,
+    places: RowPlaces,
+    entries: Entries,
+    params: IngestParams,
+    cohort: CohortFiles,
+    look: Look,
+) -> ImagesRead:
+    """Decode what is planned into `places`, then `accept` it or not."""
+    decoded = decode_images(
+        plan.streams, plan.rows, places.write,
+        size=params.size, workers=plan.workers, lateral=params.lateral,
+    )  # fmt: skip
+    return accept(watched(decoded, look), plan, entries, params, cohort=cohort)
 
 
 def _refuse(bad: list[Decoded]) -> None:

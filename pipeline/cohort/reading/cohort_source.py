@@ -115,7 +115,7 @@ def find_cohort(folder: Path, *, tables: Sequence[str] = (), parts: int = 1) -> 
         archives=sorted(archives),
         others=Counter(
             path.suffix.lower()
-            for path in {*others} - {*archives}
+            for path in {*others} - {*archives} - {*named}
             if kind_of(path) is None and path.name != CEILING
         ),
         tables=read,

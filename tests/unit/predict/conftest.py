@@ -1,16 +1,5 @@
-"""One packaged model for all tests of predicting."""
+"""One packaged model for all tests of this folder."""
 
-import pytest
-from made_model import write_model
+from packaged import model, model_folder
 
-from pipeline.predict import load_model
-
-
-@pytest.fixture(scope="session")
-def model_folder(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("packaged") / "model")
-
-
-@pytest.fixture(scope="session")
-def model(model_folder):
-    return load_model(model_folder)
+__all__ = ["model", "model_folder"]
