@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline import tracking
 from pipeline.base.files import write_json
-from pipeline.base.shards import Shards, write_shards
+from pipeline.base.shards import write_shards
 from pipeline.base.tables import write_boxes, write_index, write_official_lists
 from pipeline.cohort.reading.cache import image_index, ingest_report, plan_reading, read_images
 from pipeline.cohort.reading.columns.any_table import cohort_of, read_entries
@@ -42,7 +42,7 @@ def main(
         table = image_index(entries, read)
         used_boxes = boxes_as_fractions(drawn, table, entries, cfg.ingest.box_frame)
         places.keep(read.rows)
-    write_shards(make_thumbnails(Shards(images)), thumbnails)
+    write_shards(make_thumbnails(images), thumbnails)
     write_index(table, index)
     write_boxes(used_boxes.table, boxes)
     write_official_lists(lists_of_images(official, table["image_index"]), lists)

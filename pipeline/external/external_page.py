@@ -8,9 +8,10 @@ from pipeline.external.external_predictions import Said
 from pipeline.external.transfer import SHARES, Transfer
 from pipeline.external.transfer_chart import transfer_chart
 from pipeline.predict.about.description import Description
+from pipeline.results.report.evaluation_part import SINGLE
 from pipeline.results.report.evaluation_view import estimate_in
 from pipeline.results.report.pages import environment
-from pipeline.results.report.subgroup_view import grouping_views, scale_of
+from pipeline.results.report.subgroup_view import grouping_views
 
 TEMPLATE = "external.html.jinja"
 
@@ -37,7 +38,7 @@ def render_external(
         verdict: sentences of `transfer_verdict`.
     """
     tables = transfer.evaluation.tables
-    groupings = grouping_views(tables["subgroups"], tables["gaps"])
+    views = grouping_views(tables["subgroups"], tables["gaps"])
     chart = base64.b64encode(transfer_chart(transfer.table).encode()).decode()
     return (
         environment(__package__)
@@ -56,8 +57,7 @@ def render_external(
             estimate_in=estimate_in,
             shares=SHARES,
             chart=f"data:image/svg+xml;base64,{chart}",
-            groupings=groupings,
-            scale=scale_of(group.mean.auroc for one in groupings for group in one.groups),
+            groupings=[one for one in views if one.name in SINGLE],
             not_judged=transfer.not_judged,
         )
     )

@@ -3,6 +3,7 @@
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -10,7 +11,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from pipeline.base.broken_files import impostor
-from pipeline.base.shards import Shards
 from pipeline.cohort.reading.dicom import decode_dicom, is_dicom
 from pipeline.cohort.reading.grey import GreyImage, expect_size
 from pipeline.errors import CohortError
@@ -150,9 +150,14 @@ def thumbnail(image: UInt8[np.ndarray, "s s"]) -> UInt8[np.ndarray, "16 16"]:
     return np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA))
 
 
-def thumbnails(images: Shards) -> Iterator[dict[str, UInt8[np.ndarray, "16 16"]]]:
-    """Those of all images, as rows for `write_shards`."""
-    return ({"image": thumbnail(images[row])} for row in range(len(images)))
+def thumbnails(images: Path) -> Iterator[dict[str, UInt8[np.ndarray, "16 16"]]]:
+    """Those of all images of a folder of shards, in their order, as rows for `write_shards`.
+
+    One shard after another is mapped: of all at once, every page that was read would stay.
+    """
+    for shard in sorted(images.glob("image-*.npy")):
+        for image in np.load(shard, mmap_mode="r"):
+            yield {"image": thumbnail(image)}
 
 
 def _pixels_only(file: bytes) -> tuple[bytes, bytes]:
