@@ -13,12 +13,13 @@ from pipeline.params.whole import read_values
 ENDINGS = (".yaml", ".yml")
 
 
-def columns_given(told: str) -> Columns:
+def columns_given(told: str, *, option: str = "--columns") -> Columns:
     """A layout.
 
     Args:
         told: a layout's name, or the path of a YAML file: params of a run, of which
             `ingest.columns` is taken, or that section alone.
+        option: by which it was told.
 
     Raises:
         ParamsError: no such layout or file, or a fault in it, with its dotted name.
@@ -27,7 +28,7 @@ def columns_given(told: str) -> Columns:
         return told  # type: ignore[return-value]
     if not told.endswith(ENDINGS):
         raise ParamsError(
-            f"--columns {told}: no such layout; expected {', '.join(get_args(LayoutName))}, or "
+            f"{option} {told}: no such layout; expected {', '.join(get_args(LayoutName))}, or "
             "the path of a YAML file with the keys of ingest.columns"
         )
     try:

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.cohort.reading.cohort_source import read_text_file
-from pipeline.cohort.reading.nih import parse_entries
+from pipeline.commands.judging.given_labels import read_labels
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.files.prediction_files import read_prediction_files
 from pipeline.results.evaluation.standalone import evaluate_given, frames_of, only_test
@@ -17,7 +16,19 @@ Predictions = Annotated[
     Path,
     typer.Argument(help="csv or parquet: a column with the image's name, one for each finding."),
 ]
-Labels = Annotated[Path, typer.Option(help="NIH's Data_Entry_2017_v2020.csv.")]
+Labels = Annotated[
+    Path, typer.Option(help="NIH's Data_Entry_2017_v2020.csv, or what --layout says.")
+]
+Layout = Annotated[
+    str,
+    typer.Option(
+        help="Of the labels: nih, chexpert, padchest, vindr, rsna, rsna_classes, or a YAML file "
+        "with the keys of ingest.columns."
+    ),
+]
+Uncertain = Annotated[
+    Literal["zeros", "ones", "ignore"], typer.Option(help="What uncertain labels (-1) become.")
+]
 Against = Annotated[list[Path] | None, typer.Option(help="Predictions to compare with.")]
 Validation = Annotated[
     Path | None,
@@ -39,6 +50,8 @@ Seed = Annotated[int, typer.Option(min=0)]
 def main(
     predictions: Predictions,
     labels: Labels,
+    layout: Layout = "nih",
+    uncertain: Uncertain = "ignore",
     against: Against = None,
     validation: Validation = None,
     columns: Columns = None,
@@ -58,11 +71,11 @@ def main(
         min_cell=min_cell,
         min_patients=min_patients,
     )
+    known = read_labels(labels, layout=layout, uncertain=uncertain)
     systems, read = read_prediction_files(
-        [predictions, *(against or [])], validation, affix=columns
+        [predictions, *(against or [])], validation, affix=columns, parts=known.parts
     )
-    entries = parse_entries(read_text_file(labels)).table
-    evaluation = evaluate_given(systems, entries, params, seed=seed)
+    evaluation = evaluate_given(systems, known.entries, params, seed=seed)
     subject = next(iter(systems))
     card = scorecard(evaluation, subject, only_test(systems[subject])["image_index"])
     typer.echo("\n".join([*read, "", card]))

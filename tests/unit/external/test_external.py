@@ -166,6 +166,25 @@ def test_a_cohort_in_a_public_layout_is_judged(model, model_folder, tmp_path):
     assert said.loc[name, list(FINDINGS)].to_dict() == pytest.approx(one.raw, abs=2e-5)  # batches
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["verdict"][0] in done.stdout
+    as_scored = [out / "predictions.parquet", "--labels", folder / "train.csv", "--layout"]
+    scored = CliRunner().invoke(
+        command_line("score"),
+        [
+            "score",
+            *map(str, as_scored),
+            "chexpert",
+            "--bootstrap",
+            "0",
+            "--out",
+            str(out / "score"),
+        ],
+    )
+    assert scored.exit_code == 0, scored.output
+    aurocs = json.loads((out / "score/metrics.json").read_text())["predictions.parquet"]["auroc"]
+    here = table.set_index("finding")["auroc"]
+    assert here[list(COHORTS["chexpert"].names)].to_dict() == pytest.approx(
+        {name: aurocs[name] for name in COHORTS["chexpert"].names}, abs=1e-5
+    )
 
 
 def test_a_second_synthetic_cohort_lacks_four_findings(model_folder, tmp_path):

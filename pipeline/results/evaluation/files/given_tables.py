@@ -51,9 +51,10 @@ def read_given_table(path: Path, *, rows: str) -> pd.DataFrame:
     return frame.set_index(pd.RangeIndex(first, first + len(frame)))
 
 
-def file_names(images: pd.Series) -> pd.Series:
-    """Names of images without the folders before them."""
-    return images.astype(str).str.replace(r"^.*[/\\]", "", regex=True)
+def file_names(images: pd.Series, parts: int = 1) -> pd.Series:
+    """Names of images: so many parts of their paths, from the end, joined by `_`."""
+    split = images.astype(str).str.split(r"[/\\]", regex=True)
+    return split.map(lambda path: "_".join(path[-parts:]))
 
 
 def _without_blank_columns(table: pa.Table) -> pa.Table:

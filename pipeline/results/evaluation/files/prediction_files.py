@@ -32,7 +32,11 @@ class Given(NamedTuple):
 
 
 def read_prediction_files(
-    paths: Sequence[Path], validation: Path | None, *, affix: str | None = None
+    paths: Sequence[Path],
+    validation: Path | None,
+    *,
+    affix: str | None = None,
+    parts: int = 1,
 ) -> Given:
     """Predictions of several systems, and the first one's of validation images.
 
@@ -40,6 +44,7 @@ def read_prediction_files(
         paths: of `read_prediction_file`; without a split of their own, all their images are test.
         validation: the validation images of the first file; with a split of its own, those.
         affix: as there, for every file.
+        parts: likewise.
 
     Raises:
         ArtifactError: as there; or a file has no test image, the validation file other findings,
@@ -47,21 +52,23 @@ def read_prediction_files(
     """
     given = Given({}, [])
     for number, path in enumerate(paths):
-        frame, line = _rows_of(path, ("test",) if number else ("test", "val"), affix)
+        frame, line = _rows_of(path, ("test",) if number else ("test", "val"), affix, parts)
         name = path.name if path.name not in given.systems else str(path)
         given.systems[name] = frame
         given.read.append(f"{name}: {line}")
     if validation is not None:
         first = next(iter(given.systems))
-        val, line = _rows_of(validation, ("val",), affix)
+        val, line = _rows_of(validation, ("val",), affix, parts)
         given.systems[first] = _with_validation(given.systems[first], val, validation)
         given.read.append(f"{validation.name}: {line}")
     return given
 
 
-def _rows_of(path: Path, kept: tuple[str, ...], affix: str | None) -> tuple[pd.DataFrame, str]:
+def _rows_of(
+    path: Path, kept: tuple[str, ...], affix: str | None, parts: int
+) -> tuple[pd.DataFrame, str]:
     """The rows of some splits, and what was read, in words."""
-    table = _table(path, affix)
+    table = _table(path, affix, parts)
     rows = take_rows(table.frame, kept, table.columns, path)
     return rows.frame, f"{rows.rule}; {_described(table)}"
 
@@ -79,7 +86,7 @@ def _with_validation(frame: pd.DataFrame, val: pd.DataFrame, path: Path) -> pd.D
     return pd.concat([frame, val[list(frame)]], ignore_index=True)
 
 
-def read_prediction_file(path: Path, *, affix: str | None = None) -> pd.DataFrame:
+def read_prediction_file(path: Path, *, affix: str | None = None, parts: int = 1) -> pd.DataFrame:
     """Probabilities by image, whoever made them.
 
     A column is a finding's if its name is that of the finding (NIH's, or an alias; in any case,
@@ -89,9 +96,10 @@ def read_prediction_file(path: Path, *, affix: str | None = None) -> pd.DataFram
         path: csv (also gzipped) or parquet.
         affix: which columns are meant: `prob_*`, with the finding in the place of the star. None
             where only one kind of columns is named by findings.
+        parts: how many parts of an image's path, from its end, are its name, joined by `_`.
 
     Returns:
-        image_index (the file name alone, without folders), float columns of the findings that
+        image_index, float columns of the findings that
         the file has, in the order of `FINDINGS`, and `split` if it has that.
 
     Raises:
@@ -99,7 +107,7 @@ def read_prediction_file(path: Path, *, affix: str | None = None) -> pd.DataFram
             finding, an image named twice, a value that is no probability, splits under another
             name, or columns asked for that are not there.
     """
-    table = _table(path, affix)
+    table = _table(path, affix, parts)
     log.info("%s: %s rows; %s", path, f"{len(table.frame):,}", _described(table))
     return table.frame
 
@@ -110,10 +118,10 @@ class _Table(NamedTuple):
     not_read: list[str]
 
 
-def _table(path: Path, affix: str | None) -> _Table:
+def _table(path: Path, affix: str | None, parts: int) -> _Table:
     frame = _read(path)
     columns = find_columns(list(map(str, frame.columns)), affix, path)
-    found = pd.DataFrame({"image_index": file_names(frame[columns.image])})
+    found = pd.DataFrame({"image_index": file_names(frame[columns.image], parts)})
     _expect_each_once(found["image_index"], path)
     for finding in FINDINGS:
         if finding in columns.findings:
