@@ -132,27 +132,41 @@ def _figures(scores: Scores) -> Figures:
 
 
 def table(runs: Sequence[Figures]) -> str:
-    """In Markdown: a row for each variant, method and threshold; means over seeds."""
-    lines = [
-        "| pooling / pyramid / stride, seeds | AUROC (difference) | CPU minutes | map, threshold "
-        "| mean IoU | T(IoU > 0.5) | pointing |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """In Markdown: a row for each variant, a column for each map; means over seeds."""
+    columns = [name for name in COLUMNS if any(name in run["maps"] for run in runs)]
+    head = ["pooling / pyramid / stride, seeds", "AUROC (difference)", "CPU minutes", *columns]
+    lines = [_line([*head, "pointing of `cam`"]), "|" + "---|" * (len(head) + 1)]
     variants = of_variants(runs)
     for variant, own in variants.items():
         auroc = f"{np.mean([run['auroc'][0] for run in own]):.3f}"
         if variant != FIRST and FIRST in variants:
             less, low, high = auroc_less(own, variants[FIRST])
             auroc += f" ({less:+.3f}, {low:+.3f} to {high:+.3f})"
-        head = [f"`{variant}`, {len(own)}", auroc, f"{mean_of(own, 'minutes'):.1f}"]
-        for name in own[0]["maps"]:
-            maps = [run["maps"][name] for run in own]
-            low, high = percentile_interval(np.nanmean([one["drawn"] for one in maps], axis=0))
-            iou = f"{mean_of(maps, 'iou'):.3f} ({low:.3f} to {high:.3f})"
-            others = [f"{mean_of(maps, measure):.3f}" for measure in SHOWN[1:]]
-            lines.append("| " + " | ".join([*head, name, iou, *others]) + " |")
-            head = ["", "", ""]
-    return "\n".join(lines)
+        first = [f"`{variant}`, {len(own)}", auroc, f"{mean_of(own, 'minutes'):.1f}"]
+        cells = [_iou([run["maps"].get(name) for run in own]) for name in columns]
+        pointing = mean_of([run["maps"]["cam otsu"] for run in own], "pointing")
+        lines.append(_line([*first, *cells, f"{pointing:.2f}"]))
+    best = [run["maps"]["best box for each finding"] for run in runs]
+    return "\n".join([*lines, "", f"The best box for each finding, no image seen: {_iou(best)}."])
+
+
+COLUMNS = (
+    "cam otsu", "cam fitted", "gradcam_pp otsu", "layercam otsu", f"layercam at {FINER} px otsu",
+)  # fmt: skip
+"""Maps and what cuts their boxes, of which the table shows the mean IoU."""
+
+
+def _iou(maps: Sequence[Figures | None]) -> str:
+    """A mean over seeds with its interval over patients; a dash where the map is another's."""
+    there = [one for one in maps if one is not None]
+    if not there:
+        return "–"
+    low, high = percentile_interval(np.nanmean([one["drawn"] for one in there], axis=0))
+    return f"{mean_of(there, 'iou'):.3f} ({low:.3f} to {high:.3f})"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def main(

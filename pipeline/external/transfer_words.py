@@ -52,7 +52,11 @@ def _lost_most(findings: pd.DataFrame) -> list[str]:
     if clear.empty:
         return []
     named = ", ".join(_from_to(row) for _, row in clear.head(3).iterrows())
-    return [f"{len(clear)} of {len(findings)} findings clearly drop; most of all {named}."]
+    verb = "drops" if len(clear) == 1 else "drop"
+    return [
+        f"{len(clear)} of {len(findings)} findings {verb}, with an interval clear of zero; most of "
+        f"all {named}."
+    ]
 
 
 def _from_to(row: pd.Series) -> str:

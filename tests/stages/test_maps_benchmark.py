@@ -37,8 +37,11 @@ def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(
     for maps in (plain, sharp):
         assert all(0 <= one["iou"] <= 1 and len(one["drawn"]) == 200 for one in maps.values())
     lines = table(runs).splitlines()
-    assert len(lines) == 2 + len(plain) + len(sharp)
-    other = next(line for line in lines if "pcam/8/32" in line)
+    assert len(lines) == 2 + 2 + 2  # a head, the variants, and the best box
+    one, other = (line for line in lines if line.startswith("| `"))
+    assert f"{plain['layercam at 8 px otsu']['iou']:.3f} (" in one
+    assert "| – |" in other
+    assert f"{sharp['cam fitted']['iou']:.3f} (" in other
     difference = runs[1]["auroc"][0] - runs[0]["auroc"][0]
     assert f"({difference:+.3f}, " in other
 

@@ -136,7 +136,7 @@ def test_the_verdict_says_no_more_than_the_intervals(model, judged, own, low, hi
         "20.0\u00a0% of the images are unlike the training images, where 1\u00a0% are expected: "
         "another kind of image."
     )
-    assert ("clearly drop" in " ".join(words)) == (own == 0.95)
+    assert ("with an interval clear of zero" in " ".join(words)) == (own == 0.95)
 
 
 # The command
