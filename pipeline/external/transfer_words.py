@@ -54,8 +54,8 @@ def _lost_most(findings: pd.DataFrame) -> list[str]:
     named = ", ".join(_from_to(row) for _, row in clear.head(3).iterrows())
     verb = "drops" if len(clear) == 1 else "drop"
     return [
-        f"{len(clear)} of {len(findings)} findings {verb}, with an interval clear of zero; most of "
-        f"all {named}."
+        f"{len(clear)} of {len(findings)} findings {verb}, with an interval clear of zero; most "
+        f"of all {named}."
     ]
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipeline.commands.judging.given_labels import read_labels
+from pipeline.cohort.reading.columns.given_labels import read_labels
+from pipeline.params.given_columns import columns_given
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.files.prediction_files import read_prediction_files
 from pipeline.results.evaluation.standalone import evaluate_given, frames_of, only_test
@@ -71,7 +72,8 @@ def main(
         min_cell=min_cell,
         min_patients=min_patients,
     )
-    known = read_labels(labels, layout=layout, uncertain=uncertain)
+    told = columns_given(layout, option="--layout")
+    known = read_labels(labels, told, uncertain=uncertain)
     systems, read = read_prediction_files(
         [predictions, *(against or [])], validation, affix=columns, parts=known.parts
     )

@@ -9,8 +9,7 @@ from pipeline.cohort.reading.cohort_source import read_text_file
 from pipeline.cohort.reading.columns.any_table import parse_tables
 from pipeline.cohort.reading.columns.layouts import LAYOUTS
 from pipeline.cohort.reading.nih import parse_entries
-from pipeline.params.columns import ColumnsParams
-from pipeline.params.given_columns import columns_given
+from pipeline.params.columns import Columns, ColumnsParams
 
 
 class GivenLabels(NamedTuple):
@@ -22,20 +21,19 @@ class GivenLabels(NamedTuple):
     """How many parts of an image's path, from its end, are its name."""
 
 
-def read_labels(path: Path, *, layout: str, uncertain: str) -> GivenLabels:
+def read_labels(path: Path, layout: Columns, *, uncertain: str) -> GivenLabels:
     """Read a table of labels.
 
     Args:
         path: csv, also gzipped.
-        layout: NIH's, another by its name, or a YAML file, as `columns_given` takes it.
+        layout: by its name, or by its columns.
         uncertain: zeros, ones or ignore: what a label of -1 becomes.
 
     Raises:
         CohortError: names the row and what was expected.
-        ParamsError: no such layout.
     """
-    file, told = read_text_file(path), columns_given(layout, option="--layout")
-    columns = told if isinstance(told, ColumnsParams) else LAYOUTS.get(told)
+    file = read_text_file(path)
+    columns = layout if isinstance(layout, ColumnsParams) else LAYOUTS.get(layout)
     if columns is None:
         return GivenLabels(parse_entries(file).table, 1)
     entries = parse_tables([file], columns, uncertain=uncertain)
