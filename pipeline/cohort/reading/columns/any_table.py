@@ -21,13 +21,13 @@ from pipeline.cohort.reading.image_files import image_key, name_of
 from pipeline.cohort.reading.nih import Entries, parse_entries
 from pipeline.cohort.reading.tags import OLDEST_YEARS
 from pipeline.errors import CohortError
-from pipeline.params.columns import ColumnsParams
+from pipeline.params.columns import Columns, ColumnsParams
 from pipeline.params.sections import IngestParams
 
 
 def cohort_of(folder: Path, params: IngestParams) -> CohortFiles:
     """The files of a cohort, with the tables that `params.columns` names; see `find_cohort`."""
-    layout = _layout(params)
+    layout = layout_of(params.columns)
     if layout is None:
         return find_cohort(folder)
     return find_cohort(folder, tables=layout.tables, parts=layout.image_parts)
@@ -39,14 +39,14 @@ def read_entries(cohort: CohortFiles, params: IngestParams) -> Entries:
     Raises:
         CohortError: names the file, the row and what was expected.
     """
-    layout = _layout(params)
+    layout = layout_of(params.columns)
     if layout is None:
         return parse_entries(cohort.entries)
     return parse_tables(cohort.tables, layout, uncertain=params.uncertain)
 
 
-def _layout(params: IngestParams) -> ColumnsParams | None:
-    columns = params.columns
+def layout_of(columns: Columns) -> ColumnsParams | None:
+    """The columns that a layout's name stands for; None of NIH's own, of which there are several."""
     return columns if isinstance(columns, ColumnsParams) else LAYOUTS.get(columns)
 
 

@@ -6,10 +6,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.cohort.reading.cohort_source import read_text_file
-from pipeline.cohort.reading.columns.any_table import parse_tables
-from pipeline.cohort.reading.columns.layouts import LAYOUTS
+from pipeline.cohort.reading.columns.any_table import layout_of, parse_tables
 from pipeline.cohort.reading.nih import parse_entries
-from pipeline.params.columns import Columns, ColumnsParams
+from pipeline.params.columns import Columns
 
 
 class GivenLabels(NamedTuple):
@@ -33,7 +32,7 @@ def read_labels(path: Path, layout: Columns, *, uncertain: str) -> GivenLabels:
         CohortError: names the row and what was expected.
     """
     file = read_text_file(path)
-    columns = layout if isinstance(layout, ColumnsParams) else LAYOUTS.get(layout)
+    columns = layout_of(layout)
     if columns is None:
         return GivenLabels(parse_entries(file).table, 1)
     entries = parse_tables([file], columns, uncertain=uncertain)
