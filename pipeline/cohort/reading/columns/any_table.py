@@ -46,7 +46,7 @@ def read_entries(cohort: CohortFiles, params: IngestParams) -> Entries:
 
 
 def layout_of(columns: Columns) -> ColumnsParams | None:
-    """The columns that a layout's name stands for; None of NIH's own, of which there are several."""
+    """The columns that a layout stands for; None of NIH's own, of which there are several."""
     return columns if isinstance(columns, ColumnsParams) else LAYOUTS.get(columns)
 
 
