@@ -18,11 +18,11 @@ from benchmarks.cohort import (
     REPLICATES,
     Cohort,
     Figures,
-    auroc_less,
     mean_of,
     of_variants,
     read_cohort,
     run_all,
+    told_less,
 )
 from benchmarks.machine import describe_machine
 from pipeline.attention.crop import BoxRule
@@ -40,7 +40,7 @@ from pipeline.results.statistics.bootstrap import percentile_interval
 from pipeline.training.branches import global_task
 from pipeline.training.prediction_tables import predict_table
 
-SHOWN = ("iou", "t_iou.0.5", "pointing")
+MEASURED = ("iou", "t_iou.0.5", "pointing")
 METHODS = ("cam", "gradcam_pp", "layercam")
 FINER = 8
 """Pixels per cell of the stage whose LayerCAM stands beside."""
@@ -126,7 +126,7 @@ def _detections(maps: Maps, cases: Sequence[Case], rule: Any) -> list[Detection]
 
 def _figures(scores: Scores) -> Figures:
     place = MEASURES.index
-    return {measure: float(scores.means[MEAN][place(measure)]) for measure in SHOWN} | {
+    return {measure: float(scores.means[MEAN][place(measure)]) for measure in MEASURED} | {
         "drawn": [float(one) for one in scores.replicates[MEAN][:, place("iou")]]
     }
 
@@ -140,8 +140,7 @@ def table(runs: Sequence[Figures]) -> str:
     for variant, own in variants.items():
         auroc = f"{np.mean([run['auroc'][0] for run in own]):.3f}"
         if variant != FIRST and FIRST in variants:
-            less, low, high = auroc_less(own, variants[FIRST])
-            auroc += f" ({less:+.3f}, {low:+.3f} to {high:+.3f})"
+            auroc += f", {told_less(own, variants[FIRST])}"
         first = [f"`{variant}`, {len(own)}", auroc, f"{mean_of(own, 'minutes'):.1f}"]
         cells = [_iou([run["maps"].get(name) for run in own]) for name in columns]
         pointing = mean_of([run["maps"]["cam otsu"] for run in own], "pointing")

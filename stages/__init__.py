@@ -13,5 +13,5 @@ os.environ["CXR_STARTED_NS"] = str(time.time_ns() - 10_000_000)
 # second busy process on the machine then makes training many times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# Nor does where memory comes from change an output; it makes training faster.
+# Where memory comes from changes no output, and huge pages make training faster.
 start_with_huge_pages()

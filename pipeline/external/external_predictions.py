@@ -11,11 +11,10 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.watching import Look, watched
 from pipeline.cohort.reading.tags import Tags
 from pipeline.external.external_cohort import ExternalCohort
+from pipeline.predict.many.stream import BATCH
 from pipeline.predict.model import Model
 from pipeline.predict.prediction import Prediction
 from pipeline.predict.prepared import as_prepared
-
-BATCH = 16
 
 
 class Said(NamedTuple):

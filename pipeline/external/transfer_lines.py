@@ -4,7 +4,9 @@ import pandas as pd
 
 from pipeline.external.transfer import Transfer
 from pipeline.results.evaluation.scores import MEAN
+from pipeline.results.report.evaluation_view import known
 from pipeline.results.terminal.aligned import aligned
+from pipeline.results.terminal.spans import gained, within
 
 _HEAD = (
     "", "positives", "share", "AUROC here", "own AUROC", "own - here", "sensitivity",
@@ -34,17 +36,14 @@ def _row(row: pd.Series, findings: int) -> tuple[str, ...]:
         f"mean of {findings}" if is_mean else row["finding"].replace("_", " "),
         "" if is_mean else f"{row['positives']:,.0f}",
         f"{row['observed']:.1%}",
-        _estimate(row, "auroc", "low", "high"),
-        _estimate(row, "own_auroc", "own_low", "own_high"),
-        _estimate(row, "drop", "drop_low", "drop_high", sign="+"),
+        within(*_ends(row, "auroc", "low", "high")),
+        within(*_ends(row, "own_auroc", "own_low", "own_high")),
+        gained(*_ends(row, "drop", "drop_low", "drop_high")),
         f"{row['sensitivity']:.2f}",
         f"{row['specificity']:.2f}",
         f"{row['predicted']:.1%}",
     )
 
 
-def _estimate(row: pd.Series, value: str, low: str, high: str, *, sign: str = "") -> str:
-    if pd.isna(row[value]):
-        return "–"
-    said = f"{row[value]:{sign}.3f}"
-    return said if pd.isna(row[low]) else f"{said} ({row[low]:{sign}.3f} to {row[high]:{sign}.3f})"
+def _ends(row: pd.Series, *names: str) -> list[float | None]:
+    return [known(row[name]) for name in names]

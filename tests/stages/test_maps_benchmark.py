@@ -43,7 +43,7 @@ def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(
     assert "| – |" in other
     assert f"{sharp['cam fitted']['iou']:.3f} (" in other
     difference = runs[1]["auroc"][0] - runs[0]["auroc"][0]
-    assert f"({difference:+.3f}, " in other
+    assert f", {difference:+.4f} (" in other
 
 
 def test_crop_rules_are_judged_by_what_they_cover(finished: Path, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""What huge pages bring: `python -m benchmarks.pages`, training with them and without in turns."""
+"""What huge pages bring to training, in turns: `python -m benchmarks.huge_pages`."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ def images_per_second(backbone: str) -> float:
 
 def _in_a_process(backbone: str, tunables: str) -> float:
     """The same in a process of its own, that took its memory so."""
-    words = [sys.executable, "-m", "benchmarks.pages", "--of", backbone]
+    words = [sys.executable, "-m", "benchmarks.huge_pages", "--of", backbone]
     env = os.environ | {TUNABLES: tunables}
     done = subprocess.run(words, env=env, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout.split()[-1])
