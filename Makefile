@@ -2,6 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Memory in huge pages for all that is called here, tests included: no process starts twice for it.
+ifndef GLIBC_TUNABLES
+export GLIBC_TUNABLES := $(shell $(PYTHON) -c 'from pipeline.guard.huge_pages import HUGE_PAGES as a; print(a)')
+endif
 UV_VERSION := 0.13.8
 
 .PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs examples docs lock
