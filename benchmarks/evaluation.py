@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from benchmarks.machine import most_resident
 from pipeline.base.findings import FINDINGS
 from pipeline.results.evaluation.scores import LabelledSet, score
-from pipeline.results.report.literature import OFFICIAL_TEST_IMAGES, OFFICIAL_TEST_PATIENTS
+from pipeline.results.report.views.literature import OFFICIAL_TEST_IMAGES, OFFICIAL_TEST_PATIENTS
 from pipeline.results.statistics.bootstrap import patient_counts
 
 Figures = dict[str, Any]

@@ -1,13 +1,12 @@
 """What figures were measured on."""
 
 import os
-import platform
 from pathlib import Path
 
 import torch
 
-from pipeline.base.cores import cores
 from pipeline.networks.device import default_device, resolve_precision
+from pipeline.tracking.machine import processor
 
 
 def describe_machine() -> dict[str, str]:
@@ -15,7 +14,7 @@ def describe_machine() -> dict[str, str]:
     device = default_device()
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else "none"
     return {
-        "processor": f"{cores()} cores of {_processor()}",
+        "processor": processor(),
         "gpu": gpu,
         "precision": resolve_precision(device, "auto"),
         "torch": torch.__version__,
@@ -36,12 +35,3 @@ def wait_for_device() -> None:
     """Until all that was asked of the GPU is done; a CPU has done it."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

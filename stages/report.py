@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.attention.crop import BoxRule
 from pipeline.base import tables
-from pipeline.base.files import write_text
+from pipeline.base.files import read_json, replacing, write_text
 from pipeline.base.members import read_members, read_systems, voting_folders
 from pipeline.capsnet.reconstructions import read_reconstructions
 from pipeline.guard.options import Dep, Out, ParamsFile, run
@@ -13,8 +13,10 @@ from pipeline.params.whole import load_params
 from pipeline.results.evaluation.files.evaluations import read_evaluation
 from pipeline.results.evaluation.headline import diagnosis
 from pipeline.results.localisation.key_figures import key_figures, over_findings
-from pipeline.results.report.gallery import read_gallery
+from pipeline.results.pictures.case_files import read_cases
+from pipeline.results.pictures.gallery import read_gallery
 from pipeline.results.report.report import Cohort, Figures, render_report
+from pipeline.results.report.views.case_browser import write_beside_page
 from pipeline.results.statistics.metric_files import read_metrics
 from pipeline.training.records.curves import read_curves
 
@@ -27,16 +29,19 @@ def main(
     ingest: Dep,
     split_counts: Dep,
     ensemble: Dep,
-    pictures: Dep,
+    settings: Dep,
+    gallery: Dep,
+    cases: Dep,
     index: Dep,
     crops: Dep,
     splits: Dep,
     voting: Dep,
     reconstructions: Dep,
     out: Out,
+    beside: Out,
     params: ParamsFile = Path("params.yaml"),
 ) -> None:
-    """Write one self-contained HTML page."""
+    """Write one self-contained HTML page, and beside it what is too much for one."""
     cfg = load_params(params)
     names = cfg.ensemble.members
     folders = voting_folders(names, cfg.fusion.finetune)
@@ -53,20 +58,25 @@ def main(
         ),
         ingest=read_metrics(ingest),
     )
+    pictures = read_gallery(gallery)
     cohort = Cohort(
         index=tables.read_index(index),
         splits=tables.read_splits(splits),
         predictions=tables.read_predictions(ensemble),
-        crops=tables.read_crop_boxes(crops),
+        crops=tables.read_crop_boxes(crops / f"{pictures.member}.parquet"),
     )
     page = render_report(
         figures,
-        read_gallery(pictures),
+        pictures,
+        read_cases(cases),
         cohort,
-        member=crops.stem,
+        settings=read_json(settings),
         rule=BoxRule(cfg.iou.threshold, cfg.iou.region),
         sensitivity=cfg.evaluate.sensitivity,
     )
+    with replacing(beside) as fresh:
+        fresh.mkdir()
+        write_beside_page(read_cases(cases), fresh)
     write_text(page, out)
     # As evaluate and iou log them when they run: here for a run in which DVC skipped them.
     tracking.log_metrics(diagnosis(figures.systems) | key_figures(found))

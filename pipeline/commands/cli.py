@@ -19,6 +19,7 @@ COMMANDS = {
     "summary": "What the last run reached, and where to look next.",
     "tables": "The last run's AUROCs as the paper's two tables.",
     "plots": "Plots of this run, or of experiments over each other.",
+    "report": "The page and where it is from, or beside another run.",
     "compare": "Experiments beside what they started from.",
     "seeds": "The same params under several seeds: mean and spread.",
     "search": "Other params of one branch, tried with Ray Tune.",
@@ -40,7 +41,7 @@ ANYWHERE = ("", "score", "score-boxes", "external", "predict", "model", "serve")
 """What needs no checkout; without a name, there is the list of commands."""
 
 
-JUDGING = ("score", "score-boxes", "suspects", "external")
+JUDGING = ("report", "score", "score-boxes", "suspects", "external")
 """Modules in the folder `judging`."""
 
 INSTALLED_BY = {"serve": "pip install 'cxr-pipeline[serve]'"}

@@ -9,9 +9,9 @@ from pipeline.external.transfer import SHARES, Transfer
 from pipeline.external.transfer_chart import transfer_chart
 from pipeline.predict.about.description import Description
 from pipeline.results.report.evaluation_part import SINGLE
-from pipeline.results.report.evaluation_view import estimate_in
 from pipeline.results.report.pages import environment
-from pipeline.results.report.subgroup_view import grouping_views
+from pipeline.results.report.views.evaluation_view import estimate_in
+from pipeline.results.report.views.subgroup_view import grouping_views
 
 TEMPLATE = "external.html.jinja"
 

@@ -4,7 +4,7 @@ import pandas as pd
 
 from pipeline.external.transfer import Transfer
 from pipeline.results.evaluation.scores import MEAN
-from pipeline.results.report.evaluation_view import known
+from pipeline.results.report.views.evaluation_view import known
 from pipeline.results.terminal.aligned import aligned
 from pipeline.results.terminal.spans import gained, within
 

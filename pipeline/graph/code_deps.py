@@ -24,6 +24,7 @@ ROOMS = (
     "pipeline/results/statistics",
     "pipeline/results/evaluation",
     "pipeline/results/localisation",
+    "pipeline/results/pictures",
     "pipeline/results/report",
     "pipeline/predict/about",
 )
@@ -35,6 +36,7 @@ BESIDE = (
     "pipeline/results/given_boxes",
     "pipeline/results/suspects",
     "pipeline/results/terminal",
+    "pipeline/results/beside",
     "pipeline/external",
     "pipeline/zoo",
     "pipeline/graph",

@@ -378,4 +378,4 @@ class ReportParams(Section):
     """The page."""
 
     examples: Annotated[int, Field(ge=0)]
-    """Radiographs shown per finding."""
+    """Large radiographs at the top, each of another finding."""

@@ -2,9 +2,9 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.tracking.address import database_of, for_mlflow, given
 from pipeline.tracking.spool import MS_PER_MINUTE, PAUSED
@@ -14,7 +14,7 @@ from pipeline.tracking.writer import be_quiet
 log = logging.getLogger(__name__)
 
 _MOST = 5000
-"""Stages of experiments of one commit that are looked at, the latest first."""
+"""Stages that are looked at, the latest first."""
 
 
 def minutes_spent(baselines: Iterable[str], root: Path) -> dict[tuple[str, str], float]:
@@ -29,19 +29,58 @@ def minutes_spent(baselines: Iterable[str], root: Path) -> dict[tuple[str, str],
         baselines: commits that the experiments started from.
         root: the main checkout.
     """
+    return _summed(
+        _told(lambda: [run for one in baselines for run in _stage_runs(root, one)], root)
+    )
+
+
+def _told(ask: Callable[[], list[Any]], root: Path) -> list[Any]:
+    """Runs; none of a store that is not there, or does not answer."""
     database = database_of(given()[0], root)
     if database and not database.exists():
-        return {}
+        return []
     be_quiet()
     try:
-        runs = [run for one in baselines for run in _stage_runs(root, one)]
+        return ask()
     except Exception as error:  # a server that is away, a file that is none of MLflow's
         log.warning("warning: MLflow does not say how long stages ran: %s", reason(error))
-        return {}
-    return _summed(runs)
+        return []
+
+
+class LastRuns(NamedTuple):
+    """The last run of each stage and member."""
+
+    stages: int
+    minutes: float
+
+
+def last_runs(root: Path) -> LastRuns | None:
+    """What it took to make what the workspace holds, so far as MLflow knows; None of nothing.
+
+    Stages that were restored from a cache or a remote have no run.
+
+    Args:
+        root: the main checkout.
+    """
+    runs = _told(lambda: _finished(root), root)
+    last: dict[str, Any] = {}
+    for run in sorted(runs, key=lambda one: int(one.info.start_time)):
+        last[run.info.run_name] = run
+    return LastRuns(len(last), _minutes(list(last.values()))) if last else None
+
+
+def _finished(root: Path) -> list[Any]:
+    """Stages of `dvc repro`: an experiment's results are in the workspace once it is applied."""
+    runs = _search(root, "tags.stage LIKE '%' and attributes.status = 'FINISHED'")
+    return [run for run in runs if "experiment" not in run.data.tags]
 
 
 def _stage_runs(root: Path, baseline: str) -> list[Any]:
+    wanted = f"tags.revision = '{baseline}' and tags.stage LIKE '%' and tags.experiment LIKE '%'"
+    return _search(root, wanted)
+
+
+def _search(root: Path, wanted: str) -> list[Any]:
     from pipeline.tracking.store import opened  # noqa: PLC0415 (seconds)
 
     uri, experiment = given()
@@ -49,7 +88,6 @@ def _stage_runs(root: Path, baseline: str) -> list[Any]:
         found = client.get_experiment_by_name(experiment)
     if found is None:
         return []
-    wanted = f"tags.revision = '{baseline}' and tags.stage LIKE '%' and tags.experiment LIKE '%'"
     runs: list[Any] = client.search_runs([found.experiment_id], wanted, max_results=_MOST)
     return runs
 

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.xdist_group("pipeline")  # run once, on one worker
 
 MEMBERS = ("model", "second")
 CHAIN = ("train_global", "extract_crops", "map_boxed", "train_local", "train_fusion")
-VOTE = {"ensemble", "evaluate", "package", "iou", "report"}
+VOTE = {"ensemble", "evaluate", "package", "iou", "pictures", "report"}
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_a_split_param_reruns_split_and_what_follows(finished, with_params):
     with_params(split={"val_fraction": 0.25})
     chains = {f"{stage}@{member}" for stage in CHAIN for member in MEMBERS}
     chains |= {"pretrain_capsnet", "finetune_fusion@model"}
-    expected = {"split"} | chains | VOTE | {"pictures"}
+    expected = {"split"} | chains | VOTE
     assert changed_stages(finished) == expected
 
 
@@ -285,7 +285,7 @@ def test_a_members_backbone_reruns_its_own_chain_and_the_vote(
 ):
     with_params(model={branch: backbone})
     chain = {f"{stage}@model" for stage in (*stages, "finetune_fusion")}
-    vote = VOTE | {"pictures"} if branch == "global" else VOTE - {"iou"}
+    vote = VOTE if branch == "global" else VOTE - {"iou"}
     assert changed_stages(finished) == chain | vote
 
 
@@ -357,7 +357,7 @@ def test_of_what_may_follow_a_pretraining_only_what_starts_from_it_runs(restored
 def test_a_closer_look_reruns_localisation_alone(finished, with_params):
     with_params(map_boxed={"layer": 16})
     looks = {f"map_boxed@{member}" for member in MEMBERS}
-    assert changed_stages(finished) == looks | {"iou", "report"}
+    assert changed_stages(finished) == looks | {"iou", "pictures", "report"}
 
 
 @pytest.mark.slow
@@ -371,7 +371,7 @@ def test_a_cascade_beside_a_capsnet_runs_to_the_report(restored, with_params):
     )
     done = run("dvc", "repro", cwd=restored)
     chain = {f"{stage}@model" for stage in (*CHAIN, "finetune_fusion")}
-    assert set(stages_run(done)) == chain | VOTE | {"pretrain_capsnet", "pictures"}
+    assert set(stages_run(done)) == chain | VOTE | {"pretrain_capsnet"}
     assert "nothing to pretrain" not in done.stdout + done.stderr
     start, _ = read_checkpoint(restored / "data/capsnet/model/global.safetensors")
     assert "capsules.transform" in start
@@ -476,6 +476,25 @@ def files_of(member: str, folder: Path) -> list[Path]:
     ]  # fmt: skip
     made = [f for glob in globs for f in (folder / "data").glob(glob.format(member))]
     return [f for f in made if f.is_file()]
+
+
+def test_the_page_can_say_where_it_is_from_and_stand_beside_another_run(finished, tmp_path):
+    page = tmp_path / "page.html"
+    run(*CXR, "report", "--out", str(page), cwd=finished)
+    commit_id = run("git", "rev-parse", "--short", "HEAD", cwd=finished).stdout.strip()
+    assert f"<dt>commit</dt><dd>{commit_id}</dd>" in page.read_text()
+    (finished / "data/ensemble.parquet").unlink()  # the commit's is in DVC's cache
+    try:
+        refused = attempt(*CXR, "report", "--against", "HEAD", cwd=finished)
+    finally:
+        run("dvc", "checkout", "-q", "data/ensemble.parquet", cwd=finished)
+    assert refused.returncode == 1
+    assert "data/ensemble.parquet: no such file" in refused.stderr
+    run(*CXR, "report", "--against", "HEAD", "--out", str(page), cwd=finished)
+    assert "Both ensembles give every test image the same probabilities." in page.read_text()
+    unknown = attempt(*CXR, "report", "--against", "nowhere", cwd=finished)
+    assert unknown.returncode == 1
+    assert "expected a commit, or an experiment of `dvc exp list --all`" in unknown.stderr
 
 
 def test_the_committed_lock_is_current_and_the_committed_results_are_its():

@@ -12,6 +12,7 @@ from pipeline.base.shards import Shards, write_shards
 from pipeline.params.sections import IouParams
 from pipeline.results.localisation.box_measures import case_weights, score
 from pipeline.results.localisation.localisation import Located
+from pipeline.results.pictures.radiographs import Radiographs
 
 CORNERS = ["x1", "y1", "x2", "y2"]
 
@@ -129,6 +130,24 @@ def made_images(index, folder, *, size=32, seed=0):
         ({"image": rng.integers(0, 256, shape, dtype=np.uint8)} for _ in range(len(index))), folder
     )
     return Shards(folder)
+
+
+def made_radiographs(folder, *, rule):
+    """Of one member: what pictures are drawn from; and the splits and systems beside it."""
+    index = made_index()
+    splits = made_splits(index)
+    systems = made_systems(index, splits)
+    boxes = made_boxes(index, splits)
+    radiographs = Radiographs(
+        images=made_images(index, folder / "images"),
+        index=index,
+        predictions=systems["ensemble"],
+        boxes=boxes,
+        crops=made_crops(index),
+        heatmaps=made_heatmaps(index, boxes, folder / "maps"),
+        rule=rule,
+    )
+    return radiographs, splits, systems
 
 
 def made_located(index, heatmaps):

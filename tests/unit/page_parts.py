@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 class Tags(HTMLParser):
     """Checks that tags are closed in order, and keeps what refers elsewhere."""
 
-    VOID = ("meta", "img", "br", "rect", "image", "line")
+    VOID = ("meta", "img", "br", "rect", "image", "line", "input")
 
     def __init__(self, page):
         super().__init__()

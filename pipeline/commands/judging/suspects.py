@@ -17,7 +17,7 @@ from pipeline.commands.checkout import enter_checkout
 from pipeline.errors import PipelineError
 from pipeline.params.whole import load_params
 from pipeline.results.given_boxes.box_files import expect_finding
-from pipeline.results.report.pictures import heatmap_method
+from pipeline.results.pictures.shown import of_findings
 from pipeline.results.statistics.metric_files import read_metrics, write_plot
 from pipeline.results.suspects.judged_images import JudgedImages, is_file, of_file, of_system
 from pipeline.results.suspects.label_scores import SCORES
@@ -170,7 +170,7 @@ def _heatmaps(system: str, index: pd.DataFrame) -> Heatmaps | None:
     if not folder.is_dir():
         return None
     found = read_heatmaps(folder)
-    method = heatmap_method(found)
+    method = of_findings(found)
     expect_rows(len(found[method]), index, of=f"{folder}, {method}")
     rows = {str(name): row for row, name in enumerate(index["image_index"])}
     cfg = load_params(Path("params.yaml")).iou

@@ -13,18 +13,25 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.base.findings import FINDINGS
 from pipeline.capsnet.reconstructions import Reconstruction
-from pipeline.results.report.box_table import Estimate
-from pipeline.results.report.kept_epochs import kept_row
 from pipeline.results.report.numerals import p_value, signed
+from pipeline.results.report.views.box_table import Estimate
+from pipeline.results.report.views.kept_epochs import kept_row
 
 # Okabe and Ito's colours, told apart by every kind of colour vision; markers double them.
 BLUE, GREEN, ORANGE, PURPLE, RED = "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#D55E00"
-INK, GREY, FAINT = "#222222", "#8a8a8a", "#dddddd"
+INK, GREY, FAINT, SOFT, PAPER = "#222222", "#8a8a8a", "#dddddd", "#666666", "#fffffe"
 MEMBER_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)
+
+_DARK = {INK: "#e6e9ec", FAINT: "#363d45", SOFT: "#a3adb7", PAPER: "#15181c"}
+"""What stands for a colour where a dark page is preferred; all others suit both."""
 
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "report",
     "font.size": 9,
+    "text.color": INK,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": GREY,
@@ -130,7 +137,7 @@ def _difference(axes: Axes, row: int, one: Mapping[str, float]) -> None:
     axes.annotate(
         signed(centre), (centre, row), (0, 7), textcoords="offset points",
         ha="center", color=INK, fontsize=8,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},
     )  # fmt: skip
     if "p" in one:
         axes.annotate(
@@ -213,7 +220,18 @@ def label(finding: str) -> str:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as text, without what changes from run to run."""
+    """The figure as text, without what changes from run to run; it follows the page's scheme."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    text = buffer.getvalue()
+    for colour in _DARK:
+        text = text.replace(f": {colour}", f": var(--c{colour[1:]})")
+    return text.replace("</style>", f"{_schemes()}</style>", 1)
+
+
+def _schemes() -> str:
+    light, dark = (
+        "".join(f"--c{colour[1:]}:{shown};" for colour, shown in pairs.items())
+        for pairs in ({colour: colour for colour in _DARK}, _DARK)
+    )
+    return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"

@@ -13,14 +13,12 @@ from matplotlib.figure import Figure
 
 from pipeline.base.findings import FINDINGS
 from pipeline.results.evaluation.calibration import calibrate, reliability
-from pipeline.results.report.charts import BLUE, GREY, ORANGE, STYLE, label, svg
-from pipeline.results.report.evaluation_view import CalibrationRow
+from pipeline.results.report.charts import BLUE, GREY, ORANGE, SOFT, STYLE, label, svg
+from pipeline.results.report.views.evaluation_view import CalibrationRow
 from pipeline.results.statistics.metrics import precision_recall_curve, roc_curve
 
 ACROSS = 5
 """Small multiples in a row."""
-
-SOFT = "#666666"
 
 _LIMITS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Where the axes of a finding's reliability may end."""

@@ -19,7 +19,7 @@ from pipeline.results.report.evaluation_charts import (
     reliability_chart,
     roc_chart,
 )
-from pipeline.results.report.evaluation_view import (
+from pipeline.results.report.views.evaluation_view import (
     CalibrationRow,
     FindingRow,
     Pair,
@@ -30,8 +30,13 @@ from pipeline.results.report.evaluation_view import (
     studied_pairs,
     threshold_rows,
 )
-from pipeline.results.report.literature import WORKS, Work, why_not_comparable
-from pipeline.results.report.subgroup_view import GroupingView, Scale, grouping_views, scale_of
+from pipeline.results.report.views.literature import WORKS, Work, why_not_comparable
+from pipeline.results.report.views.subgroup_view import (
+    GroupingView,
+    Scale,
+    grouping_views,
+    scale_of,
+)
 
 TEMPLATE = "evaluation.html.jinja"
 

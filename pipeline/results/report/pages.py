@@ -5,11 +5,12 @@ from typing import Protocol, runtime_checkable
 import matplotlib as mpl
 import numpy as np
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
+from pipeline.results.pictures.gallery import Box, Panel
+from pipeline.results.pictures.overlays import COLOUR_MAP, OPACITY
 from pipeline.results.report import numerals
 from pipeline.results.report.charts import label
-from pipeline.results.report.gallery import Box, Panel
-from pipeline.results.report.pictures import COLOUR_MAP, OPACITY
 
 _HERE = "pipeline.results.report"
 
@@ -36,9 +37,15 @@ def environment(*packages: str) -> Environment:
         "signed": numerals.signed,
         "threshold": numerals.threshold,
         "p": numerals.p_value,
+        "json_text": json_text,
     }
     found.globals |= {"box_lines": box_lines, "gradient": gradient()}
     return found
+
+
+def json_text(text: str) -> Markup:
+    """JSON as it may stand in a script: no tag ends within it."""
+    return Markup(text.replace("<", "\\u003c"))
 
 
 @runtime_checkable

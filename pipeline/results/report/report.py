@@ -11,7 +11,9 @@ from pipeline.attention.crop import BoxRule
 from pipeline.base.findings import FINDINGS
 from pipeline.capsnet.reconstructions import Pretraining
 from pipeline.results.evaluation.files.systems import FLOORS
-from pipeline.results.report.box_table import box_table
+from pipeline.results.pictures.case_files import CaseFiles
+from pipeline.results.pictures.gallery import Gallery
+from pipeline.results.report.card_rows import card_rows
 from pipeline.results.report.charts import (
     curves_chart,
     differences_chart,
@@ -19,12 +21,15 @@ from pipeline.results.report.charts import (
     reconstructions_chart,
 )
 from pipeline.results.report.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
-from pipeline.results.report.gallery import Gallery
-from pipeline.results.report.kept_epochs import kept_rows
-from pipeline.results.report.origins import box_origin, split_origin
 from pipeline.results.report.pages import environment
-from pipeline.results.report.published_scores import PUBLISHED
-from pipeline.results.report.verdict import verdict
+from pipeline.results.report.verdict import CHANCE, verdict
+from pipeline.results.report.views.box_table import BoxTable, Estimate, box_table
+from pipeline.results.report.views.case_browser import case_browser
+from pipeline.results.report.views.kept_epochs import kept_rows
+from pipeline.results.report.views.origins import box_origin, split_origin
+from pipeline.results.report.views.published_scores import PUBLISHED
+from pipeline.results.report.views.strip import strip
+from pipeline.results.report.views.subgroup_view import Scale, scale_of
 from pipeline.training.records.kept import RANKING
 
 TEMPLATE = "report.html.jinja"
@@ -64,15 +69,16 @@ class Cohort:
     predictions: pd.DataFrame
     """Of the ensemble (schema PREDICTIONS)."""
     crops: pd.DataFrame
-    """Of the member under study."""
+    """Of the member that is shown."""
 
 
 def render_report(
     figures: Figures,
     gallery: Gallery,
+    cases: CaseFiles,
     cohort: Cohort,
     *,
-    member: str,
+    settings: Metrics,
     rule: BoxRule,
     sensitivity: float,
 ) -> str:
@@ -80,53 +86,129 @@ def render_report(
 
     Args:
         figures: numbers of all systems.
-        gallery: test images under heatmaps of `member`.
+        gallery: test images under heatmaps of the member that is shown.
+        cases: every test image, small.
         cohort: what is known of every image.
-        member: the one under study.
+        settings: what names the run (data/settings.json).
         rule: by which heatmaps become the predicted boxes.
         sensitivity: that one rule of thresholds asks for.
     """
-    names = system_order(figures.systems, member)
+    shown = gallery.member
+    names = system_order(figures.systems, shown)
     best = best_system(figures.systems, names)
     part = evaluation_part(
         figures.evaluation,
         figures.systems,
         predictions=cohort.predictions,
         index=cohort.index,
-        member=member,
+        member=shown,
         best=best,
     )
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            member=member,
-            verdict=verdict(figures.systems, figures.methods),
-            systems=figures.systems,
-            part=part,
-            sensitivity=sensitivity,
-            names=names,
-            best=best,
-            cohort=_counted(cohort),
-            split_names=split_order(figures.split_counts),
-            counts=split_rows(figures.split_counts),
-            split_origin=split_origin(figures.ingest),
-            box_origin=box_origin(figures.ingest),
-            charts=_charts(figures, part, member),
-            kept=kept_rows(figures.curves),
-            ranking=RANKING,
-            pretraining=_pretrained(figures),
-            boxed=box_table(figures.localisation, member),
-            published=PUBLISHED,
-            crops=crop_sources(cohort.crops),
-            pictures=gallery.examples,
-            compared=gallery.compared,
-            method=gallery.method,
-            rule=rule,
-            findings=FINDINGS,
-            baselines=BASELINES,
-        )
+    browser = case_browser(
+        cases,
+        predictions=cohort.predictions,
+        index=cohort.index,
+        thresholds=figures.evaluation["thresholds"],
+        subject=SUBJECT,
     )
+    boxed = box_table(figures.localisation, shown, gallery.method)
+    counted = _counted(cohort)
+    charts = _charts(figures, part, shown)
+    page = {
+        "shown": shown,
+        "strip": strip(settings, counted),
+        "verdict": verdict(figures.systems, figures.methods),
+        "systems": figures.systems,
+        "part": part,
+        "sensitivity": sensitivity,
+        "names": names,
+        "groups": system_groups(names, settings["members"]),
+        "bar_scale": scale_of([auroc_of(figures.systems[name]) for name in names] + [_AT_CHANCE]),
+        "auroc_of": auroc_of,
+        "best": best,
+        "cohort": counted,
+        "split_names": split_order(figures.split_counts),
+        "counts": split_rows(figures.split_counts),
+        "split_origin": split_origin(figures.ingest),
+        "box_origin": box_origin(figures.ingest),
+        "charts": charts,
+        "kept": kept_rows(figures.curves),
+        "ranking": RANKING,
+        "pretraining": _pretrained(figures),
+        "boxed": boxed,
+        "iou_scale": _iou_scale(boxed),
+        "published": PUBLISHED,
+        "crops": crop_sources(cohort.crops),
+        "pictures": gallery.examples,
+        "compared": gallery.compared,
+        "method": gallery.method,
+        "browser": browser,
+        "first_finding": gallery.examples[0].finding if gallery.examples else FINDINGS[0],
+        "rule": rule,
+        "findings": FINDINGS,
+        "baselines": BASELINES,
+    } | card_rows(part)
+    contents = [(name, title) for name, title in SECTIONS.items() if _is_there(name, page)]
+    return environment().get_template(TEMPLATE).render(page | {"contents": contents})
+
+
+SECTIONS = {
+    "radiographs": "Radiographs", "cases": "Test images", "systems": "Systems",
+    "literature": "Literature", "findings": "Findings", "localisation": "Localisation",
+    "card": "Model card", "differences": "Differences", "curves": "Curves",
+    "calibration": "Calibration", "thresholds": "Thresholds", "cooccurrence": "Co-occurrence",
+    "subgroups": "Subgroups", "methods": "Every heatmap", "training": "Training",
+    "capsnet": "CapsNet pretraining", "split": "Split",
+}  # fmt: skip
+"""Of the page, in order: ids and titles."""
+
+_AT_CHANCE = Estimate(CHANCE, None, None)
+
+
+def _is_there(section: str, page: Metrics) -> bool:
+    of_a_chart = {
+        "differences": "differences",
+        "cooccurrence": "cooccurrence",
+        "training": "curves",
+    }
+    if section in of_a_chart:
+        return of_a_chart[section] in page["charts"]
+    if section == "literature":
+        made = "ceiling" in page["systems"]
+        return not made and page["part"].literature.why_not is None
+    of_a_value = {"radiographs": "pictures", "methods": "compared", "capsnet": "pretraining"}
+    return section not in of_a_value or bool(page[of_a_value[section]])
+
+
+def system_groups(names: Sequence[str], members: Metrics) -> list[tuple[str, list[str]]]:
+    """Systems by whose they are, in their order: a title and the names.
+
+    Args:
+        names: of `system_order`.
+        members: by name, their backbones (settings).
+    """
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        owner = name.partition(".")[0]
+        networks = members.get(owner)
+        title = f"{owner}: {networks['global']}, {networks['local']}" if networks else ""
+        groups.setdefault(_NO_NETWORK if name in BASELINES else title, []).append(name)
+    return list(groups.items())
+
+
+_NO_NETWORK = "No network"
+
+
+def auroc_of(entry: Metrics) -> Estimate:
+    """A system's mean AUROC."""
+    ends = (entry.get(f"mean_auroc_{end}") for end in ("low", "high"))
+    return Estimate(entry["mean_auroc"], *ends)
+
+
+def _iou_scale(boxed: BoxTable | None) -> Scale | None:
+    if boxed is None:
+        return None
+    return scale_of([row.measures["iou"] for row, _ in boxed.short] + [Estimate(0.0, None, None)])
 
 
 def system_order(systems: Metrics, member: str) -> list[str]:

@@ -9,8 +9,8 @@ from scipy.special import logit
 
 from pipeline.base.findings import FINDINGS
 from pipeline.base.tables import findings_of
+from pipeline.results.pictures.overlays import age_gender_view
 from pipeline.results.report.pages import environment
-from pipeline.results.report.pictures import age_gender_view
 from pipeline.results.suspects.ranking import Ranking, spelt
 from pipeline.results.suspects.suspect_pictures import SuspectPicture
 

@@ -19,8 +19,8 @@ from pipeline.cohort.reading.images import decode_grey
 from pipeline.errors import CohortError
 from pipeline.results.localisation.boxed_findings import CORNERS
 from pipeline.results.localisation.detections import finding_map
-from pipeline.results.report.gallery import Box, Panel
-from pipeline.results.report.pictures import fit, jpeg_uri, overlay
+from pipeline.results.pictures.gallery import Box, Panel
+from pipeline.results.pictures.overlays import fit, jpeg_uri, overlay
 
 Radiograph = Callable[[str], UInt8[np.ndarray, "h w"] | None]
 """An image by its name; None where there is none."""

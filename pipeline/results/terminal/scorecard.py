@@ -11,7 +11,7 @@ from pipeline.results.evaluation.evaluation import Evaluation
 from pipeline.results.evaluation.files.systems import FLOORS
 from pipeline.results.evaluation.operating import RULES
 from pipeline.results.evaluation.scores import MEAN
-from pipeline.results.report.literature import WORKS, Work, why_not_comparable
+from pipeline.results.report.views.literature import WORKS, Work, why_not_comparable
 
 _WIDTH = 26
 

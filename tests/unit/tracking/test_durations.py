@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.tracking import durations as spent
-from pipeline.tracking.durations import minutes_spent
+from pipeline.tracking.durations import last_runs, minutes_spent
 
 
 def stage(experiment, parent, start_min, end_min, *, revision="a", status="FINISHED", **metrics):
@@ -56,6 +56,25 @@ def test_experiments_of_one_name_on_two_commits_are_two(minutes):
     runs = [stage("one", "p", 0, 2), stage("one", "q", 0, 3, revision="b")]
     assert minutes(runs, ["a", "b"]) == {("one", "a"): 2.0, ("one", "b"): 3.0}
     assert minutes(runs, ["b"]) == {("one", "b"): 3.0}
+
+
+def named(name, start_min, end_min, **more):
+    run = stage("", "p", start_min, end_min, **more)
+    run.info.run_name = name
+    del run.data.tags["experiment"]
+    return run
+
+
+def test_what_the_workspace_holds_took_the_last_run_of_each_stage(monkeypatch, tmp_path):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "mlflow.db").touch()
+    runs = [named("evaluate", 5, 6), named("train_global model", 0, 4), named("evaluate", 0, 3)]
+    runs[0].data.metrics["paused_minutes"] = 0.5
+    other = stage("one", "q", 7, 20)  # of an experiment
+    monkeypatch.setattr(spent, "_search", lambda root, wanted: [*runs, other])
+    assert last_runs(tmp_path) == (2, 4.5)
+    monkeypatch.setattr(spent, "_search", lambda root, wanted: [other])
+    assert last_runs(tmp_path) is None
 
 
 def test_a_file_that_is_no_store_is_a_warning(tmp_path, monkeypatch, caplog):

@@ -14,7 +14,7 @@ from made_tasks import branch, images, linear, task, vectors
 from training_numbers import PLAN
 
 from pipeline.errors import CohortError, ParamsError
-from pipeline.results.report.kept_epochs import kept_rows
+from pipeline.results.report.views.kept_epochs import kept_rows
 from pipeline.training.fit import fit
 from pipeline.training.predict import predict_logits
 from pipeline.training.records.curves import read_curves, write_curves

@@ -9,7 +9,7 @@ from made_results import made_index, made_splits, made_systems
 from pipeline.params.sections import EvaluateParams
 from pipeline.results.evaluation.calibration import calibrate
 from pipeline.results.evaluation.evaluation import evaluate
-from pipeline.results.report.evaluation_view import (
+from pipeline.results.report.views.evaluation_view import (
     calibration_rows,
     known,
     standing,

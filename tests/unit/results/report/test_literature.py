@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.base.findings import FINDINGS
-from pipeline.results.report.literature import WORKS, why_not_comparable
+from pipeline.results.report.views.literature import WORKS, why_not_comparable
 
 NIH = Path(__file__).parents[4] / "../shared/nih-sample"
 

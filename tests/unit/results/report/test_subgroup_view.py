@@ -7,8 +7,8 @@ from made_results import made_index, made_splits, made_systems
 
 from pipeline.results.evaluation.scores import labelled
 from pipeline.results.evaluation.subgroups import score_subgroups
-from pipeline.results.report.box_table import Estimate
-from pipeline.results.report.subgroup_view import grouping_views, scale_of
+from pipeline.results.report.views.box_table import Estimate
+from pipeline.results.report.views.subgroup_view import grouping_views, scale_of
 from pipeline.results.statistics.bootstrap import patient_counts
 
 values = st.floats(0, 1)

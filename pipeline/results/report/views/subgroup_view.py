@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from pipeline.results.evaluation.scores import MEAN
-from pipeline.results.report.box_table import Estimate
-from pipeline.results.report.evaluation_view import estimate_in
+from pipeline.results.report.views.box_table import Estimate
+from pipeline.results.report.views.evaluation_view import estimate_in
 
 _STEPS = (0.02, 0.05, 0.1, 0.2)
 _MOST_TICKS = 6

@@ -7,7 +7,13 @@ import pandas as pd
 
 from pipeline.base.findings import FINDINGS
 from pipeline.results.localisation.box_measures import MEAN
-from pipeline.results.localisation.methods import BASELINE, is_control, is_fitted, spoken
+from pipeline.results.localisation.methods import (
+    BASELINE,
+    RANDOMISED,
+    is_control,
+    is_fitted,
+    spoken,
+)
 
 SHOWN = {
     "iou": "mean IoU",
@@ -22,6 +28,9 @@ SHOWN = {
 }
 """Measures with a column, and its heading."""
 
+MOST_SHORT = 5
+"""Rows that stand for all others."""
+
 
 class Estimate(NamedTuple):
     """A value, and its 95 % interval where there is one."""
@@ -35,6 +44,7 @@ class BoxRow(NamedTuple):
     """One system."""
 
     member: str
+    method: str
     name: str
     is_baseline: bool
     is_control: bool
@@ -60,14 +70,17 @@ class BoxTable(NamedTuple):
     """By finding."""
     bar: float
     """Mean IoU that a method must exceed to have localised anything."""
+    short: list[tuple[BoxRow, str]]
+    """At most five rows that stand for all, and what each is."""
 
 
-def box_table(table: pd.DataFrame, member: str) -> BoxTable | None:
+def box_table(table: pd.DataFrame, member: str, method: str) -> BoxTable | None:
     """Rows in reading order: `member`, then the baselines; other members apart.
 
     Args:
         table: schema LOCALISATION.
-        member: the one under study.
+        member: whose heatmaps are shown.
+        method: the one of them that is.
     """
     if table.empty:
         return None
@@ -81,7 +94,30 @@ def box_table(table: pd.DataFrame, member: str) -> BoxTable | None:
         SHOWN,
         {name: int(n) for name, n in zip(cases["finding"], cases["n"], strict=True)},
         max(row.measures["iou"].value or 0.0 for row in rows if row.is_baseline),
+        _short(rows, member, method),
     )
+
+
+def _short(rows: list[BoxRow], member: str, method: str) -> list[tuple[BoxRow, str]]:
+    own = {row.method: row for row in rows if row.member == member}
+    maps = [r for r in rows if not (r.is_baseline or r.is_control or r.method == "crop")]
+    found = [
+        (max(maps, key=_iou, default=None), "the best of all heatmaps"),
+        (own.get(method), "shown above"),
+        (own.get("attention"), "knows no finding; AG-CNN draws crops by it"),
+        (own.get("crop"), "what the local branch sees"),
+        (max((r for r in rows if r.is_baseline), key=_iou, default=None), "sees no image"),
+        (own.get(f"{method}{RANDOMISED}"), "explains nothing"),
+    ]
+    shown: dict[str, tuple[BoxRow, str]] = {}
+    for row, why in found:
+        if row is not None:
+            shown.setdefault(row.name, (row, why))
+    return list(shown.values())[:MOST_SHORT]
+
+
+def _iou(row: BoxRow) -> float:
+    return row.measures["iou"].value or 0.0
 
 
 def _row(member: str, method: str, part: pd.DataFrame) -> BoxRow:
@@ -93,6 +129,7 @@ def _row(member: str, method: str, part: pd.DataFrame) -> BoxRow:
     }
     return BoxRow(
         member,
+        method,
         f"{member} {spoken(method)}",
         member == BASELINE,
         is_control(method),

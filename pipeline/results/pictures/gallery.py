@@ -1,6 +1,5 @@
 """Radiographs with heatmaps, ready for the page: a JSON file that holds JPEGs."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,7 +7,6 @@ import numpy as np
 from jaxtyping import Float
 
 from pipeline.base.files import read_json, write_json
-from pipeline.base.findings import FINDINGS
 
 Box = Float[np.ndarray, "4"]
 
@@ -29,12 +27,12 @@ class Picture(NamedTuple):
 
     image_index: str
     finding: str
-    place: str
-    """Where it stands among `of` like it, from best to worst: "best", "median", "rank 7", ..."""
     of: int
+    """So many test images have the finding, of which this one is the median."""
     by: str
     """What orders them: "IoU" or "probability"."""
     prob: float
+    """Of the finding, by the ensemble."""
     likely: list[tuple[str, float]]
     """The three most probable findings."""
     labels: list[str]
@@ -50,30 +48,30 @@ class Picture(NamedTuple):
 class Gallery(NamedTuple):
     """All pictures of a page."""
 
+    member: str
+    """Whose heatmaps and crops they show."""
     method: str
-    """Whose heatmap the examples are under."""
-    examples: Mapping[str, list[Picture]]
-    """By finding, from the best to the worst."""
+    """The heatmap that the examples are under."""
+    examples: list[Picture]
+    """One of each of some findings."""
     compared: list[Picture]
     """One of each finding, under every method's heatmap."""
 
 
 def write_gallery(gallery: Gallery, path: Path) -> None:
     """Write pictures and what is known of them."""
-    examples = {name: [_plain(one) for one in some] for name, some in gallery.examples.items()}
-    compared = [_plain(one) for one in gallery.compared]
-    write_json({"method": gallery.method, "examples": examples, "compared": compared}, path)
+    drawn = {name: [_plain(one) for one in getattr(gallery, name)] for name in _PICTURES}
+    write_json({"member": gallery.member, "method": gallery.method} | drawn, path)
 
 
 def read_gallery(path: Path) -> Gallery:
-    """What `write_gallery` wrote, findings in their order."""
+    """What `write_gallery` wrote."""
     found = read_json(path)
-    examples = found["examples"]
-    return Gallery(
-        found["method"],
-        {name: [_picture(one) for one in examples[name]] for name in FINDINGS if name in examples},
-        [_picture(one) for one in found["compared"]],
-    )
+    drawn = {name: [_picture(one) for one in found[name]] for name in _PICTURES}
+    return Gallery(**found | drawn)
+
+
+_PICTURES = ("examples", "compared")
 
 
 def _plain(picture: Picture) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from pipeline.results.evaluation.calibration import Calibration
 from pipeline.results.evaluation.scores import MEAN
-from pipeline.results.report.box_table import Estimate
-from pipeline.results.report.literature import WORKS, Work
+from pipeline.results.report.views.box_table import Estimate
+from pipeline.results.report.views.literature import WORKS, Work
 
 Row = Mapping[Hashable, Any]
 

@@ -1,0 +1,1 @@
+"""A run beside another one, and beside where it comes from."""

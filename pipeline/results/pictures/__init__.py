@@ -1,0 +1,1 @@
+"""Radiographs under heatmaps, ready for pages."""

@@ -1,0 +1,1 @@
+"""Results as the page shows them: rows, cells and words."""
