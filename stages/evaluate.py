@@ -12,7 +12,7 @@ from pipeline.params.whole import load_params
 from pipeline.results.evaluation.evaluation import evaluate
 from pipeline.results.evaluation.files import evaluations
 from pipeline.results.evaluation.files.extra_votes import read_extra
-from pipeline.results.evaluation.headline import diagnosis
+from pipeline.results.evaluation.headline import diagnosis, headline
 from pipeline.results.statistics.metric_files import write_metrics, write_plot
 
 
@@ -50,7 +50,7 @@ def main(
         voters=[*fusions, *others],
         seed=cfg.seed,
     )
-    write_metrics(diagnosis(evaluation.metrics), out)
+    write_metrics(headline(evaluation.metrics), out)
     write_metrics(evaluation.metrics, systems_out)
     evaluations.write_evaluation(evaluation.tables, tables_out)
     evaluations.write_calibrated(evaluation.calibrated, calibrated)
@@ -59,8 +59,7 @@ def main(
     write_plot(evaluation.plots["pr"], pr)
     write_plot(evaluation.plots["reliability"], reliability)
     write_plot(evaluation.plots["cooccurrence"], cooccurrence)
-    tracking.log_metrics(diagnosis(evaluation.metrics))
-    tracking.log_metrics(evaluation.metrics, group="systems")
+    tracking.log_metrics(diagnosis(evaluation.metrics), headline=True)
     tracking.log_artifact(tables_out)
     tracking.log_artifact(auroc)
 

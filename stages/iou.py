@@ -10,7 +10,7 @@ from pipeline.base.members import read_members
 from pipeline.base.seeds import derive_seed
 from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
-from pipeline.results.localisation.key_figures import key_figures, over_findings
+from pipeline.results.localisation.key_figures import in_tables, key_figures
 from pipeline.results.localisation.localisation import iou_metrics, iou_points, localise, locate
 from pipeline.results.statistics.metric_files import write_metrics, write_plot
 
@@ -46,11 +46,10 @@ def main(
     )
     metrics = iou_metrics(measures)
     tables.write_localisation(measures, table)
-    write_metrics(key_figures(metrics), out)
+    write_metrics(in_tables(metrics), out)
     write_metrics(metrics, methods_out)
     write_plot(iou_points(measures), per_finding)
-    tracking.log_metrics(key_figures(metrics))
-    tracking.log_metrics(over_findings(metrics), group="methods")
+    tracking.log_metrics(key_figures(metrics), headline=True)
     tracking.log_artifact(table)
     tracking.log_artifact(per_finding)
 

@@ -1,5 +1,6 @@
 """Stage `report`: the page."""
 
+import tempfile
 from pathlib import Path
 
 from pipeline import tracking
@@ -12,12 +13,14 @@ from pipeline.guard.options import Dep, Out, ParamsFile, run
 from pipeline.params.whole import load_params
 from pipeline.results.evaluation.files.evaluations import read_evaluation
 from pipeline.results.evaluation.headline import diagnosis
-from pipeline.results.localisation.key_figures import key_figures, over_findings
+from pipeline.results.localisation.key_figures import key_figures
 from pipeline.results.pictures.case_files import read_cases
 from pipeline.results.pictures.gallery import read_gallery
 from pipeline.results.report.report import Cohort, Figures, render_report
+from pipeline.results.report.results_table import results_table
+from pipeline.results.report.verdict import verdict
 from pipeline.results.report.views.case_browser import write_beside_page
-from pipeline.results.statistics.metric_files import read_metrics
+from pipeline.results.statistics.metric_files import read_metrics, write_plot
 from pipeline.training.records.curves import read_curves
 
 
@@ -79,10 +82,13 @@ def main(
         write_beside_page(read_cases(cases), fresh)
     write_text(page, out)
     # As evaluate and iou log them when they run: here for a run in which DVC skipped them.
-    tracking.log_metrics(diagnosis(figures.systems) | key_figures(found))
-    tracking.log_metrics(figures.systems, group="systems")
-    tracking.log_metrics(over_findings(found), group="methods")
-    tracking.log_artifact(out)
+    tracking.log_metrics(diagnosis(figures.systems) | key_figures(found), headline=True)
+    tracking.describe("\n\n".join(verdict(figures.systems, found)))
+    tracking.log_artifact(out, headline=True)
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "results.csv"
+        write_plot(results_table(figures.evaluation["scores"], figures.localisation), table)
+        tracking.log_artifact(table, headline=True)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.graph.dvc_commands import dvc
-from pipeline.tracking.origin import flatten
+from pipeline.results.evaluation.headline import diagnosis
+from pipeline.results.localisation.key_figures import key_figures
+from pipeline.tracking.origin import flatten, git_says
 
 WORKSPACE = "workspace"
 
@@ -31,8 +34,8 @@ class Experiment:
     state: str
     params: Mapping[str, Any]
     """Of params.yaml, under dotted names."""
-    figures: Mapping[str, float]
-    """Of metrics/evaluate.json and metrics/iou.json; none unless it is finished."""
+    figures: dict[str, float]
+    """Of the headline metrics, with intervals where git has them; none unless it is finished."""
     why: str = ""
     """What DVC could not read, of what is unreadable."""
 
@@ -45,7 +48,30 @@ class Experiment:
 def show(root: Path, revisions: list[str]) -> list[Experiment]:
     """Ask DVC for the workspace, these commits (HEAD if none) and their experiments."""
     chosen = [word for revision in revisions for word in ("--rev", revision)]
-    return read_shown(dvc("exp", "show", "--json", *chosen, root=root))
+    shown = read_shown(dvc("exp", "show", "--json", *chosen, root=root))
+    return [replace(one, figures=one.figures | _intervals(one, root)) for one in shown]
+
+
+def _intervals(one: Experiment, root: Path) -> Mapping[str, float]:
+    """Of its own results as git holds them; DVC's tables have no room for intervals."""
+    if not one.figures:
+        return {}
+    texts = [
+        _text_at(one.revision, f"metrics/{name}.json", root) for name in ("systems", "methods")
+    ]
+    if not all(texts):
+        return {}
+    systems, methods = map(json.loads, texts)
+    with suppress(KeyError):  # files of another version
+        return diagnosis(systems) | key_figures(methods)
+    return {}
+
+
+def _text_at(revision: str, path: str, root: Path) -> str:
+    """Of a file that git holds, or that is in the workspace; nothing where it is not."""
+    if revision != WORKSPACE:
+        return git_says("-C", str(root), "show", f"{revision}:./{path}")
+    return (root / path).read_text(encoding="utf-8") if (root / path).exists() else ""
 
 
 def read_shown(text: str) -> list[Experiment]:

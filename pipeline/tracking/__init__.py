@@ -9,6 +9,7 @@ and neither a broken store nor an absent server can harm a training.
 from pipeline.tracking.display import Shown, is_first_process, progress
 from pipeline.tracking.search import SearchRun
 from pipeline.tracking.session import (
+    describe,
     go_on_with,
     log_artifact,
     log_epoch,
@@ -21,6 +22,7 @@ from pipeline.tracking.session import (
 __all__ = [
     "SearchRun",
     "Shown",
+    "describe",
     "go_on_with",
     "is_first_process",
     "log_artifact",

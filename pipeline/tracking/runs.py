@@ -48,6 +48,10 @@ class Runs(Protocol):
         """End the pipeline run."""
 
 
+NOTE = "mlflow.note.content"
+"""The tag that MLflow shows as a run's description."""
+
+
 class ArtifactGoneError(Exception):
     """The copy that a stage made of an artefact is no longer there."""
 
@@ -80,11 +84,13 @@ class StageRun:
             case "continues":
                 self._continue(record)
             case "artifact":
-                self._upload(files / record["path"])
+                self._upload(files / record["path"], self._run_of(record))
             case "named":
                 size = f"{record['size_mb']} MB, not copied"
                 name = record["path"].lstrip("/")
-                self._store.tag(self._child, f"artifact/{name}", size)
+                self._store.tag(self._run_of(record), f"artifact/{name}", size)
+            case "note":
+                self._store.tag(self._parent, NOTE, record["text"])
             case "end":
                 self._leave_machine()
                 self._end(record)
@@ -97,10 +103,13 @@ class StageRun:
         """
         self._store.check_experiment()
 
-    def _upload(self, path: Path) -> None:
+    def _run_of(self, record: Record) -> str:
+        return self._parent if record.get("headline") else self._child
+
+    def _upload(self, path: Path, run: str) -> None:
         if not path.exists():
             raise ArtifactGoneError(f"{path}: the copy of this artefact is gone")
-        self._store.upload(self._child, path)
+        self._store.upload(run, path)
 
     def _end(self, record: Record) -> None:
         if "state" in record:
@@ -133,9 +142,7 @@ class StageRun:
             return
         when: dict[str, Any] = {"step": record["step"], "time_ms": record["time_ms"]}
         self._store.log(self._child, metrics=record["values"], **when)
-        if "group" in record:
-            group = f"{record['group']}/".lstrip("/")
-            under = {f"{group}{name}": value for name, value in record["values"].items()}
-            self._store.log(self._parent, metrics=under, **when)
+        if record.get("headline"):
+            self._store.log(self._parent, metrics=record["values"], **when)
         if self._monitor and self._monitor.has_given_up:  # and the store answers again
             self.watch_machine()

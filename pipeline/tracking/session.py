@@ -76,7 +76,7 @@ class _Session:
             spool.close()
             start_writer(spool.path.parent)
 
-    def add_artifact(self, path: Path) -> None:
+    def add_artifact(self, path: Path, headline: bool) -> None:
         if self.spool is None:
             return
         files = [path] if path.is_file() else [f for f in path.rglob("*") if f.is_file()]
@@ -84,9 +84,11 @@ class _Session:
         if not files:
             log.warning("%s: nothing there to log as an artifact", path)
         elif size > MAX_ARTIFACT_MB or self._is_too_much(self.spool.path.parent, size):
-            self.spool.append({"kind": "named", "path": str(path), "size_mb": round(size)})
+            named = {"kind": "named", "path": str(path), "size_mb": round(size)}
+            self.spool.append(named | {"headline": headline})
         else:
-            self.spool.append({"kind": "artifact", "path": self.spool.add(path)})
+            copied = {"kind": "artifact", "path": self.spool.add(path)}
+            self.spool.append(copied | {"headline": headline})
 
     def _is_too_much(self, folder: Path, more_mb: float) -> bool:
         """Whether the reports that wait leave no room for so much more; that is said."""
@@ -171,25 +173,33 @@ def go_on_with(run: str, epoch: int) -> None:
         session.say({"kind": "continues", "run": run, "epoch": epoch})
 
 
-def log_metrics(values: Mapping[str, Any], *, group: str = "") -> None:
-    """Log nested numbers under dotted names, to the stage's run and the pipeline's.
+def log_metrics(values: Mapping[str, Any], *, headline: bool = False) -> None:
+    """Log nested numbers under dotted names, to the stage's run.
 
     Args:
         values: Entries that are no finite number are left out.
-        group: Under which they stand in the pipeline's run, `systems/ensemble.mean_auroc`;
-            what one looks at first has none.
+        headline: Also to the pipeline's run, which holds few: what one looks at first.
     """
     values = numbers_of(values)
-    _session().say({"kind": "metrics", "values": values, "step": 0, "group": group})
+    _session().say({"kind": "metrics", "values": values, "step": 0, "headline": headline})
 
 
-def log_artifact(path: Path) -> None:
+def log_artifact(path: Path, *, headline: bool = False) -> None:
     """Copy a file or a small folder to the stage's run.
 
     What is larger than `MAX_ARTIFACT_MB` is only named there, with its size.
+
+    Args:
+        path: What is there now; it may be gone later.
+        headline: To the pipeline's run instead.
     """
     session = _session()
-    session.attempt(session.add_artifact, path)
+    session.attempt(session.add_artifact, path, headline)
+
+
+def describe(text: str) -> None:
+    """Say what came of the pipeline's run, in Markdown: MLflow shows it on the run's page."""
+    _session().say({"kind": "note", "text": text})
 
 
 def is_wanted() -> bool:

@@ -54,7 +54,7 @@ class StageTraining:
             tracking.log_epoch(vars(epoch), shown)
             followed.append(epoch)
         kept = numbers_of_kept(followed, self._train.keep)
-        tracking.log_metrics(kept, group=f"kept/{label.partition(' ')[0]}")
+        tracking.log_metrics(kept)
         return followed
 
     def finish(self, *outputs: Path) -> None:

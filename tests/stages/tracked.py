@@ -46,8 +46,9 @@ def main(out: Out, does: Choice, member: Choice, params: ParamsFile = Path("para
             noted.write_text(tracking.run_id())
             print("ready", flush=True)
             time.sleep(300)
-    tracking.log_metrics({"mean_auroc": 0.75})
-    tracking.log_metrics({"model": {"mean_auroc": 0.5}}, group="systems")
+    tracking.log_metrics({"mean_auroc": 0.75}, headline=True)
+    tracking.log_metrics({"model": {"mean_auroc": 0.5}})
+    tracking.describe("Three sentences.")
     between = [after - before for before, after in zip(moments[3:], moments[4:])]
     Path("slowest").write_text(str(max(between, default=0.0)))
     out.write_text("weights")

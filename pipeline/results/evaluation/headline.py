@@ -16,8 +16,18 @@ def mean_aurocs(systems: Metrics) -> dict[str, float]:
     }
 
 
+HEADLINE = ("auroc", "global", "fusion", "gain")
+"""So few that `dvc metrics show` and `dvc exp show` have a column for each."""
+
+
+def headline(systems: Metrics) -> Metrics:
+    """Of `diagnosis` what DVC's tables show: metrics/evaluate.json."""
+    found = diagnosis(systems)
+    return {name: found[name] for name in HEADLINE if name in found}
+
+
 def diagnosis(systems: Metrics) -> Metrics:
-    """What one looks at first, flat and with short names: metrics/evaluate.json.
+    """What one looks at first, flat and with short names.
 
     `auroc`, `auprc` and, after calibration, `ece` are the ensemble's means over findings on test;
     `global`, `local` and `fusion` the mean AUROCs of the member under study; `gain` is its fusion

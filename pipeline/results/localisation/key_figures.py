@@ -8,16 +8,18 @@ from pipeline.results.localisation.methods import is_control, is_fitted
 Metrics = dict[str, Any]
 
 
-def over_findings(methods: Metrics) -> Metrics:
-    """The means over findings: of metrics/methods.json what a tracker keeps beside the table."""
-    return {
-        member: {method: findings["mean"] for method, findings in entries.items()}
-        for member, entries in methods.items()
-    }
+IN_TABLES = ("iou", "lead", "crop_iou")
+"""So few that `dvc metrics show` and `dvc exp show` have a column for each."""
+
+
+def in_tables(methods: Metrics) -> Metrics:
+    """Of `key_figures` what DVC's tables show: metrics/iou.json."""
+    found = key_figures(methods)
+    return {name: found[name] for name in IN_TABLES if name in found}
 
 
 def key_figures(methods: Metrics) -> Metrics:
-    """The same of localisation: metrics/iou.json; empty without boxes.
+    """What one looks at first, flat and with short names; empty without boxes.
 
     `iou` is the mean over findings of the first class-specific heatmap of the member under study,
     `lead` what it has over the best box that sees no image, `crop_iou` that of its crops.

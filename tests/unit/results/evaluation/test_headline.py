@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from pipeline.results.evaluation.headline import diagnosis
-from pipeline.results.localisation.key_figures import key_figures
+from pipeline.results.evaluation.headline import diagnosis, headline
+from pipeline.results.localisation.key_figures import in_tables, key_figures
 
 REPO = Path(__file__).parents[4]
 
@@ -56,5 +56,13 @@ def test_localisation_is_of_the_first_class_specific_heatmap_and_the_crops():
 
 def test_the_committed_headlines_are_of_the_committed_results():
     read = lambda name: json.loads((REPO / f"metrics/{name}.json").read_text())  # noqa: E731
-    assert read("evaluate") == diagnosis(read("systems"))
-    assert read("iou") == key_figures(read("methods"))
+    assert read("evaluate") == headline(read("systems"))
+    assert read("iou") == in_tables(read("methods"))
+
+
+def test_the_headlines_are_the_few_that_tables_have_room_for():
+    assert headline(SYSTEMS) == {"auroc": 0.8, "global": 0.6, "fusion": 0.65, "gain": 0.05}
+    assert headline(SYSTEMS | {"delta": {}}) == {"auroc": 0.8, "global": 0.6, "fusion": 0.65}
+    methods = {"model": {"cam": mean(0.2, lead=-0.1, iou_low=0.1), "crop": mean(0.12)}}
+    assert in_tables(methods) == {"iou": 0.2, "lead": -0.1, "crop_iou": 0.12}
+    assert in_tables({}) == {}
