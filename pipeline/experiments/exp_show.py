@@ -52,7 +52,7 @@ def show(root: Path, revisions: list[str]) -> list[Experiment]:
     return [replace(one, figures=one.figures | _intervals(one, root)) for one in shown]
 
 
-def _intervals(one: Experiment, root: Path) -> Mapping[str, float]:
+def _intervals(one: Experiment, root: Path) -> dict[str, float]:
     """Of its own results as git holds them; DVC's tables have no room for intervals."""
     if not one.figures:
         return {}
