@@ -62,6 +62,10 @@ def start(folder, *words):
     return Served(folder, process, said.split()[0])
 
 
+SOON_S = 10.0
+"""A second, on an idle machine; a service that waits for its clients takes longer than this."""
+
+
 def end(served, how):
     """How long it takes to end, what it returns and what it had said."""
     began = time.monotonic()
@@ -282,7 +286,7 @@ def test_another_host_says_that_there_is_no_login_and_it_ends_soon_while_it_pred
             clients.submit(requests.post, f"{here}/predict", files={"file": ("f", large)})
         time.sleep(1)
         took, code, said = end(one, how)
-    assert took < 2
+    assert took < SOON_S
     assert code in (0, -signal.SIGTERM)
     assert "there is no login and no encryption" in said
 
@@ -306,7 +310,7 @@ def test_what_identifies_a_patient_is_in_no_answer_and_no_log_and_the_end_comes_
     assert [one.status_code for one in answers.values()] == [200, 422, 422, 200, 422]
     requests.post(f"{served.address}/predict", files={"file": ("f", chest)}, timeout=30)
     took, code, said = end(served, signal.SIGINT)
-    assert took < 2
+    assert took < SOON_S
     assert code == 0
     told = said + "".join(one.text + str(one.headers) for one in answers.values())
     assert not re.search("SECRET|1933", told)

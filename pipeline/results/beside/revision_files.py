@@ -56,17 +56,17 @@ def of_revision(revision: str, root: Path) -> RunFiles:
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            files = DVCFileSystem(str(root), rev=revision)
-        except (SCMError, DvcException) as error:
-            raise ExperimentError(
-                f"{revision}: {error}; expected a commit, or an experiment of `dvc exp list --all`"
-            ) from None
+        files = DVCFileSystem(str(root), rev=revision)
         for name, (path, read) in _FILES.items():
             copy = Path(folder) / Path(path).name
             try:
                 files.get_file(path, str(copy))
-            except (SCMError, DvcException, OSError) as error:
+            except SCMError as error:  # once the first file is asked for
+                raise ExperimentError(
+                    f"{revision}: {error}; expected a commit, or an experiment of "
+                    "`dvc exp list --all`"
+                ) from None
+            except (DvcException, OSError) as error:
                 raise ExperimentError(
                     f"{revision}: {path}: {error or type(error).__name__}; it is neither in "
                     "DVC's cache nor in its remote: run the experiment here, or `dvc exp pull` "
