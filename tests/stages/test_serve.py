@@ -63,7 +63,7 @@ def start(folder, *words):
 
 
 SOON_S = 10.0
-"""A second, on an idle machine; a service that waits for its clients takes longer than this."""
+"""An idle machine takes less than two."""
 
 
 def end(served, how):
