@@ -52,7 +52,7 @@ def of_revision(revision: str, root: Path) -> RunFiles:
     """
     from dvc.api import DVCFileSystem  # noqa: PLC0415 (half a second)
     from dvc.exceptions import DvcException  # noqa: PLC0415
-    from scmrepo.exceptions import SCMError  # noqa: PLC0415
+    from dvc.scm import RevError  # noqa: PLC0415
 
     found = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +61,7 @@ def of_revision(revision: str, root: Path) -> RunFiles:
             copy = Path(folder) / Path(path).name
             try:
                 files.get_file(path, str(copy))
-            except SCMError as error:  # once the first file is asked for
+            except RevError as error:  # once the first file is asked for
                 raise ExperimentError(
                     f"{revision}: {error}; expected a commit, or an experiment of "
                     "`dvc exp list --all`"
