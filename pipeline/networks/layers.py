@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from pipeline.base.grid import Grid
+from pipeline.networks.backbones.pyramid import Pyramid
 from pipeline.networks.backbones.receptive_field import Measured, measure_layers
 from pipeline.networks.backbones.timm_backbone import TimmFeatures
 from pipeline.networks.branch import Branch
@@ -55,13 +56,10 @@ def find_layer(branch: Branch, cells: Literal["last"] | int) -> Layer:
 def stages(branch: Branch) -> list[nn.Module]:
     """The parts of the features that run one after the other."""
     features = branch.features
-    if not isinstance(features, TimmFeatures):
-        return list(branch.blocks)
-    if getattr(features.network, "output_fmt", "NCHW") != "NCHW":
-        return []  # channels stand last in them
-    named = dict(features.network.named_modules())
-    listed = getattr(features.network, "feature_info", None) or []
-    return [named[one["module"]] for one in listed if one.get("module") in named]
+    whole = features.bottom_up if isinstance(features, Pyramid) else features
+    if isinstance(whole, TimmFeatures):
+        return whole.stage_modules()
+    return list(branch.blocks)
 
 
 def _shape(found: Measured) -> tuple[int, int, int]:

@@ -54,8 +54,8 @@ def is_cascade(backbone: str) -> bool:
 
 
 def has_stages(backbone: str) -> bool:
-    """Whether its blocks run one after the other, so that a pyramid can stand on them."""
-    return backbone != "capsnet" and not backbone.startswith("timm:")
+    """Whether a pyramid can stand on its stages; of timm's networks that is known once built."""
+    return backbone != "capsnet"
 
 
 Backbone = Annotated[str, AfterValidator(_backbone)]

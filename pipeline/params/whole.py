@@ -227,7 +227,7 @@ class Params(Section):
                     raise PydanticCustomError(
                         f"{branch}.pyramid",
                         "{cells}: a pyramid, and {backbone} ({member}.{branch}) has no "
-                        "stages for one; take one of torchvision's backbones, or say 0",
+                        "stages for one; take another backbone, or say 0",
                         {
                             "cells": params.pyramid,
                             "backbone": backbone,

@@ -10,6 +10,7 @@ from pipeline.base.grid import Grid
 from pipeline.errors import ParamsError
 from pipeline.networks.backbones.backbone import Backbone
 from pipeline.networks.backbones.receptive_field import Measured, measure_layers
+from pipeline.networks.backbones.timm_backbone import TimmFeatures
 
 WIDTH = 256
 """Channels of every level, as its authors have them (arXiv:1612.03144, Sec. 3)."""
@@ -23,8 +24,8 @@ class Pyramid(nn.Module):
     deepest layer says of its surroundings, and has the edges of a shallow one.
     """
 
-    def __init__(self, bottom_up: nn.Sequential, levels: dict[int, Measured]) -> None:
-        """The maps of the levels come from so many blocks of `bottom_up`, finest first."""
+    def __init__(self, bottom_up: nn.Module, levels: dict[int, Measured]) -> None:
+        """The levels' places are in what `passed` gives of `bottom_up`, finest first."""
         super().__init__()
         self.bottom_up = bottom_up
         self._levels = tuple(levels)
@@ -33,16 +34,24 @@ class Pyramid(nn.Module):
 
     def forward(self, images: Float[Tensor, "b c s t"]) -> Float[Tensor, "b k h w"]:
         """Maps of the finest level, before a last ReLU."""
-        seen = []
-        for place, block in enumerate(self.bottom_up):
-            images = block(images)
-            if place in self._levels:
-                seen.append(images)
+        through = passed(self.bottom_up, images)
+        seen = [through[place] for place in self._levels]
         maps: Tensor | None = None
         for level, own in zip(reversed(self.top_down), reversed(seen), strict=True):
             maps = level(own, maps)
         assert maps is not None
         return maps
+
+
+def passed(bottom_up: nn.Module, images: Float[Tensor, "b c s t"]) -> list[Tensor]:
+    """What images are made into on their way through a backbone: after each block or stage."""
+    if isinstance(bottom_up, TimmFeatures):
+        return bottom_up.stage_maps(images)
+    maps = []
+    for block in bottom_up.children():
+        images = block(images)
+        maps.append(images)
+    return maps
 
 
 class _Level(nn.Module):
@@ -94,30 +103,40 @@ def with_pyramid(
         name: of the backbone in params.yaml.
 
     Raises:
-        ParamsError: its blocks do not run one after the other (timm's, a CapsNet), or it has no
-            stage with such cells.
+        ParamsError: it has no stages (a CapsNet, a transformer), or none with such cells.
     """
     features = backbone.features
-    if not isinstance(features, nn.Sequential) or len(backbone.blocks) < 2:
+    parts = _parts(features)
+    if len(parts) < 2:
         raise ParamsError(
-            f"pyramid: {name} has no stages that one could stand on; take one of torchvision's "
-            "backbones, or say 0"
+            f"pyramid: {name} has no stages that one could stand on; take another "
+            "backbone, or say 0"
         )
-    stages = _stages(features, image)
+    stages = _stages(features, image, parts)
     fine = [one for one in stages if image.shape[-1] / one.shape[-1] <= cells]
     if not fine:
         raise ParamsError(f"pyramid: {name} has no stage with cells of {cells} pixels")
     used = stages[stages.index(fine[-1]) :]
-    blocks = list(features)
-    pyramid = Pyramid(features, {blocks.index(one.module): one for one in used})
+    pyramid = Pyramid(features, {parts.index(one.module): one for one in used})
     whole = replace(
         backbone, features=pyramid, blocks=(*backbone.blocks, pyramid.top_down), channels=WIDTH
     )
     return whole, fine[-1].grid
 
 
-def _stages(features: nn.Sequential, image: Float[Tensor, "1 c s s"]) -> list[Measured]:
-    """The last block of each size of maps, finest first."""
-    _, *passed = measure_layers(features, image, list(features))
-    last = {one.shape[-1]: one for one in passed}
+def _parts(features: nn.Module) -> list[nn.Module]:
+    """The modules whose outputs `passed` gives; none of features that have no such parts."""
+    if isinstance(features, TimmFeatures):
+        stages = features.stage_modules()
+        return [*stages, features] if len(stages) > 1 and features.has_stage_maps else []
+    return list(features) if isinstance(features, nn.Sequential) else []
+
+
+def _stages(
+    features: nn.Module, image: Float[Tensor, "1 c s s"], parts: list[nn.Module]
+) -> list[Measured]:
+    """The last part of each size of maps, finest first."""
+    final, *inner = measure_layers(features, image, [one for one in parts if one is not features])
+    ends = [final] if features in parts else []
+    last = {one.shape[-1]: one for one in [*inner, *ends]}
     return sorted(last.values(), key=lambda one: -one.shape[-1])

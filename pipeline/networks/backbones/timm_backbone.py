@@ -34,6 +34,27 @@ class TimmFeatures(nn.Module):
             return maps.permute(0, 3, 1, 2)
         return maps
 
+    def stage_modules(self) -> list[nn.Module]:
+        """The last module before each of the network's strides, first to last.
+
+        None of a network whose channels stand last in them.
+        """
+        if getattr(self.network, "output_fmt", "NCHW") != "NCHW":
+            return []
+        named = dict(self.network.named_modules())
+        listed = getattr(self.network, "feature_info", None) or []
+        return [named[one["module"]] for one in listed if one.get("module") in named]
+
+    @property
+    def has_stage_maps(self) -> bool:
+        """Whether `stage_maps` can tell them."""
+        return hasattr(self.network, "forward_intermediates")
+
+    def stage_maps(self, images: Float[Tensor, "b c s s"]) -> list[Float[Tensor, "b k i j"]]:
+        """What `stage_modules` give, and behind them the feature maps."""
+        final, inner = self.network.forward_intermediates(images)  # type: ignore[operator]
+        return [*inner, final]
+
 
 def timm_backbone(name: str, *, output_stride: int, input_size: int) -> Backbone:
     """Any timm model that has feature maps and a pooled head, randomly initialised.

@@ -9,7 +9,7 @@ from pipeline.attention.heatmap import HEATMAPS
 from pipeline.attention.look import look
 from pipeline.base.grid import Grid
 from pipeline.errors import ParamsError
-from pipeline.networks.backbones.pyramid import WIDTH, _resampling
+from pipeline.networks.backbones.pyramid import WIDTH, _resampling, passed
 from pipeline.networks.backbones.receptive_field import Measured
 from pipeline.networks.branch import adopt, restore_branch
 from pipeline.networks.checkpoints import read_checkpoint, write_checkpoint
@@ -21,6 +21,8 @@ STAGED = [
     "resnet18",
     "mobilenet_v2",
     "mobilenet_v3",
+    "timm:test_resnet",
+    "timm:test_efficientnet",
     pytest.param("densenet121", marks=pytest.mark.slow),
     pytest.param("convnext_tiny", marks=pytest.mark.slow),
 ]
@@ -75,6 +77,21 @@ def test_every_level_learns():
     for name, parameter in branch.features.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("name", ["timm:test_resnet", "timm:test_efficientnet", "timm:test_convnext"])
+def test_the_levels_of_timm_s_networks_are_what_their_stages_give(name):
+    features = make_branch(name, pyramid=8).eval().features.bottom_up
+    images, given = some_images().expand(-1, 3, -1, -1), []
+    for module in features.stage_modules():
+        module.register_forward_hook(lambda _, __, maps: given.append(maps))
+    with torch.no_grad():
+        *stages, final = passed(features, images)
+        seen, given[:] = list(given), []
+        torch.testing.assert_close(final, features(images))
+    assert len(stages) == len(seen) > 2
+    for one, other in zip(stages, seen, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_it_is_the_last_block_to_be_frozen():
@@ -142,7 +159,7 @@ def test_one_with_the_same_above_it_takes_all():
     torch.testing.assert_close(local(some_images()), start(some_images()))
 
 
-@pytest.mark.parametrize("name", ["capsnet", "timm:test_resnet"])
+@pytest.mark.parametrize("name", ["capsnet", "timm:test_vit"])
 def test_what_has_no_stages_says_so(name):
     with pytest.raises(ParamsError, match=f"pyramid: {name} has no stages"):
         built_branch(name, pyramid=8)

@@ -60,8 +60,8 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
             r"train.input_size: 100 is no multiple of global.output_stride \(16\); heatmap",
         ),
         (
-            {"model__global": "timm:resnet18", "global__pyramid": 8},
-            r"global.pyramid: 8: a pyramid, and timm:resnet18 \(model.global\) has no stages",
+            {"model__global": "capsnet", "global__pyramid": 8},
+            r"global.pyramid: 8: a pyramid, and capsnet \(model.global\) has no stages",
         ),
         (
             {"second__local": "capsnet", "local__pyramid": 4},
