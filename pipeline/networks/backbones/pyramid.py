@@ -106,7 +106,7 @@ def with_pyramid(
         ParamsError: it has no stages (a CapsNet, a transformer), or none with such cells.
     """
     features = backbone.features
-    parts = _parts(features)
+    parts = _parts(backbone)
     if len(parts) < 2:
         raise ParamsError(
             f"pyramid: {name} has no stages that one could stand on; take another "
@@ -124,12 +124,12 @@ def with_pyramid(
     return whole, fine[-1].grid
 
 
-def _parts(features: nn.Module) -> list[nn.Module]:
+def _parts(backbone: Backbone) -> list[nn.Module]:
     """The modules whose outputs `passed` gives; none of features that have no such parts."""
+    features = backbone.features
     if isinstance(features, TimmFeatures):
-        stages = features.stage_modules()
-        return [*stages, features] if len(stages) > 1 and features.has_stage_maps else []
-    return list(features) if isinstance(features, nn.Sequential) else []
+        return [*features.stage_modules(), features] if features.has_stage_maps else []
+    return list(features) if isinstance(features, nn.Sequential) and backbone.blocks[1:] else []
 
 
 def _stages(
