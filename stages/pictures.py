@@ -32,7 +32,7 @@ def main(
 ) -> None:
     """Choose the member and its heatmap by what is measured, and draw on test images."""
     cfg = load_params(params)
-    member = shown_member(read_metrics(systems), cfg.ensemble.members)
+    member = shown_member(read_metrics(systems))
     maps = read_heatmaps(heatmaps / member)
     method = shown_method(read_metrics(methods).get(member, {}), maps)
     radiographs = Radiographs(

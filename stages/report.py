@@ -61,7 +61,7 @@ def main(
         ),
         ingest=read_metrics(ingest),
     )
-    pictures = read_gallery(gallery)
+    pictures, files = read_gallery(gallery), read_cases(cases)
     cohort = Cohort(
         index=tables.read_index(index),
         splits=tables.read_splits(splits),
@@ -71,7 +71,7 @@ def main(
     page = render_report(
         figures,
         pictures,
-        read_cases(cases),
+        files,
         cohort,
         settings=read_json(settings),
         rule=BoxRule(cfg.iou.threshold, cfg.iou.region),
@@ -79,7 +79,7 @@ def main(
     )
     with replacing(beside) as fresh:
         fresh.mkdir()
-        write_beside_page(read_cases(cases), fresh)
+        write_beside_page(files, fresh)
     write_text(page, out)
     # As evaluate and iou log them when they run: here for a run in which DVC skipped them.
     tracking.log_metrics(diagnosis(figures.systems) | key_figures(found), headline=True)

@@ -1,5 +1,6 @@
 """What of params.yaml names a run: the first line of its page."""
 
+from pathlib import PurePosixPath
 from typing import Any
 
 from pipeline.params.merging import made_by
@@ -13,11 +14,11 @@ def settings(params: Params, text: str) -> dict[str, Any]:
         params: as checked.
         text: of the file, whose first line names the recipe that it was made by.
     """
-    synthetic = params.ingest.source == "data/phantom"
+    is_own = PurePosixPath(params.ingest.source) == PurePosixPath("data/phantom")
     return {
         "recipe": made_by(text),
         "source": params.ingest.source,
-        "cohort_seed": params.phantom.seed if synthetic else None,
+        "cohort_seed": params.phantom.seed if is_own else None,
         "members": {
             name: params.members[name].model_dump(by_alias=True, mode="json")
             for name in params.ensemble.members

@@ -276,6 +276,7 @@ def test_a_large_upload_is_answered_where_no_file_can_be_written(served, chest):
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_another_host_says_that_there_is_no_login_and_it_ends_soon_while_it_predicts(served, how):
     one = start(served.folder, "--host", "0.0.0.0")
+    assert "there is no login and no encryption" in one.process.stderr.readline()
     assert one.address.startswith("http://0.0.0.0:")
     port = one.address.rpartition(":")[2]
     here = f"http://127.0.0.1:{port}"
@@ -285,10 +286,9 @@ def test_another_host_says_that_there_is_no_login_and_it_ends_soon_while_it_pred
         for _ in range(4):
             clients.submit(requests.post, f"{here}/predict", files={"file": ("f", large)})
         time.sleep(1)
-        took, code, said = end(one, how)
+        took, code, _ = end(one, how)
     assert took < SOON_S
     assert code in (0, -signal.SIGTERM)
-    assert "there is no login and no encryption" in said
 
 
 def test_what_identifies_a_patient_is_in_no_answer_and_no_log_and_the_end_comes_soon(

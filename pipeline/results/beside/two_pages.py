@@ -30,7 +30,7 @@ def render_two_runs(
         .get_template(TEMPLATE)
         .render(
             names=names,
-            strips=[strip(run.settings, _counted(run)) for run in (this, other)],
+            strips=[_strip(run) for run in (this, other)],
             verdicts=[verdict(run.systems, run.methods) for run in (this, other)],
             found=found,
             mean=MEAN,
@@ -40,8 +40,9 @@ def render_two_runs(
     )
 
 
-def _counted(run: RunFiles) -> dict[str, int]:
-    return {"images": len(run.images), "patients": int(run.images["patient_id"].nunique())}
+def _strip(run: RunFiles) -> list[tuple[str, str]]:
+    counted = {"images": len(run.images), "patients": int(run.images["patient_id"].nunique())}
+    return strip(run.settings, counted, made="ceiling" in run.systems)
 
 
 def _beside(this: RunFiles, other: RunFiles) -> list[tuple[str, Picture, Picture]]:

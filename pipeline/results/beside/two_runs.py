@@ -12,7 +12,7 @@ from pipeline.results.evaluation.standalone import only_test
 from pipeline.results.localisation.methods import BASELINE, spoken
 from pipeline.results.report.report import system_order
 from pipeline.results.report.verdict import best_map, best_without_image
-from pipeline.results.report.views.box_table import Estimate
+from pipeline.results.report.views.box_table import Estimate, estimate_of
 from pipeline.results.report.views.evaluation_view import Difference, studied_pairs
 
 SUBJECT = "ensemble"
@@ -133,7 +133,7 @@ def _both(this: Mapping[str, Estimate], other: Mapping[str, Estimate]) -> list[B
 
 def _mean_aurocs(systems: Mapping[str, Any]) -> dict[str, Estimate]:
     order = system_order(dict(systems), STUDIED)
-    return {name: _estimate(systems[name], "mean_auroc") for name in order}
+    return {name: estimate_of(systems[name], "mean_auroc") for name in order}
 
 
 def _mean_ious(methods: dict[str, Any]) -> dict[str, Estimate]:
@@ -144,15 +144,11 @@ def _mean_ious(methods: dict[str, Any]) -> dict[str, Estimate]:
     owner, method = best
     box = methods[BASELINE][best_without_image(methods)]
     firsts = {
-        "best heatmap": _estimate(methods[owner][method]["mean"], "iou"),
-        "best box without an image": _estimate(box["mean"], "iou"),
+        "best heatmap": estimate_of(methods[owner][method]["mean"], "iou"),
+        "best box without an image": estimate_of(box["mean"], "iou"),
     }
     return firsts | {
-        f"{name} {spoken(one)}": _estimate(entry["mean"], "iou")
+        f"{name} {spoken(one)}": estimate_of(entry["mean"], "iou")
         for name, entries in methods.items()
         for one, entry in entries.items()
     }
-
-
-def _estimate(entry: Mapping[str, Any], name: str) -> Estimate:
-    return Estimate(entry[name], entry.get(f"{name}_low"), entry.get(f"{name}_high"))

@@ -88,7 +88,7 @@ def _case(radiographs: Radiographs, name: str, method: str) -> Case:
         for finding in mapped_findings(radiographs, method)
     }
     boxed = [finding for finding in FINDINGS if radiographs.truths(name, finding)]
-    ious = {finding: radiographs.seen(name, finding, method).iou for finding in boxed}
+    ious = {one: (seen.get(one) or radiographs.seen(name, one, method)).iou for one in boxed}
     return {
         "image": jpeg(fit(image, THUMBNAIL_PX)),
         "maps": _bytes([coarse(one.heatmap, one.grid)[0] for one in seen.values()]),

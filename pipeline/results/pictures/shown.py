@@ -1,6 +1,6 @@
 """Whose heatmaps a page shows, and which of them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from pipeline.base.members import STUDIED
@@ -9,20 +9,23 @@ from pipeline.params.names import HeatmapMethod
 Metrics = Mapping[str, Any]
 
 
-def shown_member(systems: Metrics, members: Sequence[str]) -> str:
-    """The member whose fusion validation prefers; the one under study where there is none.
+def shown_member(systems: Metrics) -> str:
+    """The member whose fusion validation prefers; the one under study without validation images.
 
     Args:
         systems: metrics/systems.json.
-        members: with heatmaps here.
     """
-    means = {
-        name: entry["val_mean_auroc"]
-        for name in members
-        for entry in [systems.get(f"{name}.fusion", {})]
-        if "val_mean_auroc" in entry
-    }
+    means = fusions_on_validation(systems)
     return max(means, key=means.__getitem__) if means else STUDIED
+
+
+def fusions_on_validation(systems: Metrics) -> dict[str, float]:
+    """Mean AUROC of each member's fusion on validation images: test chooses nothing."""
+    return {
+        name.removesuffix(".fusion"): entry["val_mean_auroc"]
+        for name, entry in systems.items()
+        if name.endswith(".fusion") and "val_mean_auroc" in entry
+    }
 
 
 def shown_method(methods: Metrics, stored: Collection[str]) -> str:

@@ -23,7 +23,12 @@ from pipeline.results.report.charts import (
 from pipeline.results.report.evaluation_part import SUBJECT, EvaluationPart, evaluation_part
 from pipeline.results.report.pages import environment
 from pipeline.results.report.verdict import CHANCE, verdict
-from pipeline.results.report.views.box_table import BoxTable, Estimate, box_table
+from pipeline.results.report.views.box_table import (
+    BoxTable,
+    Estimate,
+    box_table,
+    estimate_of,
+)
 from pipeline.results.report.views.case_browser import case_browser
 from pipeline.results.report.views.kept_epochs import kept_rows
 from pipeline.results.report.views.origins import box_origin, split_origin
@@ -112,44 +117,68 @@ def render_report(
         subject=SUBJECT,
     )
     boxed = box_table(figures.localisation, shown, gallery.method)
-    counted = _counted(cohort)
-    charts = _charts(figures, part, shown)
     page = {
         "shown": shown,
-        "strip": strip(settings, counted),
         "verdict": verdict(figures.systems, figures.methods),
         "systems": figures.systems,
+        "names": names,
+        "best": best,
         "part": part,
         "sensitivity": sensitivity,
-        "names": names,
-        "groups": system_groups(names, settings["members"]),
-        "bar_scale": scale_of([auroc_of(figures.systems[name]) for name in names] + [_AT_CHANCE]),
-        "auroc_of": auroc_of,
-        "best": best,
+        "charts": _charts(figures, part, shown),
+        "boxed": boxed,
+        "iou_scale": _iou_scale(boxed),
+        "published": PUBLISHED,
+        "rule": rule,
+        "crops": crop_sources(cohort.crops),
+        "browser": browser,
+        "findings": FINDINGS,
+        "baselines": BASELINES,
+        "sections": SECTIONS,
+    }
+    page |= _systems(figures.systems, names, settings["members"]) | card_rows(part)
+    page |= _pictures(gallery) | _trainings(figures)
+    page |= _run(settings, cohort, figures)
+    return environment().get_template(TEMPLATE).render(page)
+
+
+def _systems(systems: Metrics, names: Sequence[str], members: Metrics) -> Metrics:
+    aurocs = {name: estimate_of(systems[name], "mean_auroc") for name in names}
+    return {
+        "groups": system_groups(names, members),
+        "aurocs": aurocs,
+        "bar_scale": scale_of([*aurocs.values(), Estimate(CHANCE, None, None)]),
+    }
+
+
+def _pictures(gallery: Gallery) -> Metrics:
+    return {
+        "pictures": gallery.examples,
+        "compared": gallery.compared,
+        "method": gallery.method,
+        "first_finding": gallery.examples[0].finding if gallery.examples else FINDINGS[0],
+    }
+
+
+def _trainings(figures: Figures) -> Metrics:
+    return {
+        "kept": kept_rows(figures.curves),
+        "ranking": RANKING,
+        "pretraining": _pretrained(figures),
+    }
+
+
+def _run(settings: Metrics, cohort: Cohort, figures: Figures) -> Metrics:
+    """What names the run, and what its images are."""
+    counted = _counted(cohort)
+    return {
+        "strip": strip(settings, counted, made="ceiling" in figures.systems),
         "cohort": counted,
         "split_names": split_order(figures.split_counts),
         "counts": split_rows(figures.split_counts),
         "split_origin": split_origin(figures.ingest),
         "box_origin": box_origin(figures.ingest),
-        "charts": charts,
-        "kept": kept_rows(figures.curves),
-        "ranking": RANKING,
-        "pretraining": _pretrained(figures),
-        "boxed": boxed,
-        "iou_scale": _iou_scale(boxed),
-        "published": PUBLISHED,
-        "crops": crop_sources(cohort.crops),
-        "pictures": gallery.examples,
-        "compared": gallery.compared,
-        "method": gallery.method,
-        "browser": browser,
-        "first_finding": gallery.examples[0].finding if gallery.examples else FINDINGS[0],
-        "rule": rule,
-        "findings": FINDINGS,
-        "baselines": BASELINES,
-    } | card_rows(part)
-    contents = [(name, title) for name, title in SECTIONS.items() if _is_there(name, page)]
-    return environment().get_template(TEMPLATE).render(page | {"contents": contents})
+    }
 
 
 SECTIONS = {
@@ -160,24 +189,7 @@ SECTIONS = {
     "subgroups": "Subgroups", "methods": "Every heatmap", "training": "Training",
     "capsnet": "CapsNet pretraining", "split": "Split",
 }  # fmt: skip
-"""Of the page, in order: ids and titles."""
-
-_AT_CHANCE = Estimate(CHANCE, None, None)
-
-
-def _is_there(section: str, page: Metrics) -> bool:
-    of_a_chart = {
-        "differences": "differences",
-        "cooccurrence": "cooccurrence",
-        "training": "curves",
-    }
-    if section in of_a_chart:
-        return of_a_chart[section] in page["charts"]
-    if section == "literature":
-        made = "ceiling" in page["systems"]
-        return not made and page["part"].literature.why_not is None
-    of_a_value = {"radiographs": "pictures", "methods": "compared", "capsnet": "pretraining"}
-    return section not in of_a_value or bool(page[of_a_value[section]])
+"""In their order: ids and titles. A page lists those that it has."""
 
 
 def system_groups(names: Sequence[str], members: Metrics) -> list[tuple[str, list[str]]]:
@@ -197,12 +209,6 @@ def system_groups(names: Sequence[str], members: Metrics) -> list[tuple[str, lis
 
 
 _NO_NETWORK = "No network"
-
-
-def auroc_of(entry: Metrics) -> Estimate:
-    """A system's mean AUROC."""
-    ends = (entry.get(f"mean_auroc_{end}") for end in ("low", "high"))
-    return Estimate(entry["mean_auroc"], *ends)
 
 
 def _iou_scale(boxed: BoxTable | None) -> Scale | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.base.members import STUDIED
 from pipeline.results.localisation.methods import BASELINE
+from pipeline.results.pictures.shown import fusions_on_validation, shown_member
 from pipeline.results.report.verdict import best_map, best_without_image, verdict
 from pipeline.results.terminal.aligned import aligned
 from pipeline.results.terminal.spans import ends, gained
@@ -58,26 +59,16 @@ def _headed(measure: str, rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def _system_rows(systems: Metrics) -> list[Row]:
     """From what is possible down to what needs no image, by way of two members at most."""
-    best = _best_member(systems)
+    best, several = shown_member(systems), len(fusions_on_validation(systems)) > 1
     shown = {
         "ceiling": "the best that is possible",
         "ensemble": "",
-        f"{best or STUDIED}.fusion": "best member" if best else _STUDIED,
-        f"{best or STUDIED}.global": "",
+        f"{best}.fusion": "best member" if several else _STUDIED,
+        f"{best}.global": "",
     }
     shown.setdefault(f"{STUDIED}.fusion", _STUDIED)
     shown["metadata_only"] = _NO_IMAGE
     return [_system(name, systems[name], note) for name, note in shown.items() if name in systems]
-
-
-def _best_member(systems: Metrics) -> str | None:
-    """Of several the one whose fusion validation prefers: test chooses nothing."""
-    means = {
-        name.removesuffix(".fusion"): entry["val_mean_auroc"]
-        for name, entry in systems.items()
-        if name.endswith(".fusion") and "val_mean_auroc" in entry
-    }
-    return max(means, key=means.__getitem__) if len(means) > 1 else None
 
 
 def _system(name: str, entry: Metrics, note: str) -> Row:

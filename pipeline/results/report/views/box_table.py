@@ -1,7 +1,8 @@
 """Localisation as the page shows it: a row for each system, an estimate in each cell."""
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -38,6 +39,11 @@ class Estimate(NamedTuple):
     value: float | None
     low: float | None
     high: float | None
+
+
+def estimate_of(entry: Mapping[str, Any], name: str) -> Estimate:
+    """`name`, `<name>_low` and `<name>_high` of an entry of metrics/*.json."""
+    return Estimate(entry[name], entry.get(f"{name}_low"), entry.get(f"{name}_high"))
 
 
 class BoxRow(NamedTuple):

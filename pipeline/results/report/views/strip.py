@@ -6,16 +6,17 @@ Settings = dict[str, Any]
 """Of `pipeline.params.settings`."""
 
 
-def strip(settings: Settings, counted: dict[str, int]) -> list[tuple[str, str]]:
+def strip(settings: Settings, counted: dict[str, int], *, made: bool) -> list[tuple[str, str]]:
     """Names and texts.
 
     Args:
         settings: data/settings.json.
         counted: images and patients of the cohort.
+        made: whether the cohort is synthetic.
     """
     many = f"{counted['images']:,} images of {counted['patients']:,} patients"
     seed = settings["cohort_seed"]
-    source = "synthetic" if seed is not None else settings["source"]
+    source = "synthetic" if made else settings["source"]
     cohort = f"{source}{'' if seed is None else f', seed {seed}'}: {many}"
     epochs = settings["epochs"]
     return [

@@ -187,10 +187,12 @@ def test_the_page_begins_with_strip_and_verdict_before_pictures_and_tables(page,
     assert places == sorted(places)
 
 
-def test_the_strip_names_what_a_run_is_of(page):
-    strip = words_of(page[page.index('<dl class="strip">') :].partition("</dl>")[0])
+@pytest.mark.parametrize(("made", "source"), [(True, "synthetic"), (False, "data/nih")])
+def test_the_strip_names_what_a_run_is_of(page, bare_page, made, source):
+    shown = page if made else bare_page
+    strip = words_of(shown[shown.index('<dl class="strip">') :].partition("</dl>")[0])
     assert strip == (
-        "recipe nih cohort data/nih: 120 images of 60 patients model resnet50 from imagenet + "
+        f"recipe nih cohort {source}: 120 images of 60 patients model resnet50 from imagenet + "
         "resnet18 input 224 px epochs 4 + 2 seed 7"
     )
 
