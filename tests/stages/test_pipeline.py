@@ -483,6 +483,12 @@ def test_the_page_can_say_where_it_is_from_and_stand_beside_another_run(finished
     run(*CXR, "report", "--out", str(page), cwd=finished)
     commit_id = run("git", "rev-parse", "--short", "HEAD", cwd=finished).stdout.strip()
     assert f"<dt>commit</dt><dd>{commit_id}</dd>" in page.read_text()
+    assert not (tmp_path / "cases").exists()  # they are in the page
+    many = finished / "report/cases/cases-0000.js"  # as of a larger cohort
+    many.write_text("cxrCases(0,[]);")
+    run(*CXR, "report", "--out", str(page), cwd=finished)
+    many.unlink()
+    assert (tmp_path / "cases" / many.name).read_text() == "cxrCases(0,[]);"
     (finished / "data/ensemble.parquet").unlink()  # the commit's is in DVC's cache
     try:
         refused = attempt(*CXR, "report", "--against", "HEAD", cwd=finished)

@@ -1,12 +1,13 @@
 """Command `report`: the page with where it comes from, or two runs beside each other."""
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.base.files import write_text
+from pipeline.base.files import replacing, write_text
 from pipeline.commands.checkout import enter_checkout
 from pipeline.errors import ArtifactError
 from pipeline.params.whole import load_params
@@ -14,6 +15,7 @@ from pipeline.results.beside.origin_strip import with_origin
 from pipeline.results.beside.revision_files import of_revision, of_workspace
 from pipeline.results.beside.two_pages import render_two_runs
 from pipeline.results.beside.two_runs import compare_runs
+from pipeline.results.report.views.case_browser import FOLDER
 from pipeline.tracking.durations import last_runs
 from pipeline.tracking.machine import processor
 from pipeline.tracking.origin import CODE, git_says
@@ -43,7 +45,15 @@ def main(against: Against = "", out: To = None) -> None:
     else:
         place = out or Path(f"report/{commit.replace(' ', '-')}.html")
         write_text(_with_origin(commit, root), place)
+        _bring_along(PAGE.parent / FOLDER, place.parent / FOLDER)
     typer.echo(place if out else f"{place}: open it in a browser")
+
+
+def _bring_along(cases: Path, to: Path) -> None:
+    """What a large cohort's page keeps beside it, for a copy in another folder."""
+    if list(cases.glob("*.js")) and to.resolve() != cases.resolve():
+        with replacing(to) as fresh:
+            shutil.copytree(cases, fresh)
 
 
 def _two_runs(against: str, root: Path) -> str:

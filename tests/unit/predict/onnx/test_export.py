@@ -13,7 +13,7 @@ import onnx_ir
 import pytest
 import torch
 from branches import ALL, TWINS, make_branch, some_images
-from made_model import SIDE, Kind, radiographs, write_model
+from made_model import SIDE, UNCALLED, Kind, radiographs, write_model
 from onnxruntime import InferenceSession
 from torch import nn
 
@@ -178,7 +178,7 @@ def test_the_file_says_what_it_is_and_nothing_of_where_it_was_made(written, mode
     assert json.loads(known["image_side"]) == SIDE
     assert json.loads(known["findings"]) == [*FINDINGS]
     assert json.loads(known["members"]) == ["one", "two"]
-    assert json.loads(known["thresholds"]) == dict.fromkeys(FINDINGS, 0.5)
+    assert json.loads(known["thresholds"]) == dict.fromkeys(FINDINGS, 0.5) | {UNCALLED: None}
     assert {*json.loads(known["codes"])} == {"age_years", "gender", "view"}
     assert len(json.loads(known["outside"])) == 5
     assert not re.search(rb"site-packages|/pipeline/|File \"", path.read_bytes())
