@@ -7,7 +7,7 @@ from pipeline.base.files import write_json, write_text
 from pipeline.guard.options import Out, ParamsFile, run
 from pipeline.params.doubts import warn_of_doubts
 from pipeline.params.settings import settings as settings_of
-from pipeline.params.sources import expect_source, expect_weights
+from pipeline.params.sources import expect_backbones, expect_source, expect_weights
 from pipeline.params.whole import load_params
 
 
@@ -15,6 +15,7 @@ def main(out: Out, cascades: Out, settings: Out, params: ParamsFile = Path("para
     """Refuse what is wrong in `params`; write what is the same for most values that are right."""
     cfg = load_params(params)
     expect_source(cfg.ingest.source, Path())
+    expect_backbones(cfg.members, cfg.ensemble.members)
     expect_weights(cfg.members, cfg.ensemble.members, Path())
     warn_of_doubts(cfg)
     write_cascades(cfg.members, cfg.ensemble.members, cascades)

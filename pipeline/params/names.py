@@ -16,12 +16,15 @@ BACKBONES = (
 """The entries of `pipeline.networks.backbones.zoo.BACKBONES`."""
 
 
+TIMM = "timm:"
+"""Before the name of a network of timm's, which `pipeline.params.sources` asks timm for."""
+
+
 def _backbone(name: str) -> str:
     base = name.removesuffix("_capsnet")
     if base in BACKBONES and name != "capsnet_capsnet":
         return name
-    if base.startswith("timm:"):
-        _expect_timm(base.removeprefix("timm:"))
+    if base.startswith(TIMM):
         return name
     cascades = [f"{one}_capsnet" for one in BACKBONES if one != "capsnet"]
     near = difflib.get_close_matches(name, [*BACKBONES, *cascades], n=1)
@@ -32,20 +35,6 @@ def _backbone(name: str) -> str:
         "_capsnet behind it",
         {"hint": hint, "names": ", ".join(BACKBONES)},
     )
-
-
-def _expect_timm(model: str) -> None:
-    """Make sure, before anything runs, that timm is there and has the model."""
-    try:
-        import timm  # noqa: PLC0415
-    except ImportError:
-        raise PydanticCustomError(
-            "timm", "needs timm, which is not installed: pip install timm"
-        ) from None
-    if not timm.is_model(model):
-        near = difflib.get_close_matches(model, timm.list_models(), n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise PydanticCustomError("timm", "timm has no such model{hint}", {"hint": hint})
 
 
 def is_cascade(backbone: str) -> bool:

@@ -4,6 +4,7 @@ What a stage has used before need not be there: who goes on from what others hav
 radiographs nor weights.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -12,7 +13,7 @@ from typing import Any
 from pipeline.base.files import read_yaml
 from pipeline.base.lock_file import read_locked
 from pipeline.errors import ParamsError
-from pipeline.params.names import XRV
+from pipeline.params.names import TIMM, XRV
 from pipeline.params.sections import Member
 
 _NO_FILES = ("none", "imagenet")
@@ -59,6 +60,36 @@ def expect_weights(members: Mapping[str, Member], voting: Iterable[str], root: P
                 faults.append(f"{key}: {reason}")
     if faults:
         raise ParamsError("\n".join(faults))
+
+
+def expect_backbones(members: Mapping[str, Member], voting: Iterable[str]) -> None:
+    """Make sure that timm is there and has the networks that are named of it.
+
+    This takes seconds, as timm has to be imported; so it is asked once, before anything runs.
+
+    Raises:
+        ParamsError: backbones could not be built; all of them are named.
+    """
+    faults = []
+    for name in voting:
+        for branch, (backbone, _) in members[name].starts.items():
+            if backbone.startswith(TIMM):
+                reason = _reason_against_timm(backbone.removesuffix("_capsnet").removeprefix(TIMM))
+                faults += [f"{name}.{branch}: {reason} (found '{backbone}')"] if reason else []
+    if faults:
+        raise ParamsError("\n".join(faults))
+
+
+def _reason_against_timm(model: str) -> str | None:
+    """Why timm cannot build a network; None if it can."""
+    if find_spec("timm") is None:
+        return "needs timm, which is not installed: pip install timm"
+    import timm  # noqa: PLC0415
+
+    if timm.is_model(model):
+        return None
+    near = difflib.get_close_matches(model, timm.list_models(), n=3)
+    return "timm has no such model" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def _reason_against(source: str, root: Path) -> str | None:

@@ -6,7 +6,7 @@ import yaml
 from pipeline.errors import ArtifactError, ParamsError
 from pipeline.params import sources
 from pipeline.params.sections import Member
-from pipeline.params.sources import expect_source, expect_weights
+from pipeline.params.sources import expect_backbones, expect_source, expect_weights
 
 
 @pytest.fixture
@@ -120,3 +120,29 @@ def test_a_network_of_torchxrayvision_needs_the_package_where_no_branch_has_star
 
 def test_weights_of_a_member_that_does_not_vote_are_not_sought(project):
     expect_weights(members("w.pth"), [], project)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "timm:resnet34", "timm:resnet34_capsnet"])
+def test_backbones_that_are_there_pass(backbone):
+    expect_backbones(members("none", backbone), ["model"])
+
+
+@pytest.mark.parametrize(
+    ("backbone", "reason"),
+    [
+        ("timm:", r"model\.global: timm has no such model"),
+        ("timm:resnet18x", r"timm has no such model; did you mean resnet18 or .*\? \(found 'timm:r"),
+        ("timm:resnet18x_capsnet", r"timm has no such model; did you mean resnet18 or .*\?"),
+    ],
+)
+def test_a_network_that_timm_has_not_is_named_with_its_like(backbone, reason):
+    with pytest.raises(ParamsError, match=reason):
+        expect_backbones(members("none", backbone), ["model"])
+    expect_backbones(members("none", backbone), [])
+
+
+def test_without_timm_its_networks_are_refused_and_others_are_not(monkeypatch):
+    monkeypatch.setattr(sources, "find_spec", {}.get)
+    with pytest.raises(ParamsError, match=r"model\.global: needs timm, .* pip install timm"):
+        expect_backbones(members("none", "timm:resnet34"), ["model"])
+    expect_backbones(members("none"), ["model"])
