@@ -1,7 +1,7 @@
 """Heatmap to mask to region to box to crop (AG-CNN, arXiv:1801.09927, Sec. 3.2)."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -88,6 +88,29 @@ def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndar
     above = (fine > threshold * peak) | (fine == peak)  # however close the threshold is
     cells = REGIONS[rule.region](fine, above)
     return np.asarray(cells / np.array([width, height, width, height]))
+
+
+def region_boxes(
+    fine: Float32[np.ndarray, "h w"], thresholds: Sequence[float], region: RegionRule
+) -> Float[np.ndarray, "t 4"]:
+    """The boxes of `region_box` at rising thresholds; of a map without evidence, empty ones.
+
+    What holds the maximum lies within what held it at a lower threshold, and is sought there.
+    """
+    height, width = fine.shape
+    boxes = np.zeros((len(thresholds), 4))
+    left, top, view = 0, 0, fine
+    for n, threshold in enumerate(thresholds):
+        box = region_box(view, BoxRule(threshold, region))
+        if box is None:
+            return boxes
+        rows, columns = view.shape
+        x1, y1, x2, y2 = np.round(box * [columns, rows, columns, rows]).astype(int)
+        boxes[n] = [x1 + left, y1 + top, x2 + left, y2 + top]
+        if region == "peak":
+            view = view[y1:y2, x1:x2]
+            left, top = left + x1, top + y1
+    return boxes / [width, height, width, height]
 
 
 def otsu(fine: Float32[np.ndarray, "h w"]) -> float:

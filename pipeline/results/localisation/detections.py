@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from pipeline.attention.boxes import fills_image
-from pipeline.attention.crop import BoxRule, fine_map, region_box
+from pipeline.attention.crop import BoxRule, fine_map, region_box, region_boxes
 from pipeline.attention.drawing import cell_centre
 from pipeline.attention.heatmaps import Maps
 from pipeline.base.findings import FINDINGS
@@ -82,9 +82,7 @@ def _fitted(ious: Float[np.ndarray, "n t"], findings: np.ndarray) -> dict[str, f
 def _ious(maps: Maps, case: Case, region: RegionRule) -> Float[np.ndarray, " t"]:
     """Of the box at every threshold."""
     fine = fine_map(finding_map(maps, case.row, case.finding), maps.grid)
-    boxes = [region_box(fine, BoxRule(threshold, region)) for threshold in THRESHOLDS]
-    drawn = np.array([np.zeros(4) if box is None else box for box in boxes])
-    return np.asarray(box_iou(drawn, case.truths).max(axis=1))
+    return np.asarray(box_iou(region_boxes(fine, THRESHOLDS, region), case.truths).max(axis=1))
 
 
 def detect_in_noise(

@@ -17,6 +17,7 @@ from pipeline.attention.crop import (
     largest_region,
     otsu,
     region_box,
+    region_boxes,
 )
 from pipeline.base.grid import tiles
 from pipeline.base.shards import Shards, write_shards
@@ -75,6 +76,17 @@ def test_the_box_of_a_mirrored_map_is_the_mirrored_box(heatmap, threshold):
         assert turned is None
         return
     np.testing.assert_allclose(turned, [1 - box[2], box[1], 1 - box[0], box[3]], atol=1e-12)
+
+
+@given(
+    hnp.arrays(np.float32, (6, 9), elements=st.sampled_from([0, 0.1, 0.3, 0.5, 0.7, 1])),
+    st.sampled_from(["peak", "largest"]),
+)
+def test_boxes_at_rising_thresholds_are_those_of_each(heatmap, region):
+    fine, thresholds = fine_map(heatmap, GRID), (0.05, 0.2, 0.4, 0.6, 0.95)
+    each = [region_box(fine, BoxRule(threshold, region)) for threshold in thresholds]
+    expected = [np.zeros(4) if box is None else box for box in each]
+    np.testing.assert_array_equal(region_boxes(fine, thresholds, region), expected)
 
 
 def test_a_planted_blob_is_in_its_box():
