@@ -8,7 +8,7 @@ export GLIBC_TUNABLES := $(shell $(PYTHON) -c 'from pipeline.guard.huge_pages im
 endif
 UV_VERSION := 0.13.8
 
-.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs examples docs lock
+.PHONY: help setup demo recipe compare plots seeds search tables zoo bench test test-slow check graph bad-inputs examples picture docs lock
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -83,6 +83,9 @@ bad-inputs: setup  ## write docs/bad_inputs.md from the tests of its rows
 
 examples: setup  ## write what commands print into README.md and docs/, of the committed metrics/
 	$(BIN)/python tests/docs/examples.py
+
+picture: setup  ## docs/report.jpg anew, from this run's page; needs Chromium
+	$(BIN)/python tests/docs/report_picture.py
 
 docs: setup  ## README.md and docs/ as a site with search, which opens without a server or a network
 	@$(BIN)/python -m sphinx -E -W --keep-going -q -d build/doctrees -c docs . build/docs

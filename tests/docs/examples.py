@@ -57,17 +57,17 @@ def summary_of_all() -> str:
     return fenced(summarise(metrics("systems"), metrics("methods"), runs=runs))
 
 
-def resnet18() -> str:
-    """Another backbone, compared with the run that it started from."""
-    name, recorded = "resnet18", yaml.safe_load(RECORDED.read_text())["resnet18"]
+def mlp() -> str:
+    """Another fusion head, compared with the run that it started from."""
+    name, recorded = "mlp", yaml.safe_load(RECORDED.read_text())["mlp"]
     start, end = recorded["main"], recorded[name]
     lines = [
         f"$ {recorded['command']}",
         "...",
-        "Running stage 'train_global@model':",
-        "Stage 'train_global@second' didn't change, skipping",
-        "Stage 'train_global@third' didn't change, skipping",
-        "Running stage 'extract_crops@model':",
+        "Stage 'train_local@second' didn't change, skipping",
+        "Running stage 'train_fusion@model':",
+        "...",
+        "Running stage 'train_fusion@second':",
         "...",
         f"$ dvc params diff main {name}",
         _params_diff(name, start["params"], end["params"]),
@@ -111,7 +111,7 @@ EXAMPLES: dict[str, tuple[str, Callable[[], str]]] = {
     "the last lines of the demo": ("README.md", summary_in_short),
     "cxr summary": ("docs/demo.md", summary),
     "cxr summary --all": ("docs/demo.md", summary_of_all),
-    "an experiment": ("docs/experiments.md", resnet18),
+    "an experiment": ("docs/experiments.md", mlp),
     "a bad value": ("docs/pipeline.md", bad_value),
 }
 """Each example by its name: the page that it stands on, and how it is written."""

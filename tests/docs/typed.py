@@ -21,10 +21,10 @@ PROGRAMS = (
 STANDS_FOR = {
     "branch": "mine",
     "digest": "0" * 64,
-    "experiment": "resnet18",
+    "experiment": "mlp",
     "folder": "data/models",
     "member": "model",
-    "name": "resnet18",
+    "name": "mlp",
     "recipe": "phantom-full",
     "stage": "train_local@model",
     "table": "Data_Entry_2017_v2020.csv",

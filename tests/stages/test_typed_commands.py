@@ -61,10 +61,10 @@ def failures(commands: dict[str, Typed], folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def place(finished, tmp_path_factory):
-    """A copy with what the pages have: branches `main` and `resnet18`, and a radiograph."""
+    """A copy with what the pages have: branches `main` and `mlp`, and a radiograph."""
     folder = tmp_path_factory.mktemp("typed") / "checkout"
     shutil.copytree(finished, folder, symlinks=True)
-    run("git", "branch", "-f", "resnet18", cwd=folder)
+    run("git", "branch", "-f", "mlp", cwd=folder)
     run("git", "checkout", "-q", "-B", "main", cwd=folder)
     shown = folder / "data/phantom/images/00000002_000.png"
     shutil.copy(shown, folder / "radiograph.png")

@@ -18,7 +18,7 @@ WIDTH = 100
 _NEXT = """\
 Next, after `source .venv/bin/activate`:
   report/index.html                                  the whole run on one page, with pictures
-  dvc exp run -n resnet18 -S model.global=resnet18   change something; only what depends on it runs
+  dvc exp run -n mlp -S fusion.head=mlp              change something; only what depends on it runs
   cxr predict radiograph.png --age 58 --gender F     findings of a radiograph of your own
 
 Every system, and every heatmap of `model`: `cxr summary --all`."""
