@@ -56,7 +56,8 @@ def map_boxed(
     """
     plain = find_layer(trained, heatmap.layer)
     layers = [plain, find_layer(trained, closer.layer)]
-    methods = [heatmap.methods, closer.methods if _is_finer(layers[1], plain) else []]
+    finer = bool(closer.methods) and _is_finer(layers[1], plain)
+    methods = [heatmap.methods, closer.methods if finer else []]
     wanted = {"fine": (trained, 1)}
     if closer.controls:
         wanted |= {"random": (random, 0), "fine_random": (random, 1)}
