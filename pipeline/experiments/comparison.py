@@ -26,10 +26,11 @@ _HEADS = (
 )  # fmt: skip
 
 _LEGEND = """
-Backbones are global/local of `model`, then of who votes with it. AUROC is the ensemble's mean over
-findings on test; fusion - global (mean AUROC) and IoU (of its first class-specific heatmap) are of
-`model`. In brackets: 95 %, of a bootstrap over patients. Minutes are of the stages that ran here,
-as MLflow holds them: what was skipped, restored or run elsewhere counts nothing."""
+Backbones are global/local, or one name of both, of `model` and of who votes with it. AUROC is the
+ensemble's mean over findings on test; fusion - global (mean AUROC) and IoU (of its first
+class-specific heatmap) are of `model`. In brackets: 95 %, of a bootstrap over patients. Minutes are
+of the stages that ran here, as MLflow holds them: what was skipped, restored or run elsewhere
+counts nothing."""
 
 _MOST_CHANGES = 3
 
@@ -114,13 +115,13 @@ def changes(params: Mapping[str, Any], start: Mapping[str, Any]) -> str:
 
 
 def backbones(params: Mapping[str, Any]) -> str:
-    """`mobilenet_v2/resnet18 + 2 x resnet18/resnet18`: pairs, of the member under study first."""
+    """`mobilenet_v2/resnet18 + 2 x resnet18`: global/local, or one name of both, `model` first."""
     members = params.get("ensemble.members") or [STUDIED]
     if f"{members[0]}.global" not in params:
         return "-"
-    first, *others = [f"{params.get(f'{m}.global')}/{params.get(f'{m}.local')}" for m in members]
-    counted = [f"{n} x {pair}" if n > 1 else pair for pair, n in Counter(others).items()]
-    return " + ".join([first, *counted])
+    pairs = [(str(params.get(f"{m}.global")), str(params.get(f"{m}.local"))) for m in members]
+    named = [g if g == l else f"{g}/{l}" for g, l in pairs]
+    return " + ".join(f"{n} x {one}" if n > 1 else one for one, n in Counter(named).items())
 
 
 def _hints(experiments: Sequence[Experiment]) -> list[str]:
