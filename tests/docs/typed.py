@@ -24,7 +24,7 @@ STANDS_FOR = {
     "experiment": "mlp",
     "folder": "data/models",
     "member": "model",
-    "name": "mlp",
+    "name": "resnet18",
     "recipe": "phantom-full",
     "stage": "train_local@model",
     "table": "Data_Entry_2017_v2020.csv",
