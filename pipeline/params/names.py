@@ -47,6 +47,14 @@ def has_stages(backbone: str) -> bool:
     return backbone != "capsnet"
 
 
+def takes_any_size(backbone: str) -> bool:
+    """Whether it is known, without building it, that its weights serve inputs of every size."""
+    return not backbone.startswith(TIMM) or backbone in _CONVOLUTIONS_ALONE
+
+
+_CONVOLUTIONS_ALONE = ("timm:tf_efficientnet_lite0",)
+"""Of timm's networks, many of which are built for one size."""
+
 Backbone = Annotated[str, AfterValidator(_backbone)]
 """`timm:<name>`, an entry of `pipeline.networks.backbones.zoo.BACKBONES`, or one as a cascade."""
 

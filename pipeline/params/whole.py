@@ -12,7 +12,7 @@ from pipeline.base.members import STUDIED
 from pipeline.errors import ParamsError
 from pipeline.params.columns import NAMED, WRITTEN
 from pipeline.params.faults import ABSENT, Place, keys_at, params_error
-from pipeline.params.names import backbone_of_weights, has_stages
+from pipeline.params.names import backbone_of_weights, has_stages, takes_any_size
 from pipeline.params.sections import (
     BranchParams,
     CapsnetParams,
@@ -205,7 +205,7 @@ class Params(Section):
     def _a_transformer_starts_at_its_own_size(self) -> "Params":
         sizes = {self.train.input_size, self.crop.size}
         for name, member in self.members.items():
-            alike = member.global_ == member.local and member.local.startswith("timm:")
+            alike = member.global_ == member.local and not takes_any_size(member.local)
             if self.local.start == "global" and alike and len(sizes) > 1:
                 raise PydanticCustomError(
                     "crop.size",

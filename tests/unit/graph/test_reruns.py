@@ -30,8 +30,11 @@ PARAMS = yaml.safe_load((REPO / "params.yaml").read_text())
 LEAVES = list(flatten(PARAMS))
 
 # In params.yaml a few leaves cannot change alone: a local branch that starts as the global one
-# reads no weights, and one epoch is not two of which one is for the head.
-BASE = merge(deepcopy(PARAMS), {"local": {"start": "weights", "epochs": 2}})
+# reads no weights, one epoch is not two of which one is for the head, and attention has no four
+# windows.
+BASE = merge(
+    deepcopy(PARAMS), {"local": {"start": "weights", "epochs": 2}, "crop": {"windows": 1}}
+)
 
 WORDS = [
     word
@@ -43,7 +46,7 @@ WORDS = [
     for word in get_args(kind)
 ] + [
     *names.BACKBONES, "none", "imagenet", "weights", "global", "fail", "skip", "on", "off", "auto",
-    "fp32", "bf16", "fractions", "data/elsewhere", "rsna", "zeros", 2, 16,
+    "fp32", "bf16", "fractions", "data/elsewhere", "rsna", "zeros", 2, 16, 0.5,
 ]  # fmt: skip
 
 
@@ -56,7 +59,7 @@ def others(value):
     if isinstance(value, float):
         return [0.9 * value, 0.5]
     if isinstance(value, list):
-        more = ([*value, one] for one in ("file.parquet", "model"))
+        more = ([*value, one] for one in ("file.parquet", "model", "layercam"))
         return [[*value[:1], *value[:0:-1]], value[:-1], *more]
     return WORDS
 

@@ -281,3 +281,9 @@ def test_params_do_not_change():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ParamsError, match=r"no\.yaml: no such file"):
         load_params(tmp_path / "no.yaml")
+
+
+def test_a_network_of_convolutions_alone_starts_at_any_size():
+    lite = "timm:tf_efficientnet_lite0"
+    cfg = parse_params(changed(second__global=lite, second__local=lite, crop__size=64))
+    assert (cfg.members["second"].local, cfg.crop.size) == (lite, 64)

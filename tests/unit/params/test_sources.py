@@ -131,7 +131,10 @@ def test_backbones_that_are_there_pass(backbone):
     ("backbone", "reason"),
     [
         ("timm:", r"model\.global: timm has no such model"),
-        ("timm:resnet18x", r"timm has no such model; did you mean resnet18 or .*\? \(found 'timm:r"),
+        (
+            "timm:resnet18x",
+            r"timm has no such model; did you mean resnet18 or .*\? \(found 'timm:r",
+        ),
         ("timm:resnet18x_capsnet", r"timm has no such model; did you mean resnet18 or .*\?"),
     ],
 )
