@@ -34,7 +34,7 @@ def main() -> None:
         chromium.close()
     with Image.open(BytesIO(taken)) as image:
         image.convert("RGB").save(PICTURE, quality=QUALITY, optimize=True)
-    print(PICTURE.relative_to(REPO), f"{PICTURE.stat().st_size / 1e3:,.0f} kB")
+    sys.stdout.write(f"{PICTURE.relative_to(REPO)}: {PICTURE.stat().st_size / 1e3:,.0f} kB\n")
 
 
 if __name__ == "__main__":
