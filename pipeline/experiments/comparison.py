@@ -120,7 +120,7 @@ def backbones(params: Mapping[str, Any]) -> str:
     if f"{members[0]}.global" not in params:
         return "-"
     pairs = [(str(params.get(f"{m}.global")), str(params.get(f"{m}.local"))) for m in members]
-    named = [g if g == l else f"{g}/{l}" for g, l in pairs]
+    named = [of if of == at else f"{of}/{at}" for of, at in pairs]
     return " + ".join(f"{n} x {one}" if n > 1 else one for one, n in Counter(named).items())
 
 
