@@ -28,8 +28,8 @@ _HEADS = (
 _LEGEND = """
 Backbones are global/local, or one name of both, of `model` and of who votes with it. AUROC is the
 ensemble's mean over findings on test; fusion - global (mean AUROC) and IoU (of its first
-class-specific heatmap) are of `model`. In brackets: 95 %, of a bootstrap over patients. Minutes are
-of the stages that ran here, as MLflow holds them: what was skipped, restored or run elsewhere
+class-specific heatmap) are of `model`. In brackets: 95 %, of a bootstrap over patients. Minutes
+are of the stages that ran here, as MLflow holds them: what was skipped, restored or run elsewhere
 counts nothing."""
 
 _MOST_CHANGES = 3
