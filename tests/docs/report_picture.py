@@ -20,7 +20,7 @@ WIDTH, QUALITY = 1100, 82
 
 
 def main() -> None:
-    """Write the picture, at twice the width at which README.md shows it or less."""
+    """Write the picture, half as wide again as README.md shows it."""
     if not CHROMIUM:
         sys.exit("needs Chromium, which is not there: apt install chromium")
     if not PAGE.exists():
