@@ -1,8 +1,8 @@
 """What each change of the training brings: `python -m benchmarks.ablation`, some seeds.
 
-Trains global branches on the cohort of this checkout (`dvc repro split` first) and compares each
-with the same one without the change. What is no setting of params.yaml is written here: only what
-helps becomes one. A run that is kept is not run again.
+Trains global branches on the cohort of this checkout, of params.yaml as it stands (`dvc repro
+split` first), and compares each with the same one without the change. What is no setting of
+params.yaml is written here: only what helps becomes one. A run that is kept is not run again.
 """
 
 import time
@@ -18,6 +18,7 @@ import torch
 import typer
 import yaml
 from jaxtyping import Float
+from timm.models._efficientnet_blocks import DepthwiseSeparableConv, InvertedResidual
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
@@ -35,6 +36,7 @@ from benchmarks.cohort import (
     told_less,
 )
 from benchmarks.machine import describe_machine
+from pipeline.base.members import STUDIED
 from pipeline.networks.augment import Tensors, augmentation
 from pipeline.networks.branch import Branch
 from pipeline.networks.mirror import mirrored
@@ -47,9 +49,6 @@ from pipeline.training.prediction_tables import predict_table
 
 Changes = Mapping[str, Any]
 """By keys of params.yaml, joined by dots."""
-
-BASE: Changes = {"global.pooling": "pcam", "global.pyramid": 8}
-"""What all are trained with, on top of the checkout's params.yaml."""
 
 
 def _as_it_is(branch: Branch) -> nn.Module:
@@ -65,6 +64,8 @@ class Change:
     """One row of the table."""
 
     params: Changes = field(default_factory=dict)
+    epochs: int = 1
+    """Times as many."""
     network: Callable[[Branch], nn.Module] = _as_it_is
     """What is trained in place of the branch, or the branch with something done to it."""
     task: Callable[[Task], Task] = _no_other
@@ -183,15 +184,25 @@ def with_dropout(branch: Branch, share: float = 0.2) -> Branch:
 
 def with_stochastic_depth(branch: Branch, share: float = 0.1) -> Branch:
     """Residual blocks skipped, the deeper the more often (arXiv:1603.09382)."""
-    blocks = [one for one in branch.modules() if isinstance(one, BasicBlock)]
-    for place, block in enumerate(blocks, start=1):
-        chance = share * place / len(blocks)
-        block.bn2.register_forward_hook(
+    residuals = [*filter(None, map(_residual_of, branch.modules()))]
+    for place, residual in enumerate(residuals, start=1):
+        chance = share * place / len(residuals)
+        residual.register_forward_hook(
             lambda module, _, maps, chance=chance: stochastic_depth(
                 maps, chance, "row", training=module.training
             )
         )
     return branch
+
+
+def _residual_of(block: nn.Module) -> nn.Module | None:
+    """The last layer of what a block adds to its input; None of a block that adds nothing."""
+    if isinstance(block, BasicBlock):
+        return block.bn2
+    if isinstance(block, (DepthwiseSeparableConv, InvertedResidual)) and block.has_skip:
+        residual: nn.Module = block.drop_path
+        return residual
+    return None
 
 
 class Coupled(nn.Module):
@@ -215,11 +226,11 @@ class Coupled(nn.Module):
 CHANGES: dict[str, Change] = {
     "none": Change(),
     "average pooling, no pyramid": Change({"global.pooling": "average", "global.pyramid": 0}),
-    "twice the epochs": Change({"global.epochs": 8}),
+    "twice the epochs": Change(epochs=2),
     "cosine": Change({"global.schedule": "cosine"}),
     "mean of weights (EMA .98)": Change({"train.ema": 0.98}),
     "twice the epochs, cosine, EMA": Change(
-        {"global.epochs": 8, "global.schedule": "cosine", "train.ema": 0.98}
+        {"global.schedule": "cosine", "train.ema": 0.98}, epochs=2
     ),
     "epoch of highest AUROC kept": Change({"train.keep": "auroc"}),
     "layer-wise rates (x .7 a block)": Change(slower=0.7),
@@ -241,7 +252,7 @@ CHANGES: dict[str, Change] = {
     "asymmetric loss": Change({"train.loss": "asymmetric"}),
     "focal loss": Change({"train.loss": "focal"}),
     "coupled findings": Change(network=Coupled),
-    "192 px": Change({"train.input_size": 192}),
+    "128 px": Change({"train.input_size": 128}),
 }
 """By what is changed."""
 
@@ -261,10 +272,12 @@ def with_changes(params: Mapping[str, Any], *changes: Changes) -> Params:
 def run_change(cohort: Cohort, params: Mapping[str, Any], name: str, seed: int) -> Figures:
     """Train one global branch with a change, and judge it on test images."""
     change = CHANGES[name]
-    cfg = with_changes(params, BASE, change.params)
+    longer = {"global.epochs": params["global"]["epochs"] * change.epochs}
+    cfg = with_changes(params, longer, change.params)
+    member = cfg.members[STUDIED]
     task = global_task(
-        cfg.members["model"].global_,
-        "none",
+        member.global_,
+        member.weights.global_,
         cfg.train,
         cfg.global_,
         images=cohort.images,

@@ -29,6 +29,7 @@ from pipeline.attention.crop import BoxRule
 from pipeline.attention.extract import seen_rows
 from pipeline.attention.heatmaps import Maps
 from pipeline.attention.map_boxed import boxed_images
+from pipeline.base.members import STUDIED
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import find_layer
 from pipeline.results.localisation.box_baselines import per_finding_box
@@ -45,13 +46,13 @@ METHODS = ("cam", "gradcam_pp", "layercam")
 FINER = 8
 """Pixels per cell of the stage whose LayerCAM stands beside."""
 
-FIRST = "average/0/16"
+FIRST = "average/0/32"
 """Whose AUROC the others' differences are from."""
 
 VARIANTS = (
-    FIRST, "lse/0/16", "pcam/0/16", "attention/0/16", "gem/0/16",
-    "average/8/16", "lse/8/16", "pcam/8/16", "attention/8/16", "gem/8/16",
-    "pcam/8/32", "pcam/4/16", "pcam/16/16",
+    FIRST, "lse/0/32", "pcam/0/32", "attention/0/32", "gem/0/32",
+    "average/8/32", "lse/8/32", "pcam/8/32", "attention/8/32", "gem/8/32",
+    "lse/0/16", "lse/4/32", "lse/16/32",
 )  # fmt: skip
 
 
@@ -74,9 +75,10 @@ def run_variant(cohort: Cohort, name: str, seed: int) -> Figures:
     """Train one branch and judge it: figures with the replicates that intervals are taken from."""
     cfg = cohort.params
     above = cfg.global_.model_copy(update=asdict(Variant.named(name)))
+    member = cfg.members[STUDIED]
     task = global_task(
-        cfg.members["model"].global_,
-        "none",
+        member.global_,
+        member.weights.global_,
         cfg.train,
         above,
         images=cohort.images,

@@ -15,11 +15,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import timm
 import torch
 import typer
 from jaxtyping import Float
@@ -45,8 +47,11 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.members import STUDIED
 from pipeline.base.tables import read_predictions
 from pipeline.networks.augment import to_unit
+from pipeline.networks.backbones.timm_backbone import TIMM
+from pipeline.networks.backbones.zoo import build_backbone
+from pipeline.networks.branch import BranchSpec
 from pipeline.networks.device import autocast, settle
-from pipeline.networks.weight_files import read_state
+from pipeline.networks.pretrained import read_weights
 from pipeline.training.data.batches import cached
 from pipeline.training.data.examples import Examples, load_examples
 from pipeline.training.judging import mean_auroc
@@ -56,16 +61,25 @@ from pipeline.training.prediction_tables import predict_table
 MIN_BATCH = 2
 """Fewer images have no statistics for BatchNorm."""
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+class Seeing(nn.Module):
+    """A network that takes images in [0, 1]."""
+
+    def __init__(self, network: nn.Module, prepare: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.network, self.prepare = network, prepare
+
+    def forward(self, images: Float[Tensor, "b 1 h w"]) -> Float[Tensor, "b f"]:
+        """Logits."""
+        logits: Tensor = self.network(self.prepare(images))
+        return logits
 
 
 @dataclass(frozen=True)
 class Peer:
     """How somebody else trains."""
 
-    network: Callable[[Cohort], nn.Module]
-    prepare: Callable[[Float[Tensor, "b 1 h w"]], Tensor]
-    """Images in [0, 1] to what the network takes."""
+    network: Callable[[Cohort], Seeing]
     augment: Callable[[Float[Tensor, "1 h w"]], Tensor]
     """Of one image."""
     loss: Callable[[Float[Tensor, "n f"]], Callable[[Tensor, Tensor], Tensor]]
@@ -77,44 +91,43 @@ class Peer:
     plateau: bool = False
 
 
-class Seeing(nn.Module):
-    """A network that takes images in [0, 1]."""
+def of_its_library(cohort: Cohort) -> Seeing:
+    """The global backbone as torchvision or timm has it, from the same weights, with a new head.
 
-    def __init__(self, network: nn.Module, prepare: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.network, self.prepare = network, prepare
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
-        logits: Tensor = self.network(self.prepare(images))
-        return logits
-
-
-def of_torchvision(cohort: Cohort) -> nn.Module:
-    """The global backbone's own class of torchvision, from the same weights, with a new head."""
-    member = cohort.params.members[STUDIED]
-    network: nn.Module = getattr(models, member.global_)(weights=None)
-    if member.weights.global_ != "none":
-        network.load_state_dict(read_state(Path(member.weights.global_), digest="")[0])
-    name, head = [pair for pair in network.named_modules() if isinstance(pair[1], nn.Linear)][-1]
+    It sees the greys as three equal channels in the statistics of its weights.
+    """
+    cfg = cohort.params
+    member, size = cfg.members[STUDIED], cfg.train.input_size
+    name = member.global_
+    network: nn.Module = (
+        timm.create_model(name.removeprefix(TIMM))
+        if name.startswith(TIMM)
+        else getattr(models, name)(weights=None)
+    )
+    spec = BranchSpec(name, FINDINGS, output_stride=32, input_size=size, standardise=False)
+    start = read_weights(member.weights.global_, spec)
+    if start is not None:
+        network.load_state_dict(start.state)
+    place, head = [pair for pair in network.named_modules() if isinstance(pair[1], nn.Linear)][-1]
     assert isinstance(head, nn.Linear)
-    network.set_submodule(name, nn.Linear(head.in_features, len(FINDINGS)))
-    return network
+    network.set_submodule(place, nn.Linear(head.in_features, len(FINDINGS)))
+    known = build_backbone(name, output_stride=32, input_size=size)
+    return Seeing(network, partial(as_colours, mean=known.mean, std=known.std))
 
 
-def of_torchxrayvision(_: Cohort) -> nn.Module:
+def as_colours(images: Tensor, *, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Three equal channels, brought to the statistics that a network was pretrained on."""
+    seen: Tensor = v2.functional.normalize(images.expand(-1, 3, -1, -1), [*mean], [*std])
+    return seen
+
+
+def of_torchxrayvision(_: Cohort) -> Seeing:
     """Its DenseNet-121, of one channel, which its authors train from random weights."""
     from torchxrayvision.models import DenseNet, get_densenet_params  # noqa: PLC0415 (an extra)
 
     shape = get_densenet_params("densenet121")
     network: nn.Module = DenseNet(num_classes=len(FINDINGS), in_channels=1, **shape)
-    return network
-
-
-def imagenet_colours(images: Tensor) -> Tensor:
-    """Three equal channels in ImageNet's statistics."""
-    seen: Tensor = v2.functional.normalize(images.expand(-1, 3, -1, -1), *IMAGENET)
-    return seen
+    return Seeing(network, hounsfield_like)
 
 
 def hounsfield_like(images: Tensor) -> Tensor:
@@ -140,9 +153,8 @@ def of_tasks(targets: Float[Tensor, "n f"]) -> Callable[[Tensor, Tensor], Tensor
     return loss
 
 
-_TORCHVISION = Peer(
-    network=of_torchvision,
-    prepare=imagenet_colours,
+_PLAIN = Peer(
+    network=of_its_library,
     augment=v2.RandomHorizontalFlip(),
     loss=plain_loss,
     optimizer=lambda network: Adam(network.parameters(), lr=1e-4),
@@ -152,7 +164,6 @@ _TORCHVISION = Peer(
 )
 _TORCHXRAYVISION = Peer(
     network=of_torchxrayvision,
-    prepare=hounsfield_like,
     augment=v2.RandomAffine(45, translate=(0.15, 0.15), scale=(0.85, 1.15)),
     loss=of_tasks,
     optimizer=lambda network: Adam(network.parameters(), lr=1e-3, weight_decay=1e-5, amsgrad=True),
@@ -160,13 +171,12 @@ _TORCHXRAYVISION = Peer(
     cost=lambda _loss, auroc: -auroc,
 )
 PEERS: dict[str, Peer] = {
-    "torchvision, as CheXNet's reproductions": _TORCHVISION,
+    "plain fine-tuning, as CheXNet's reproductions": _PLAIN,
     "torchxrayvision": _TORCHXRAYVISION,
-    "torchxrayvision's training, torchvision's network": Peer(
-        **vars(_TORCHXRAYVISION)
-        | {"network": of_torchvision, "prepare": imagenet_colours}
+    "torchxrayvision's training, our network and weights": replace(
+        _TORCHXRAYVISION, network=of_its_library
     ),
-}  # fmt: skip
+}
 OURS = "ours, "
 NETWORKS = ("global", "local", "fusion")
 
@@ -212,7 +222,7 @@ def run_peer(cohort: Cohort, name: str, seed: int, *, epochs: int, minutes: floa
     np.random.seed(seed)  # noqa: NPY002 (torchvision may draw from it)
     size = cohort.params.train.input_size
     examples = load_examples(cohort.images, cohort.index, cohort.splits, size=size)
-    network = Seeing(peer.network(cohort), peer.prepare)
+    network = peer.network(cohort)
     start = time.process_time()
     best, cost, done = network.state_dict(), np.inf, 0
     for found in _epochs(peer, network, examples):
