@@ -197,12 +197,12 @@ def with_stochastic_depth(branch: Branch, share: float = 0.1) -> Branch:
 
 def _residual_of(block: nn.Module) -> nn.Module | None:
     """The last layer of what a block adds to its input; None of a block that adds nothing."""
+    residual: nn.Module | None = None
     if isinstance(block, BasicBlock):
-        return block.bn2
-    if isinstance(block, (DepthwiseSeparableConv, InvertedResidual)) and block.has_skip:
-        residual: nn.Module = block.drop_path
-        return residual
-    return None
+        residual = block.bn2
+    elif isinstance(block, (DepthwiseSeparableConv, InvertedResidual)) and block.has_skip:
+        residual = block.drop_path
+    return residual
 
 
 class Coupled(nn.Module):

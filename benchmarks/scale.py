@@ -1,0 +1,170 @@
+"""What each stage costs, against the number of images: `python -m benchmarks.scale`.
+
+In a checkout of its own, with the recipe to be measured (`cxr recipe full-scale`). DVC runs each
+stage of the graph, one after the other, on synthetic cohorts of rising size. The table gives each
+stage's time and the exponent with which it grows, the largest process and the disk that it fills.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+import yaml
+
+from benchmarks.cohort import Figures, run_all
+from benchmarks.machine import describe_machine
+from pipeline.base.tables import read_index
+
+PATIENTS = (650, 6500, 64800)
+"""About 1,100, 11,000 and 112,000 images."""
+
+ALL = "all stages"
+AGAIN = "nothing to do"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one command with all processes that it waits for."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    """Resident in its largest process at most; pages of files that it maps are among them."""
+
+
+def cost_of(command: Sequence[str], root: Path) -> Cost:
+    """Run a command and measure it.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; its last lines are printed.
+    """
+    folders = [str(root.resolve() / ".venv/bin"), str(Path(sys.executable).parent)]
+    path = os.pathsep.join([*folders, os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "CXR_TRACKING": "off"}
+    began = time.perf_counter()
+    with (root / "scale.log").open("a", encoding="utf-8") as said:
+        process = subprocess.Popen(command, cwd=root, env=environment, stdout=said, stderr=said)
+        _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+
+def stages_of(root: Path) -> list[str]:
+    """Of the graph, with their members, in an order in which they can run."""
+    command = [sys.executable, "-m", "dvc", "stage", "list", "--name-only"]
+    return subprocess.run(
+        command, cwd=root, check=True, capture_output=True, text=True
+    ).stdout.split()
+
+
+def disk_of(stage: str, root: Path) -> int:
+    """Bytes of what a stage wrote, as dvc.lock has it."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+    return sum(out["size"] for out in lock["stages"][stage]["outs"])
+
+
+def with_patients(text: str, patients: int) -> str:
+    """A params file with another number of synthetic patients."""
+    changed, found = re.subn(r"(?m)^(  patients:) \d+", rf"\1 {patients}", text)
+    if found != 1:
+        raise ValueError(f"expected one line `patients:` in params.yaml, found {found}")
+    return changed
+
+
+def run_size(root: Path, patients: int) -> Figures:
+    """Every stage at that size, and `dvc repro` when nothing is left to do."""
+    params = root / "params.yaml"
+    params.write_text(with_patients(params.read_text(encoding="utf-8"), patients))
+    dvc = [sys.executable, "-m", "dvc"]
+    stages = {}
+    for stage in stages_of(root):
+        cost = cost_of([*dvc, "repro", "--single-item", "--force", stage], root)
+        stages[stage] = vars(cost) | {"disk_bytes": disk_of(stage, root)}
+        print(f"{stage}: {cost.seconds:.0f} s", flush=True)  # noqa: T201
+    stages[AGAIN] = vars(cost_of([*dvc, "repro"], root)) | {"disk_bytes": 0}
+    images = len(read_index(root / "data/cache/index.parquet"))
+    minutes = sum(one["seconds"] for one in stages.values()) / 60
+    return {"images": images, "minutes": minutes, "stages": stages}
+
+
+def table(runs: Sequence[Figures]) -> str:
+    """In Markdown: a row for each stage, its times against images, and the last size's peaks."""
+    frames = {int(run["images"]): _by_stage(run["stages"]) for run in runs}
+    sizes = sorted(frames)
+    last = frames[sizes[-1]]
+    head = [
+        "stage",
+        *(f"s at {size:,}" for size in sizes),
+        "exponent",
+        "CPU s",
+        "largest process, GiB",
+        "disk, GB",
+    ]
+    lines = [_line(head), "|---|" + "---:|" * (len(head) - 1)]
+    for stage in last.index:
+        seconds = [float(frames[size]["seconds"][stage]) for size in sizes]
+        cells = [
+            str(stage),
+            *(f"{one:.1f}" for one in seconds),
+            _exponent(sizes, seconds),
+            f"{last['cpu_seconds'][stage]:.0f}",
+            f"{last['peak_bytes'][stage] / 2**30:.2f}",
+            f"{last['disk_bytes'][stage] / 1e9:.2f}",
+        ]
+        lines.append(_line(cells))
+    return "\n".join(lines)
+
+
+_TOGETHER = {"seconds": "sum", "cpu_seconds": "sum", "peak_bytes": "max", "disk_bytes": "sum"}
+
+
+def _by_stage(stages: Figures) -> pd.DataFrame:
+    """Members of one stage together: times and disk added, the largest process kept."""
+    costs = pd.DataFrame.from_dict(stages, orient="index")
+    together = costs.groupby(costs.index.str.split("@").str[0], sort=False).agg(_TOGETHER)
+    return pd.concat([together, costs.agg(_TOGETHER).to_frame(ALL).T])
+
+
+def _exponent(sizes: Sequence[int], seconds: Sequence[float]) -> str:
+    """Of the number of images in the time, for the two largest sizes.
+
+    The time of the smallest is taken off both: it is what a stage costs whatever it reads.
+    """
+    if len(sizes) < 3:
+        return ""
+    small, middle, large = (float(one) for one in seconds[-3:])
+    if min(middle, large) <= small:
+        return "0"
+    grown = log((large - small) / (middle - small))
+    return f"{grown / log((sizes[-1] - sizes[-3]) / (sizes[-2] - sizes[-3])):.2f}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def main(
+    patients: Annotated[
+        str, typer.Option(help="Numbers of synthetic patients, rising, separated by commas.")
+    ] = ",".join(map(str, PATIENTS)),
+    kept: Annotated[Path, typer.Option(help="JSON lines, one a size.")] = Path("scale.jsonl"),
+) -> None:
+    """Run the graph at each size, and print the table of all of them."""
+    runs = run_all(patients.split(","), 1, kept, lambda size, _: run_size(Path(), int(size)))
+    print(f"{describe_machine()}\n\n{table(runs)}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    typer.run(main)
