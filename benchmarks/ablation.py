@@ -36,12 +36,11 @@ from benchmarks.cohort import (
     told_less,
 )
 from benchmarks.machine import describe_machine
-from pipeline.base.members import STUDIED
 from pipeline.networks.augment import Tensors, augmentation
 from pipeline.networks.branch import Branch
 from pipeline.networks.mirror import mirrored
 from pipeline.params.whole import Params, parse_params
-from pipeline.training.branches import BranchTask, global_task
+from pipeline.training.branches import BranchTask
 from pipeline.training.fit import Task, fit
 from pipeline.training.losses import build_loss
 from pipeline.training.plan import build_plan
@@ -274,17 +273,7 @@ def run_change(cohort: Cohort, params: Mapping[str, Any], name: str, seed: int) 
     change = CHANGES[name]
     longer = {"global.epochs": params["global"]["epochs"] * change.epochs}
     cfg = with_changes(params, longer, change.params)
-    member = cfg.members[STUDIED]
-    task = global_task(
-        member.global_,
-        member.weights.global_,
-        cfg.train,
-        cfg.global_,
-        images=cohort.images,
-        index=cohort.index,
-        splits=cohort.splits,
-        seed=seed,
-    )
+    task = cohort.global_task(cfg, seed=seed)
     start = time.process_time()
     network = _trained(task, change)
     minutes = (time.process_time() - start) / 60

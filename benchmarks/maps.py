@@ -29,7 +29,6 @@ from pipeline.attention.crop import BoxRule
 from pipeline.attention.extract import seen_rows
 from pipeline.attention.heatmaps import Maps
 from pipeline.attention.map_boxed import boxed_images
-from pipeline.base.members import STUDIED
 from pipeline.networks.branch import Branch
 from pipeline.networks.layers import find_layer
 from pipeline.results.localisation.box_baselines import per_finding_box
@@ -38,7 +37,6 @@ from pipeline.results.localisation.boxed_findings import Case
 from pipeline.results.localisation.detections import detect_in_maps, detect_with_fitted_thresholds
 from pipeline.results.localisation.overlap import MEASURES, Detection
 from pipeline.results.statistics.bootstrap import percentile_interval
-from pipeline.training.branches import global_task
 from pipeline.training.prediction_tables import predict_table
 
 MEASURED = ("iou", "t_iou.0.5", "pointing")
@@ -75,17 +73,7 @@ def run_variant(cohort: Cohort, name: str, seed: int) -> Figures:
     """Train one branch and judge it: figures with the replicates that intervals are taken from."""
     cfg = cohort.params
     above = cfg.global_.model_copy(update=asdict(Variant.named(name)))
-    member = cfg.members[STUDIED]
-    task = global_task(
-        member.global_,
-        member.weights.global_,
-        cfg.train,
-        above,
-        images=cohort.images,
-        index=cohort.index,
-        splits=cohort.splits,
-        seed=seed,
-    )
+    task = cohort.global_task(cfg.model_copy(update={"global_": above}), seed=seed)
     start = time.process_time()
     for _ in task.fit():
         pass

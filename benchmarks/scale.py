@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import log
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 import yaml
+from scipy.optimize import brentq
 
 from benchmarks.cohort import Figures, run_all
 from benchmarks.machine import describe_machine
@@ -138,17 +138,23 @@ def _by_stage(stages: Figures) -> pd.DataFrame:
 
 
 def _exponent(sizes: Sequence[int], seconds: Sequence[float]) -> str:
-    """Of the number of images in the time, for the two largest sizes.
-
-    The time of the smallest is taken off both: it is what a stage costs whatever it reads.
-    """
+    """The k of `seconds = a + b * images ** k` through the first size and the two largest."""
     if len(sizes) < 3:
         return ""
-    small, middle, large = (float(one) for one in seconds[-3:])
-    if min(middle, large) <= small:
+    small, middle, large = (size / sizes[0] for size in (sizes[0], *sizes[-2:]))
+    first, *last = (seconds[0], *seconds[-2:])
+    if last[0] <= first:
         return "0"
-    grown = log((large - small) / (middle - small))
-    return f"{grown / log((sizes[-1] - sizes[-3]) / (sizes[-2] - sizes[-3])):.2f}"
+    grown = (last[1] - first) / (last[0] - first)
+
+    def over(k: float) -> float:
+        return float((large**k - small) / (middle**k - small) - grown)
+
+    return f"{brentq(over, *_EXPONENTS):.2f}" if over(_EXPONENTS[0]) < 0 else "0"
+
+
+_EXPONENTS = (0.01, 4)
+"""Among which one is sought."""
 
 
 def _line(cells: Iterable[str]) -> str:
