@@ -134,6 +134,18 @@ VoteRule = Literal["mean", "rank"]
 """An entry of `pipeline.results.evaluation.vote.VOTES`."""
 
 
+def plain_path(path: str) -> str:
+    """A path that dvc.yaml may put between double quotes, where a shell must take it as it is."""
+    if found := sorted(set(re.findall(r'["$`\\\x00-\x1f\x7f]', path))):
+        raise PydanticCustomError(
+            "path",
+            "holds {found}, which a shell would not take as it stands; rename the folder, or make "
+            "a link to it with a plain name",
+            {"found": ", ".join(map(repr, found))},
+        )
+    return path
+
+
 def studied_first(members: list[str]) -> list[str]:
     """The list, once it is sure that it begins with the member under study."""
     if members[:1] != [STUDIED]:

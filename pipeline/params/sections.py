@@ -24,6 +24,7 @@ from pipeline.params.names import (
     WeightSource,
     is_cascade,
     member_name,
+    plain_path,
     studied_first,
 )
 
@@ -90,7 +91,7 @@ class PhantomParams(Section):
 class IngestParams(Section):
     """Radiographs to shards."""
 
-    source: str
+    source: Annotated[str, AfterValidator(plain_path)]
     """Folder of the cohort, in any of the layouts of docs/own_data.md."""
     columns: Columns
     """The layout of its table."""

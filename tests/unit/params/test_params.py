@@ -123,6 +123,12 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
             {"second__global": "timm:vgg11", "second__local": "timm:vgg11", "crop__size": 64},
             r"crop.size: 64 is not train.input_size \(32\).*\(second\)",
         ),
+        (
+            {"ingest__source": "data/$(touch x)"},
+            r"ingest.source: holds '\$', which a shell would not .* \(found 'data/\$\(touch x\)'\)",
+        ),
+        ({"ingest__source": 'a"; touch x; "'}, r"ingest.source: holds '\"', which"),
+        ({"ingest__source": "`touch x`\n\\"}, r"ingest.source: holds '\\n', '\\\\', '`', which"),
         ({"local__schedule": "onecycle"}, "local.schedule: .* 'one_cycle'"),
         ({"train__loss": "focalloss"}, "train.loss: .* 'bce'"),
         ({"heatmap__methods": ["attention", "gradcum"]}, r"heatmap.methods.1: .* 'cam'"),
