@@ -1,8 +1,10 @@
 """Whole or not at all: outputs are written beside their place and renamed."""
 
+import errno
 import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +24,9 @@ def replacing(path: Path) -> Iterator[Path]:
     The block may write a file or make a folder there. When it fails, what it left is removed
     and whatever stood at `path` before is untouched. What a killed process left is removed by
     the next one.
+
+    Raises:
+        OSError: there is no room for what the block writes; names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -31,8 +36,18 @@ def replacing(path: Path) -> Iterator[Path]:
         if fresh.is_dir():
             _remove(path)
         fresh.replace(path)
+    except OSError as error:
+        if _is_without_room(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         _remove(fresh)
+
+
+def _is_without_room(error: OSError) -> bool:
+    """Whether a disk is full, which NumPy and others say in words of their own."""
+    words = r"\d+ requested and \d+ written|wrote \d+ of \d+ bytes"
+    return error.errno == errno.ENOSPC or re.search(words, str(error)) is not None
 
 
 def remove_left_over(folder: Path, name: str = "*") -> None:
