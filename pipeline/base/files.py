@@ -107,7 +107,7 @@ def _parsed(path: Path, parse: Callable[[str], Any], fault: type[Exception]) -> 
         return parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ArtifactError(f"{path}: no such file; `dvc repro` writes it") from None
-    except fault as error:
+    except (fault, UnicodeDecodeError) as error:
         kind = "JSON" if path.suffix == ".json" else "YAML"
         raise ArtifactError(f"{path}: not {kind} ({error})") from None
 
