@@ -125,7 +125,7 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
         ),
         (
             {"ingest__source": "data/$(touch x)"},
-            r"ingest.source: holds '\$', which a shell would not .* \(found 'data/\$\(touch x\)'\)",
+            r"ingest.source: holds '\$', which a shell would .* \(found 'data/\$\(touch x\)'\)",
         ),
         ({"ingest__source": 'a"; touch x; "'}, r"ingest.source: holds '\"', which"),
         ({"ingest__source": "`touch x`\n\\"}, r"ingest.source: holds '\\n', '\\\\', '`', which"),

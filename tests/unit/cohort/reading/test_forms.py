@@ -78,6 +78,9 @@ ARCHIVES = {
     "joined.tar": lambda: b"".join(map(tar, halves())),
     "linked.tgz": with_hard_links,
     "absolute.tar": lambda: tar({f"/etc/../{key}": value for key, value in IMAGES.items()}),
+    "climbing.tar": lambda: tar({f"../../{key}": value for key, value in IMAGES.items()}),
+    "climbing.zip": lambda: zipped({f"../../{key}": value for key, value in IMAGES.items()}),
+    "linked_out.tar": lambda: tar(IMAGES, **{"images/x.png": "../../../../../../etc/passwd"}),
 }
 
 
