@@ -168,6 +168,18 @@ def test_a_page_begins_with_the_question_that_it_answers_and_is_listed_by_it(man
         assert path.name in listed[README] & listed[INDEX], path.name
 
 
+def test_every_test_that_the_page_of_reliability_names_is_there():
+    page = (REPO / "docs/reliability.md").read_text()
+    there = "".join(file.read_text() for file in (REPO / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", page)
+    assert len(named) > 30
+    assert [name for name in named if f"def {name}(" not in there] == []
+    for name, file in re.findall(r"`(test_\w+)` in `([\w./]+)`", page):
+        assert f"def {name}(" in (REPO / file).read_text(), (name, file)
+    tables = re.findall(r"^\|---.*\n((?:\|.*\n)+)", page, re.M)
+    assert [row for rows in tables for row in rows.splitlines() if "`test_" not in row] == []
+
+
 def test_every_name_that_may_be_chosen_is_explained(manual):
     explained = {word for text in manual.values() for word in re.findall(r"`([\w:]+)`", text)}
     for comment in re.findall(r"#.*", (REPO / "params.yaml").read_text()):
