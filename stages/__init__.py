@@ -4,6 +4,7 @@ import os
 import time
 
 from pipeline.guard.huge_pages import start_with_huge_pages
+from pipeline.guard.orphans import end_with_starter
 
 # Before any of the code is read: what is edited while it is being read may have come too late.
 # The clock of files may be some milliseconds behind.
@@ -15,3 +16,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Where memory comes from changes no output, and huge pages make training faster.
 start_with_huge_pages()
+
+# Before anything takes long: who starts a stage may be killed at any moment.
+end_with_starter()

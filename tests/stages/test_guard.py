@@ -3,9 +3,11 @@
 import os
 import shutil
 import signal
+import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psutil
 import pytest
 import yaml
 import zc.lockfile
@@ -174,16 +176,29 @@ def test_one_that_was_killed_keeps_nobody_out(checkout):
     run(*COMMAND, cwd=checkout)
 
 
-def test_a_stage_that_outlived_its_dvc_is_not_run_a_second_time_beside_it(checkout):
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a child with its parent")
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_a_stage_ends_with_the_dvc_that_started_it_and_the_next_repro_runs(checkout, how):
     folder = with_dvc(checkout)
     process = start("dvc", "repro", folder=folder)
-    process.kill()
+    stage = psutil.Process(int((folder / ".ckpt/running/wait").read_text().split()[0]))
+    process.send_signal(how)
     process.wait()
-    first = (folder / ".ckpt/running/wait").read_text().split()[0]
+    with suppress(psutil.NoSuchProcess):
+        stage.wait(2)
+    assert finish(start("dvc", "repro", folder=folder), folder)[0] == 0
+    assert (folder / "dvc.lock").exists()
+
+
+def test_dvc_does_not_run_a_stage_beside_one_that_was_started_by_hand(checkout):
+    folder = with_dvc(checkout)
+    process = start(*COMMAND, folder=folder)
     code, said = ended(start("dvc", "repro", folder=folder), folder)
-    os.kill(int(first), signal.SIGKILL)
     assert code != 0
-    assert f"wait: process {first} since" in said
+    assert f"wait: process {process.pid} since" in said
+    assert finish(process, folder)[0] == 0
 
 
 def test_experiments_in_folders_of_their_own_may_run_the_same_stage_at_once(checkout):
