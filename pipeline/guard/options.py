@@ -50,12 +50,12 @@ def run(
             with tracking.stage(sys.argv) if tracked else nullcontext():
                 app()
     except SystemExit as end:
-        if end.code == 0:
-            _end_at_once()
+        if isinstance(end.code, int):
+            _end_at_once(end.code)
         raise
 
 
-def _end_at_once() -> None:
+def _end_at_once(code: int) -> None:
     """End as Python does, but for its search for garbage: of torch's objects that takes a second.
 
     So do the processes of Python's own multiprocessing.
@@ -65,7 +65,7 @@ def _end_at_once() -> None:
     with suppress(OSError):  # where output cannot be written, Python's own end says so
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(0)
+        os._exit(code)
 
 
 def _guarded(main: Callable[..., Any]) -> Callable[..., None]:

@@ -34,6 +34,8 @@ def end_with_starter() -> None:
         return
     if _WORKER in sys.orig_argv:
         _end_with_parent(signal.SIGKILL)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # of a Ctrl-C the stage itself speaks
         if not _are_of_one_group(os.getpid(), os.getppid()):
             os._exit(1)
     elif sys.argv[0] == "-m" and STAGE in os.environ and "RANK" not in os.environ:

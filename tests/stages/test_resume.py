@@ -1,19 +1,14 @@
 """Training stages killed with -9 at random points end with the bytes of one that was let alone."""
 
-import os
 import random
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.stages.conftest import commit, merge, run
+from tests.stages.killed import begin, bytes_of, change, command_of, kill, outputs_of, said
 
 SECTION = {
     "pretrain_capsnet": "capsnet",
@@ -36,66 +31,18 @@ SPECIAL = {
 EPOCHS = 10  # those that kills can outlast at most, and some more
 
 
-def body_of(stage: str, folder: Path) -> dict:
-    found = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"][stage]
-    return found.get("do", found)
-
-
-def command_of(stage: str, folder: Path) -> list[str]:
-    body = body_of(stage, folder)
-    return [sys.executable, *shlex.split(body["cmd"].replace("${item}", "model"))[1:]]
-
-
-def outputs_of(stage: str, folder: Path) -> list[Path]:
-    body = body_of(stage, folder)
-    listed = [*body["outs"], *body.get("plots", [])]
-    names = [next(iter(one)) if isinstance(one, dict) else one for one in listed]
-    return [folder / name.replace("${item}", "model") for name in names]
-
-
-def bytes_of(paths: list[Path]) -> dict[str, bytes]:
-    files = [f for path in paths for f in ([path] if path.is_file() else sorted(path.rglob("*")))]
-    return {str(file): file.read_bytes() for file in files if file.is_file()}
-
-
-def change(folder: Path, values: dict) -> None:
-    params = yaml.safe_load((folder / "params.yaml").read_text())
-    (folder / "params.yaml").write_text(yaml.safe_dump(merge(params, values), sort_keys=False))
-
-
-def environment() -> dict[str, str]:
-    bin_folder = str(Path(sys.executable).parent)
-    mine = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    return os.environ | mine | {"CXR_TRACKING": "off"}
-
-
-def kill(command: list[str], folder: Path, *, after: int, delay: float) -> list[str]:
+def kill_after(command: list[str], folder: Path, *, epochs: int, delay: float) -> list[str]:
     """Start a command and kill it with all its children, `delay` seconds after it has told of
     so many epochs (0: after it was started); what it said."""
-    with (folder / "log").open("w+b") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = begin(command, folder)
     while process.poll() is None:
-        if said(folder).count(": epoch ") >= after:
+        if said(folder).count(": epoch ") >= epochs:
             time.sleep(delay)
             break
         time.sleep(0.002)
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+    if not kill(process):
         pytest.fail(f"ended before it could be killed: {said(folder)[-2000:]}")
-    process.wait()
     return said(folder).splitlines()
-
-
-def said(folder: Path) -> str:
-    return (folder / "log").read_text()
 
 
 @pytest.mark.slow
@@ -118,7 +65,7 @@ def test_a_stage_killed_again_and_again_ends_as_one_that_was_let_alone(finished,
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         # slow then, it may be fast now
         delay = chance.uniform(0, whole / 3 if after == 0 else whole / EPOCHS / 10)
-        kill(command, folder, after=after, delay=delay)
+        kill_after(command, folder, epochs=after, delay=delay)
     assert len(list((folder / ".ckpt").rglob("*.pt"))) == 1
     done = run(*command, cwd=folder)
     assert "goes on behind epoch" in done.stderr
@@ -134,7 +81,7 @@ def test_dvc_repro_goes_on_with_a_training_that_was_killed_with_it(finished, tmp
     change(folder, {"global": {"epochs": 3}})
     commit(folder)
     repro = ["dvc", "repro", "--single-item", "train_global@model"]
-    first = kill(repro, folder, after=2, delay=0.0)
+    first = kill_after(repro, folder, epochs=2, delay=0.0)
     assert any("epoch 2/3" in line for line in first)
     again = run(*repro, cwd=folder).stderr
     assert "goes on behind epoch" in again

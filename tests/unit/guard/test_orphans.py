@@ -71,9 +71,14 @@ def start(tmp_path):
     groups = []
 
     def started(*command):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": REPO}, start_new_session=True
-        )
+        with (tmp_path / "said").open("w") as said:
+            process = subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": REPO},
+                stderr=said,
+                start_new_session=True,
+            )
         groups.append(process)
         here = tmp_path / "here"
         assert becomes_true(here.exists, within_s=60)
@@ -136,3 +141,10 @@ def test_processes_that_share_a_stage_s_work_end_with_it_when_it_is_killed(start
     stage.kill()
     stage.wait()
     assert becomes_true(lambda: not any(map(is_there, workers)), within_s=2)
+
+
+def test_of_a_ctrl_c_the_stage_itself_speaks_and_not_those_that_share_its_work(start, tmp_path):
+    stage, _ = start(sys.executable, "-m", "work.pool")
+    os.killpg(stage.pid, signal.SIGINT)
+    assert stage.wait(10) != 0
+    assert (tmp_path / "said").read_text().count("Traceback") == 1
