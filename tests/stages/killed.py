@@ -51,19 +51,19 @@ def environment() -> dict[str, str]:
     return os.environ | mine | TRACKED_OFF
 
 
-def said(folder: Path) -> str:
-    return (folder / "log").read_text()
+def said(folder: Path, log: str = "log") -> str:
+    return (folder / log).read_text()
 
 
-def begin(command: list[str], folder: Path, **env: str) -> subprocess.Popen:
-    """A command as the first of a process group, as a terminal's shell starts it; it says what
-    it says in the file `log`."""
-    with (folder / "log").open("w+b") as log:
+def begin(command: list[str], folder: Path, *, log: str = "log", **env: str) -> subprocess.Popen:
+    """A command as the first of a process group, as a terminal's shell starts it; what it
+    says is in the file `log`."""
+    with (folder / log).open("w+b") as file:
         return subprocess.Popen(
             command,
             cwd=folder,
             env=environment() | env,
-            stdout=log,
+            stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -76,11 +76,6 @@ def kill(process: subprocess.Popen) -> bool:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return runs
-
-
-def is_at_work(process: subprocess.Popen) -> bool:
-    """Whether a `dvc repro` has come to run its stage."""
-    return bool(psutil.Process(process.pid).children())
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,22 @@ def test_a_training_that_dvc_could_not_record_ends_in_no_time_when_it_is_repeate
     assert "epoch 1/3" in said
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["dvc", "the stage"])
+def test_a_training_that_is_asked_to_end_goes_on_from_its_snapshot(tmp_path, whom):
+    """SIGTERM, as a cluster sends it before it takes a machine away."""
+    folder = with_dvc(make_training(tmp_path))
+    process = start("dvc", "repro", folder=folder)
+    stage = int((folder / ".ckpt/running/brief").read_text().split()[0])
+    os.kill({"dvc": process.pid, "the stage": stage}[whom], signal.SIGTERM)
+    assert process.wait(60) != 0
+    assert not (folder / "dvc.lock").exists()
+    code, said = finish(start("dvc", "repro", folder=folder), folder)
+    assert code == 0, said
+    assert "goes on behind epoch 3 of a run that was stopped" in said
+    assert "epoch 1/3" not in said
+
+
 def test_a_repro_that_waits_for_the_lock_records_its_stage(checkout):
     folder = with_dvc(checkout)
     process = start("dvc", "--wait-for-lock", "repro", folder=folder)

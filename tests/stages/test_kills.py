@@ -6,19 +6,24 @@ import pty
 import random
 import select
 import shutil
+import sqlite3
 import subprocess
 import termios
 import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
+from pipeline.tracking.spool import spools, wait_until_written
 from tests.stages.conftest import REPO, run
 from tests.stages.killed import (
+    becomes_true,
     begin,
     bytes_of,
     change,
@@ -89,6 +94,34 @@ def test_a_stage_killed_at_any_moment_ends_as_one_that_was_let_alone(copy, stage
     left = left_behind(copy)
     assert left.processes == []
     assert left.files == []
+
+
+def statuses(store: Path) -> list[str]:
+    with closing(sqlite3.connect(store)) as opened:
+        return [status for (status,) in opened.execute("select status from runs")]
+
+
+def kill_writers(folder: Path) -> None:
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if {"pipeline.tracking.writer", str(folder / ".tracking")} <= {*words}:
+            process.kill()
+
+
+def test_no_run_says_for_ever_that_it_runs_even_if_its_writer_was_killed_too(copy):
+    tracked, chance = {"CXR_TRACKING": "on"}, random.Random("writer")
+    for number in range(MOMENTS):
+        process = begin(forced("split"), copy, **tracked)
+        assert becomes_true(lambda: spools(copy / ".tracking"), within_s=120)
+        time.sleep(chance.uniform(0, 3))
+        kill(process)
+        if number % 2:
+            kill_writers(copy)
+    run(*forced("split"), cwd=copy, **tracked)
+    assert wait_until_written(copy / ".tracking", timeout_s=300)
+    counts = Counter(statuses(copy / "mlflow.db"))
+    assert counts.keys() == {"KILLED", "FINISHED"}
+    assert counts["FINISHED"] >= 2  # that of the stage, and that of its dvc repro
 
 
 MUCH = {

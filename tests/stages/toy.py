@@ -38,8 +38,8 @@ def train(weights):
     root, params = Path(os.environ["DVC_ROOT"]), yaml.safe_load(Path("params.yaml").read_text())
     if (root / "fail").exists() and params["seed"] == int((root / "fail").read_text()):
         sys.exit("error: asked to fail")
-    if (root / "wait").exists():
-        time.sleep(600)
+    while (root / "wait").exists():
+        time.sleep(0.05)
     bonus = {"mobilenet_v2": 0.0, "resnet18": 0.1}[params["model"]["global"]]
     weights.write_text(str(0.6 + bonus + params["seed"] / 1000))
 
