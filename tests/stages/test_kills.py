@@ -111,8 +111,9 @@ def kill_writers(folder: Path) -> None:
 def test_no_run_says_for_ever_that_it_runs_even_if_its_writer_was_killed_too(copy):
     tracked, chance = {"CXR_TRACKING": "on"}, random.Random("writer")
     for number in range(MOMENTS):
+        waiting = {*spools(copy / ".tracking")}  # those of a writer that was killed
         process = begin(forced("split"), copy, **tracked)
-        assert becomes_true(lambda: spools(copy / ".tracking"), within_s=120)
+        assert becomes_true(lambda old=waiting: {*spools(copy / ".tracking")} - old, within_s=120)
         time.sleep(chance.uniform(0, 3))
         kill(process)
         if number % 2:
@@ -121,7 +122,8 @@ def test_no_run_says_for_ever_that_it_runs_even_if_its_writer_was_killed_too(cop
     assert wait_until_written(copy / ".tracking", timeout_s=300)
     counts = Counter(statuses(copy / "mlflow.db"))
     assert counts.keys() == {"KILLED", "FINISHED"}
-    assert counts["FINISHED"] >= 2  # that of the stage, and that of its dvc repro
+    assert counts.total() == 2 * (MOMENTS + 1)  # a stage's, and that of its dvc repro
+    assert counts["FINISHED"] >= 2
 
 
 MUCH = {
@@ -209,7 +211,7 @@ def test_ctrl_c_ends_a_stage_at_once_and_leaves_nothing(copy, stage):
         assert shell.process.poll() not in (None, 0), shown
         assert termios.tcgetattr(shell.slave) == before
     log.info("%s ended %.1f s after Ctrl-C\n%s", stage, seconds, shown[-1500:])
-    assert seconds < 5  # a figure for a busy machine; docs/reliability.md has those of a quiet one
+    assert seconds < 5  # a figure for a busy machine
     left = left_behind(copy)
     assert left.processes == []
     assert left.files == []
