@@ -5,11 +5,11 @@ stage of the graph, one after the other, on synthetic cohorts of rising size. Th
 stage's time and the exponent with which it grows, the largest process and the disk that it fills.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,20 +45,34 @@ def cost_of(command: Sequence[str], root: Path) -> Cost:
     """Run a command and measure it.
 
     Raises:
-        subprocess.CalledProcessError: it failed; its last lines are printed.
+        subprocess.CalledProcessError: it failed; scale.log has what it said.
     """
     folders = [str(root.resolve() / ".venv/bin"), str(Path(sys.executable).parent)]
     path = os.pathsep.join([*folders, os.environ["PATH"]])
     environment = os.environ | {"PATH": path, "CXR_TRACKING": "off"}
-    began = time.perf_counter()
     with (root / "scale.log").open("a", encoding="utf-8") as said:
-        process = subprocess.Popen(command, cwd=root, env=environment, stdout=said, stderr=said)
-        _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, command)
-    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", _MEASURED, *command],
+            cwd=root, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, check=True,
+        )  # fmt: skip
+    return Cost(**json.loads(done.stdout))
+
+
+_MEASURED = """
+import json, resource, subprocess, sys, time
+
+began = time.perf_counter()
+code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+cost = {
+    "seconds": time.perf_counter() - began,
+    "cpu_seconds": used.ru_utime + used.ru_stime,
+    "peak_bytes": used.ru_maxrss * 1024,
+}
+json.dump(cost, sys.stdout)
+sys.exit(code)
+"""
+"""By a process that is small: what it starts inherits its `ru_maxrss`."""
 
 
 def stages_of(root: Path) -> list[str]:

@@ -45,6 +45,11 @@ def test_a_command_is_measured_with_what_it_starts(tmp_path):
     assert cost.seconds > 0.3
 
 
+def test_a_small_command_is_not_as_large_as_what_measures_it(tmp_path):
+    large = bytearray(200_000_000)
+    assert cost_of(["sleep", "0"], tmp_path).peak_bytes < 50_000_000 < len(large)
+
+
 def test_a_command_that_fails_is_no_measurement(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
         cost_of([sys.executable, "-c", "raise SystemExit('no')"], tmp_path)
