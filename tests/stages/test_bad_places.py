@@ -332,9 +332,9 @@ def test_a_conflict_in_dvc_lock_is_named_and_either_side_and_a_repro_mend_it(che
     here = run("git", "branch", "--show-current", cwd=checkout).stdout.strip()
     params = (checkout / "params.yaml").read_text()
     made = {}
-    for branch, seed in (("theirs", 11), (here, 12)):
+    for branch, seed in (("theirs", 21), (here, 22)):
         run("git", "checkout", "-q", "-B" if branch == "theirs" else "-f", branch, cwd=checkout)
-        (checkout / "params.yaml").write_text(re.sub(r"^seed: \d+", f"seed: {seed}", params))
+        (checkout / "params.yaml").write_text(re.sub(r"(?m)^seed: \d+", f"seed: {seed}", params))
         run("dvc", "repro", cwd=checkout)
         commit(checkout)
         made[branch] = (checkout / "data/out").read_text()
