@@ -122,27 +122,44 @@ def _figures(scores: Scores) -> Figures:
 
 
 def table(runs: Sequence[Figures]) -> str:
-    """In Markdown: a row for each variant, a column for each map; means over seeds."""
-    columns = [name for name in COLUMNS if any(name in run["maps"] for run in runs)]
-    head = ["pooling / pyramid / stride, seeds", "AUROC (difference)", "CPU minutes", *columns]
-    lines = [_line([*head, "pointing of `cam`"]), "|" + "---|" * (len(head) + 1)]
+    """Two in Markdown, a row for each variant: what it learns with its CAM, then other maps."""
     variants = of_variants(runs)
+    head = ["pooling / pyramid / stride", "seeds", "AUROC", "less the first", "CPU minutes"]
+    learnt = [[*head, *CAM, "pointing of cam"]]
+    others = [[head[0], *OTHERS]]
     for variant, own in variants.items():
-        auroc = f"{np.mean([run['auroc'][0] for run in own]):.3f}"
-        if variant != FIRST and FIRST in variants:
-            auroc += f", {told_less(own, variants[FIRST])}"
-        first = [f"`{variant}`, {len(own)}", auroc, f"{mean_of(own, 'minutes'):.1f}"]
-        cells = [_iou([run["maps"].get(name) for run in own]) for name in columns]
+        name = variant.replace("/", " / ")
+        beside = FIRST in variants and variant != FIRST
         pointing = mean_of([run["maps"]["cam otsu"] for run in own], "pointing")
-        lines.append(_line([*first, *cells, f"{pointing:.2f}"]))
+        learnt.append(
+            [
+                name,
+                str(len(own)),
+                f"{np.mean([run['auroc'][0] for run in own]):.3f}",
+                told_less(own, variants[FIRST]) if beside else "",
+                f"{mean_of(own, 'minutes'):.1f}",
+                *_ious(own, CAM),
+                f"{pointing:.2f}",
+            ]
+        )
+        others.append([name, *_ious(own, OTHERS)])
     best = [run["maps"]["best box for each finding"] for run in runs]
-    return "\n".join([*lines, "", f"The best box for each finding, no image seen: {_iou(best)}."])
+    without = f"The best box for each finding, no image seen: {_iou(best)}."
+    return "\n\n".join([_table(learnt), _table(others), without])
 
 
-COLUMNS = (
-    "cam otsu", "cam fitted", "gradcam_pp otsu", "layercam otsu", f"layercam at {FINER} px otsu",
-)  # fmt: skip
-"""Maps and what cuts their boxes, of which the table shows the mean IoU."""
+CAM = ("cam otsu", "cam fitted")
+OTHERS = ("gradcam_pp otsu", "layercam otsu", f"layercam at {FINER} px otsu")
+"""Maps and what cuts their boxes, of which the tables show the mean IoU."""
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
+
+
+def _ious(own: Sequence[Figures], maps: Iterable[str]) -> list[str]:
+    return [_iou([run["maps"].get(name) for run in own]) for name in maps]
 
 
 def _iou(maps: Sequence[Figures | None]) -> str:
@@ -152,10 +169,6 @@ def _iou(maps: Sequence[Figures | None]) -> str:
         return "–"
     low, high = percentile_interval(np.nanmean([one["drawn"] for one in there], axis=0))
     return f"{mean_of(there, 'iou'):.3f} ({low:.3f} to {high:.3f})"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def main(
