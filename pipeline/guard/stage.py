@@ -6,10 +6,12 @@ from pathlib import Path
 
 from pipeline.guard.alone import alone
 from pipeline.guard.declared import declared_of
+from pipeline.guard.lock_copy import keep_lock
 from pipeline.guard.notes import expect_settled, expect_unchanged, take_notes
 from pipeline.guard.own_code import expect_own_code
 
-_RUNNING = Path(".ckpt/running")
+_KEPT = Path(".ckpt")
+_RUNNING = _KEPT / "running"
 
 
 @contextmanager
@@ -19,6 +21,7 @@ def guarded(
     """Run the block alone, with the code of this folder; fail if what it depends on changes.
 
     A block that fails has the last word. What is no stage of the graph, here, is not guarded.
+    Meanwhile there is a copy of dvc.lock.
 
     Args:
         stage: the name of its module.
@@ -39,6 +42,7 @@ def guarded(
     with alone(declared.name, _RUNNING):
         before = take_notes(declared, inputs=inputs, params=params)
         expect_settled(declared.name, declared, since_ns=since_ns)
+        keep_lock(Path(), _KEPT)
         yield
         after = take_notes(declared, inputs=inputs, params=params)
         expect_unchanged(declared.name, before, after)

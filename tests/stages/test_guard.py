@@ -269,3 +269,19 @@ def test_a_repro_that_waits_for_the_lock_records_its_stage(checkout):
     code, _ = finish(process, folder)
     assert code == 0
     assert (folder / "dvc.lock").exists()
+
+
+@pytest.mark.slow
+def test_a_torn_dvc_lock_is_brought_back_by_the_copy_that_the_last_stage_kept(checkout):
+    folder = with_dvc(checkout)
+    (folder / "go").touch()
+    run("dvc", "repro", cwd=folder)
+    run("dvc", "repro", "--force", cwd=folder)
+    lock = (folder / "dvc.lock").read_text()
+    (folder / "dvc.lock").write_text("")  # as it is for most of the time that DVC writes it
+    torn = attempt("dvc", "repro", cwd=folder)
+    assert torn.returncode != 0
+    assert "dvc.lock" in torn.stderr
+    shutil.copyfile(folder / ".ckpt/dvc.lock.copy", folder / "dvc.lock")
+    assert "up to date" in run("dvc", "repro", cwd=folder).stdout
+    assert (folder / "dvc.lock").read_text() == lock
