@@ -1,6 +1,7 @@
 """What every test shares: one thread per worker, no tracking, no network."""
 
 import os
+import signal
 
 import pytest
 from first_calls import forget_calls
@@ -13,6 +14,10 @@ os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as stages have it: where there are 
 
 settings.register_profile("tests", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("tests")
+
+# What a shell starts in the background ignores Ctrl-C, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
