@@ -36,6 +36,7 @@ from benchmarks.cohort import (
     told_less,
 )
 from benchmarks.machine import describe_machine
+from benchmarks.table import markdown
 from pipeline.networks.augment import Tensors, augmentation
 from pipeline.networks.branch import Branch
 from pipeline.networks.mirror import mirrored
@@ -268,11 +269,16 @@ def with_changes(params: Mapping[str, Any], *changes: Changes) -> Params:
     return parse_params(values, name="params.yaml, changed")
 
 
+def changed(params: Mapping[str, Any], change: Change) -> Params:
+    """The values of a params file with those of a row."""
+    longer = {"global.epochs": params["global"]["epochs"] * change.epochs}
+    return with_changes(params, longer, change.params)
+
+
 def run_change(cohort: Cohort, params: Mapping[str, Any], name: str, seed: int) -> Figures:
     """Train one global branch with a change, and judge it on test images."""
     change = CHANGES[name]
-    longer = {"global.epochs": params["global"]["epochs"] * change.epochs}
-    cfg = with_changes(params, longer, change.params)
+    cfg = changed(params, change)
     task = cohort.global_task(cfg, seed=seed)
     start = time.process_time()
     network = _trained(task, change)
@@ -317,16 +323,21 @@ def _rates(optimizer: Callable[..., Any], branch: Branch, factor: float) -> Call
 
 def table(runs: Sequence[Figures]) -> str:
     """In Markdown: a row for each change; means over seeds."""
-    lines = [
-        "| change | seeds | test AUROC (lowest, highest seed) | difference (95 %) | CPU minutes |",
-        "|---|---|---|---|---|",
+    rows = [
+        [
+            "change",
+            "seeds",
+            "test AUROC (lowest, highest seed)",
+            "difference (95 %)",
+            "CPU minutes",
+        ]
     ]
     changes = of_variants(runs)
     for name, own in changes.items():
         difference = "" if name == "none" else told_less(own, changes["none"])
-        cells = [name, str(len(own)), spread(own), difference, f"{mean_of(own, 'minutes'):.1f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        minutes = f"{mean_of(own, 'minutes'):.1f}"
+        rows.append([name, str(len(own)), spread(own), difference, minutes])
+    return markdown(rows)
 
 
 def main(

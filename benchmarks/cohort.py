@@ -12,7 +12,6 @@ from jaxtyping import Float
 
 from pipeline.attention.map_boxed import boxed_images
 from pipeline.base.findings import FINDINGS
-from pipeline.base.members import STUDIED
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_boxes, read_index, read_splits
 from pipeline.params.whole import Params, load_params
@@ -23,7 +22,8 @@ from pipeline.results.statistics.bootstrap import (
     replicate_aurocs,
 )
 from pipeline.results.statistics.metrics import rank
-from pipeline.training.branches import BranchTask, global_task
+from pipeline.search.fits import studied_global
+from pipeline.training.branches import BranchTask
 
 Figures = dict[str, Any]
 """Of one run; JSON-able."""
@@ -50,16 +50,8 @@ class Cohort:
 
     def global_task(self, params: Params, *, seed: int) -> BranchTask:
         """The global branch of the member under study, to be trained as `params` say."""
-        member = params.members[STUDIED]
-        return global_task(
-            member.global_,
-            member.weights.global_,
-            params.train,
-            params.global_,
-            images=self.images,
-            index=self.index,
-            splits=self.splits,
-            seed=seed,
+        return studied_global(
+            params, images=self.images, index=self.index, splits=self.splits, seed=seed
         )
 
     def test_aurocs(self, probabilities: pd.DataFrame) -> list[float]:

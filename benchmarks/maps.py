@@ -25,6 +25,7 @@ from benchmarks.cohort import (
     told_less,
 )
 from benchmarks.machine import describe_machine
+from benchmarks.table import markdown
 from pipeline.attention.crop import BoxRule
 from pipeline.attention.extract import seen_rows
 from pipeline.attention.heatmaps import Maps
@@ -145,17 +146,12 @@ def table(runs: Sequence[Figures]) -> str:
         others.append([name, *_ious(own, OTHERS)])
     best = [run["maps"]["best box for each finding"] for run in runs]
     without = f"The best box for each finding, no image seen: {_iou(best)}."
-    return "\n\n".join([_table(learnt), _table(others), without])
+    return "\n\n".join([markdown(learnt), markdown(others), without])
 
 
 CAM = ("cam otsu", "cam fitted")
 OTHERS = ("gradcam_pp otsu", "layercam otsu", f"layercam at {FINER} px otsu")
 """Maps and what cuts their boxes, of which the tables show the mean IoU."""
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def _ious(own: Sequence[Figures], maps: Iterable[str]) -> list[str]:

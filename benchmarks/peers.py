@@ -8,10 +8,7 @@ ours took, and keep their best epoch.
 
 import copy
 import json
-import os
 import re
-import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +39,9 @@ from benchmarks.cohort import (
     spread,
     told_less,
 )
+from benchmarks.costs import cost_of
 from benchmarks.machine import describe_machine
+from benchmarks.table import markdown
 from pipeline.base.findings import FINDINGS
 from pipeline.base.members import STUDIED
 from pipeline.base.tables import read_predictions
@@ -193,26 +192,13 @@ def run_ours(root: Path, seed: int) -> dict[str, Figures]:
     try:
         params.write_text(re.sub(r"(?m)^seed: \d+", f"seed: {seed}", before), encoding="utf-8")
         for one in NETWORKS:
-            minutes += _minutes_of(
-                ["python", "-m", "dvc", "repro", f"train_{one}@{STUDIED}"], root
-            )
+            repro = [sys.executable, "-m", "dvc", "repro", f"train_{one}@{STUDIED}"]
+            minutes += cost_of(repro, root, log=root / "peers.log").cpu_seconds / 60
             table = read_predictions(root / f"data/predictions/{STUDIED}/{one}.parquet")
             found[one] = {"minutes": minutes, "auroc": cohort.test_aurocs(table)}
     finally:
         params.write_text(before, encoding="utf-8")
     return found
-
-
-def _minutes_of(command: Sequence[str], root: Path) -> float:
-    """CPU minutes of a command and of its children."""
-    folders = [str(root.resolve() / ".venv/bin"), str(Path(sys.executable).parent)]
-    path = os.pathsep.join([*folders, os.environ["PATH"]])
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        command, cwd=root, check=True, stdout=subprocess.DEVNULL, env=os.environ | {"PATH": path}
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
 
 
 def run_peer(cohort: Cohort, name: str, seed: int, *, epochs: int, minutes: float) -> Figures:
@@ -265,11 +251,11 @@ def _epochs(peer: Peer, network: Seeing, examples: dict[str, Examples]) -> Itera
 
 def table(runs: Sequence[Figures]) -> str:
     """In Markdown: a row for each; means over seeds."""
-    lines = [
-        "| | seeds | epochs | CPU minutes | test AUROC (lowest, highest seed) "
-        "| ours (fusion) less it (95 %) |",
-        "|---|---|---|---|---|---|",
-    ]
+    head = [
+        "", "seeds", "epochs", "CPU minutes", "test AUROC (lowest, highest seed)",
+        "ours (fusion) less it (95 %)",
+    ]  # fmt: skip
+    rows = [head]
     variants = of_variants(runs)
     ours = variants[f"{OURS}fusion"]
     for name, own in variants.items():
@@ -281,8 +267,8 @@ def table(runs: Sequence[Figures]) -> str:
             spread(own),
             "" if own is ours else told_less(ours, own),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown(rows)
 
 
 def main(

@@ -5,13 +5,10 @@ stage of the graph, one after the other, on synthetic cohorts of rising size. Th
 stage's time and the exponent with which it grows, the largest process and the disk that it fills.
 """
 
-import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +18,9 @@ import yaml
 from scipy.optimize import brentq
 
 from benchmarks.cohort import Figures, run_all
+from benchmarks.costs import cost_of
 from benchmarks.machine import describe_machine
+from benchmarks.table import markdown
 from pipeline.base.tables import read_index
 
 PATIENTS = (650, 6500, 64800)
@@ -29,50 +28,6 @@ PATIENTS = (650, 6500, 64800)
 
 ALL = "all stages"
 AGAIN = "nothing to do"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of one command with all processes that it waits for."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_bytes: int
-    """Resident in its largest process at most; pages of files that it maps are among them."""
-
-
-def cost_of(command: Sequence[str], root: Path) -> Cost:
-    """Run a command and measure it.
-
-    Raises:
-        subprocess.CalledProcessError: it failed; scale.log has what it said.
-    """
-    folders = [str(root.resolve() / ".venv/bin"), str(Path(sys.executable).parent)]
-    path = os.pathsep.join([*folders, os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "CXR_TRACKING": "off"}
-    with (root / "scale.log").open("a", encoding="utf-8") as said:
-        done = subprocess.run(
-            [sys.executable, "-S", "-c", _MEASURED, *command],
-            cwd=root, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, check=True,
-        )  # fmt: skip
-    return Cost(**json.loads(done.stdout))
-
-
-_MEASURED = """
-import json, resource, subprocess, sys, time
-
-began = time.perf_counter()
-code = subprocess.run(sys.argv[1:], stdout=sys.stderr).returncode
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-cost = {
-    "seconds": time.perf_counter() - began,
-    "cpu_seconds": used.ru_utime + used.ru_stime,
-    "peak_bytes": used.ru_maxrss * 1024,
-}
-json.dump(cost, sys.stdout)
-sys.exit(code)
-"""
-"""By a process that is small: what it starts inherits its `ru_maxrss`."""
 
 
 def stages_of(root: Path) -> list[str]:
@@ -101,13 +56,13 @@ def run_size(root: Path, patients: int) -> Figures:
     """Every stage at that size, and `dvc repro` when nothing is left to do."""
     params = root / "params.yaml"
     params.write_text(with_patients(params.read_text(encoding="utf-8"), patients))
-    dvc = [sys.executable, "-m", "dvc"]
+    dvc, log = [sys.executable, "-m", "dvc"], root / "scale.log"
     stages = {}
     for stage in stages_of(root):
-        cost = cost_of([*dvc, "repro", "--single-item", "--force", stage], root)
+        cost = cost_of([*dvc, "repro", "--single-item", "--force", stage], root, log=log)
         stages[stage] = vars(cost) | {"disk_bytes": disk_of(stage, root)}
         print(f"{stage}: {cost.seconds:.0f} s", flush=True)  # noqa: T201
-    stages[AGAIN] = vars(cost_of([*dvc, "repro"], root)) | {"disk_bytes": 0}
+    stages[AGAIN] = vars(cost_of([*dvc, "repro"], root, log=log)) | {"disk_bytes": 0}
     images = len(read_index(root / "data/cache/index.parquet"))
     minutes = sum(one["seconds"] for one in stages.values()) / 60
     return {"images": images, "minutes": minutes, "stages": stages}
@@ -126,7 +81,7 @@ def table(runs: Sequence[Figures]) -> str:
         "largest process, GiB",
         "disk, GB",
     ]
-    lines = [_line(head), "|---|" + "---:|" * (len(head) - 1)]
+    rows = [head]
     for stage in last.index:
         seconds = [float(frames[size]["seconds"][stage]) for size in sizes]
         cells = [
@@ -137,8 +92,8 @@ def table(runs: Sequence[Figures]) -> str:
             f"{last['peak_bytes'][stage] / 2**30:.2f}",
             f"{last['disk_bytes'][stage] / 1e9:.2f}",
         ]
-        lines.append(_line(cells))
-    return "\n".join(lines)
+        rows.append(cells)
+    return markdown(rows)
 
 
 _TOGETHER = {"seconds": "sum", "cpu_seconds": "sum", "peak_bytes": "max", "disk_bytes": "sum"}
@@ -169,10 +124,6 @@ def _exponent(sizes: Sequence[int], seconds: Sequence[float]) -> str:
 
 _EXPONENTS = (0.01, 4)
 """Among which one is sought."""
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def main(

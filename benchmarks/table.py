@@ -1,5 +1,6 @@
 """Figures for people, in Markdown as benchmarks/RESULTS.md keeps them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,12 @@ def heading(machine: dict[str, str]) -> str:
         f"## {datetime.now():%Y-%m-%d}: {machine['processor']}, GPU: {machine['gpu']}\n\n"
         f"torch {machine['torch']}, {machine['precision']}. Load before: {machine['load before']}."
     )
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table whose first row is its head."""
+    head, *others = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *others])
 
 
 def training_table(figures: Figures) -> str:

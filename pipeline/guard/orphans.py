@@ -38,7 +38,9 @@ def end_with_starter() -> None:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # of a Ctrl-C the stage itself speaks
         if not _are_of_one_group(os.getpid(), os.getppid()):
             os._exit(1)
-    elif sys.argv[0] == "-m" and STAGE in os.environ and "RANK" not in os.environ:
+    elif sys.argv[0] == "-m" and "RANK" in os.environ:  # of a torchrun
+        _end_with_parent(signal.SIGKILL)
+    elif sys.argv[0] == "-m" and STAGE in os.environ:
         _end_with_dvc()
 
 

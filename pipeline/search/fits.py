@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from pipeline.base.members import STUDIED
 from pipeline.base.seeds import derive_seed
 from pipeline.base.shards import Shards
@@ -12,7 +14,7 @@ from pipeline.base.tables import read_index, read_splits
 from pipeline.fusion.head_training import fusion_task, read_view
 from pipeline.params.sections import LearningParams, Section
 from pipeline.params.whole import Params
-from pipeline.training.branches import global_task, local_task
+from pipeline.training.branches import BranchTask, global_task, local_task
 from pipeline.training.state import Epoch
 
 Fit = Callable[..., Iterator[Epoch]]
@@ -39,17 +41,30 @@ class Work:
 
 def global_fit(cfg: Params, inputs: Inputs) -> Fit:
     """That of the stage `train_global`."""
+    return studied_global(
+        cfg,
+        images=Shards(inputs["images"]),
+        index=read_index(inputs["index"]),
+        splits=read_splits(inputs["splits"]),
+        seed=derive_seed(cfg.seed, STUDIED, "global"),
+    ).fit
+
+
+def studied_global(
+    cfg: Params, *, images: Shards, index: pd.DataFrame, splits: pd.DataFrame, seed: int
+) -> BranchTask:
+    """The global branch of the member under study, to be trained as the params say."""
     member = cfg.members[STUDIED]
     return global_task(
         member.global_,
         member.weights.global_,
         cfg.train,
         cfg.global_,
-        images=Shards(inputs["images"]),
-        index=read_index(inputs["index"]),
-        splits=read_splits(inputs["splits"]),
-        seed=derive_seed(cfg.seed, STUDIED, "global"),
-    ).fit
+        images=images,
+        index=index,
+        splits=splits,
+        seed=seed,
+    )
 
 
 def local_fit(cfg: Params, inputs: Inputs) -> Fit:

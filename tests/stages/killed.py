@@ -5,7 +5,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,10 +98,3 @@ def left_behind(folder: Path) -> Left:
 
 def is_temporary(file: Path) -> bool:
     return file.suffix == ".partial" or file.name.startswith("tmp") or file.parts[0] == "tmp"
-
-
-def becomes_true(claim, *, within_s: float) -> bool:
-    until = time.monotonic() + within_s
-    while not claim() and time.monotonic() < until:
-        time.sleep(0.02)
-    return claim()

@@ -5,10 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import becomes_true
 
 from tests.stages.conftest import attempt, commit, run, stages_run
 from tests.stages.mounts import grow, read_only, small_disk, without_shared_memory
@@ -402,20 +402,14 @@ def test_a_gc_beside_a_queue_costs_a_stage_s_repeat_and_no_result(beside):
     run("dvc", "exp", "run", "--queue", "-n", "new", "-S", "seed=2", cwd=beside)
     with workers_stopped(beside):
         run("sh", "-c", "dvc queue start > log 2>&1", cwd=beside)
-        wait_for((beside / "started").exists)
+        assert becomes_true((beside / "started").exists, within_s=300)
         run("dvc", "gc", "--workspace", "--force", cwd=beside)
         let_go(beside)
-        wait_for(lambda: "Success" in run("dvc", "queue", "status", cwd=beside).stdout)
+        status = ["dvc", "queue", "status"]
+        assert becomes_true(lambda: "Success" in run(*status, cwd=beside).stdout, within_s=300)
     assert (beside / "a").read_text() == "seed: 1\n\n"
     attempt("dvc", "exp", "apply", "new", cwd=beside)
     run("dvc", "repro", cwd=beside)
     assert (beside / "a").read_text() == "seed: 2\n\n"
     assert (beside / "b").read_text() == "seed: 2\n\n" * 2
     assert "up to date" in run("dvc", "status", cwd=beside).stdout
-
-
-def wait_for(condition) -> None:
-    until = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.3)

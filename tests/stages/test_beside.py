@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from waiting import becomes_true
 
 from pipeline.experiments.queue import read_status
 from tests.stages.conftest import attempt, run
-from tests.stages.killed import becomes_true, begin, kill, said
+from tests.stages.killed import begin, kill, said
 from tests.stages.queues import work_off, workers_stopped
 from tests.stages.toy import PYTHON, make_toy, toy
 

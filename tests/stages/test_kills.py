@@ -19,11 +19,11 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from waiting import becomes_true
 
 from pipeline.tracking.spool import spools, wait_until_written
 from tests.stages.conftest import REPO, run
 from tests.stages.killed import (
-    becomes_true,
     begin,
     bytes_of,
     change,

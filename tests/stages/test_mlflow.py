@@ -5,10 +5,11 @@ import signal
 import sqlite3
 
 import pytest
+from waiting import becomes_true
 
 from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
-from tests.stages.tracked import Named, becomes_true, start
+from tests.stages.tracked import Named, start
 
 WATCHED = {"system/cpu_utilization_percentage", "system/system_memory_usage_megabytes"}
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from waiting import becomes_true
 
 from pipeline.tracking.launch import spool_folder
 from pipeline.tracking.spool import spools, wait_until_written
-from tests.stages.tracked import REPOSITORY, Named, becomes_true, start
+from tests.stages.tracked import REPOSITORY, Named, start
 
 pytestmark = pytest.mark.slow
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from made_model import png, write_model
 from stated_packages import brought, hidden
+from waiting import becomes_true
 
 from pipeline.predict.model import load_model
 from pipeline.predict.package import digest_of
@@ -23,7 +24,6 @@ from tests.stages.checkouts import use
 from tests.stages.conftest import CXR, REPO, commit, run
 from tests.stages.test_installed import make_environment
 from tests.stages.test_mlflow_server import Server
-from tests.stages.tracked import becomes_true
 
 pytestmark = [
     pytest.mark.slow,  # of MLflow's own code:

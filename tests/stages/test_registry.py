@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from made_model import png, write_model
+from waiting import becomes_true
 
 from pipeline import tracking
 from pipeline.errors import ArtifactError, PipelineError
@@ -18,7 +19,7 @@ from pipeline.predict.model import load_model
 from pipeline.predict.package import digest_of
 from pipeline.tracking.registry import model_folder, register_model
 from tests.stages.checkouts import use
-from tests.stages.tracked import becomes_true, start
+from tests.stages.tracked import start
 
 pytestmark = [  # of MLflow's own code
     pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale import AGAIN, ALL, cost_of, run_size, stages_of, table
+from benchmarks.costs import cost_of
+from benchmarks.scale import AGAIN, ALL, run_size, stages_of, table
 
 
 def made(images: int, seconds: float, *, growth: float) -> dict:
@@ -39,7 +40,7 @@ def test_a_command_is_measured_with_what_it_starts(tmp_path):
     busy = "import time; x = bytearray(300_000_000); t = time.process_time()\n"
     busy += "while time.process_time() < t + 0.3: pass"
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
-    cost = cost_of([sys.executable, "-c", outer], tmp_path)
+    cost = cost_of([sys.executable, "-c", outer], tmp_path, log=tmp_path / "log")
     assert cost.peak_bytes > 300_000_000
     assert cost.cpu_seconds > 0.3
     assert cost.seconds > 0.3
@@ -47,13 +48,17 @@ def test_a_command_is_measured_with_what_it_starts(tmp_path):
 
 def test_a_small_command_is_not_as_large_as_what_measures_it(tmp_path):
     large = bytearray(200_000_000)
-    assert cost_of(["sleep", "0"], tmp_path).peak_bytes < 50_000_000 < len(large)
+    assert (
+        cost_of(["sleep", "0"], tmp_path, log=tmp_path / "log").peak_bytes
+        < 50_000_000
+        < len(large)
+    )
 
 
 def test_a_command_that_fails_is_no_measurement(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
-        cost_of([sys.executable, "-c", "raise SystemExit('no')"], tmp_path)
-    assert "no" in (tmp_path / "scale.log").read_text()
+        cost_of([sys.executable, "-c", "raise SystemExit('no')"], tmp_path, log=tmp_path / "log")
+    assert "no" in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow

@@ -95,13 +95,6 @@ def start(stage: str, *, cwd: Path, root: Path, does="work", member="model", **e
     return Started(process, time.monotonic())
 
 
-def becomes_true(claim, *, within_s=200.0):
-    until = time.monotonic() + within_s
-    while not claim() and time.monotonic() < until:
-        time.sleep(0.1)
-    return claim()
-
-
 class Named(dict):
     """Runs by their names, of which some may have several."""
 

@@ -11,22 +11,23 @@ import yaml
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from benchmarks.ablation import (
-    BASE,
     CHANGES,
+    Change,
     Coupled,
     Mixed,
     _rates,
+    changed,
     erased,
     other_greys,
     rectangles,
     smoothed,
-    with_changes,
     with_dropout,
     with_stochastic_depth,
 )
 from pipeline.base.findings import FINDINGS
 from pipeline.networks.augment import as_they_are
 from pipeline.networks.branch import BranchSpec, build_branch
+from pipeline.params.whole import load_params
 from pipeline.training.data.examples import Examples
 from pipeline.training.fit import Task
 
@@ -42,20 +43,22 @@ def task():
     return Task(examples, examples, bce, as_they_are)
 
 
-@pytest.fixture(scope="module")
-def branch():
-    spec = BranchSpec("resnet18", FINDINGS, 16, 32, standardise=True, pooling="pcam", pyramid=8)
+@pytest.fixture(scope="module", params=["resnet18", "timm:tf_efficientnet_lite0"])
+def branch(request):
+    spec = BranchSpec(request.param, FINDINGS, 16, 32, standardise=True, pooling="pcam", pyramid=8)
     return build_branch(spec, weights=None, seed=1)
 
 
 def test_every_change_of_params_is_one():
     params = yaml.safe_load((REPO / "params.yaml").read_text(encoding="utf-8"))
-    plain = with_changes(params, BASE)
-    assert (plain.global_.pooling, plain.global_.pyramid) == ("pcam", 8)
-    assert params["global"]["pooling"] == "lse"  # the file's values are left alone
+    before = copy.deepcopy(params)
+    plain = changed(params, CHANGES["none"])
+    assert plain == load_params(REPO / "params.yaml")
     for name, change in CHANGES.items():
-        if change.params:
-            assert with_changes(params, BASE, change.params) != plain, name
+        if change.params or change.epochs > 1:
+            assert changed(params, change) != plain, name
+    assert changed(params, Change(epochs=2)).global_.epochs == 2 * plain.global_.epochs
+    assert params == before
 
 
 def test_smoothed_labels_lie_between_theirs_and_the_prevalence(task):

@@ -1,10 +1,7 @@
 """A training stage in as many processes as `train.devices` says: it becomes torchrun."""
 
-import ctypes
 import os
-import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -14,17 +11,15 @@ from pipeline.base.cores import cores
 from pipeline.errors import ParamsError
 from pipeline.params.whole import load_params
 
-_PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-
 
 def share_with_other_devices() -> None:
     """Let torchrun take this process's place if other devices are to train with it.
 
     Started by torchrun, it is one of its processes, whatever the params say.
     """
-    if "RANK" in os.environ:
-        _die_with_parent()
-    elif "--help" not in sys.argv and (devices := _devices(sys.argv)) > 1:
+    if "RANK" in os.environ or "--help" in sys.argv:
+        return
+    if (devices := _devices(sys.argv)) > 1:
         _become_torchrun(devices)
 
 
@@ -36,12 +31,6 @@ def _devices(argv: list[str]) -> int:
             f"train.devices: {devices}, but this machine has {torch.cuda.device_count()} GPUs"
         )
     return devices
-
-
-def _die_with_parent() -> None:
-    """A torchrun that is killed outright cannot stop its processes: the system does (Linux)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _become_torchrun(devices: int) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
+from waiting import becomes_true
 
 from pipeline.guard import orphans
 
@@ -46,13 +47,6 @@ if "at once" not in sys.argv:
     started.wait()
 """
 """As `dvc.stage.run` does."""
-
-
-def becomes_true(claim, *, within_s):
-    until = time.monotonic() + within_s
-    while not claim() and time.monotonic() < until:
-        time.sleep(0.01)
-    return claim()
 
 
 def is_there(process):
@@ -131,6 +125,15 @@ def test_a_stage_whose_dvc_has_ended_before_it_begins_says_so(start, tmp_path, s
     assert becomes_true(lambda: said.exists() and said.read_text().endswith("\n"), within_s=60)
     assert said.read_text() == "error: step: the dvc that started it has ended; run it again\n"
     assert not (tmp_path / "here").exists()
+
+
+def test_a_process_of_a_torchrun_ends_with_it_when_it_is_killed(start):
+    torchrun = STARTER.replace('"DVC_STAGE": "step"', '"RANK": "1"')
+    parent, step = start(sys.executable, "-c", torchrun, *WORK.split())
+    assert psutil.Process(step).ppid() == parent.pid
+    parent.kill()
+    parent.wait()
+    assert becomes_true(lambda: not is_there(step), within_s=2)
 
 
 def test_processes_that_share_a_stage_s_work_end_with_it_when_it_is_killed(start, tmp_path):
