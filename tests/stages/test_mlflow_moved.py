@@ -10,11 +10,12 @@ import sys
 import urllib.request
 
 import pytest
+from waiting import becomes_true
 
 from pipeline import tracking
 from pipeline.tracking import address
 from tests.stages.checkouts import Checkout, use
-from tests.stages.tracked import REPOSITORY, becomes_true
+from tests.stages.tracked import REPOSITORY
 
 
 @pytest.fixture(scope="module")
