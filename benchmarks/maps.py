@@ -35,7 +35,11 @@ from pipeline.networks.layers import find_layer
 from pipeline.results.localisation.box_baselines import per_finding_box
 from pipeline.results.localisation.box_measures import MEAN, Scores, case_weights, score
 from pipeline.results.localisation.boxed_findings import Case
-from pipeline.results.localisation.detections import detect_in_maps, detect_with_fitted_thresholds
+from pipeline.results.localisation.detections import (
+    Drawn,
+    detect_with_fitted_thresholds,
+    draw_maps,
+)
 from pipeline.results.localisation.overlap import MEASURES, Detection
 from pipeline.results.statistics.bootstrap import percentile_interval
 from pipeline.training.prediction_tables import predict_table
@@ -91,8 +95,9 @@ def _judged(cohort: Cohort, branch: Branch) -> Iterable[tuple[str, Figures]]:
     cases = cohort.cases
     weights = case_weights(cases, replicates=REPLICATES, seed=0)
     for name, maps in _maps(cohort, branch):
+        drawn = draw_maps(maps, cases)
         for rule in (cohort.params.iou.threshold, "otsu", "fitted"):
-            found = _detections(maps, cases, rule)
+            found = _detections(drawn, cases, rule)
             yield f"{name} {rule}", _figures(score(found, cases, weights))
     yield "best box for each finding", _figures(score(per_finding_box(cases), cases, weights))
 
@@ -109,10 +114,10 @@ def _maps(cohort: Cohort, branch: Branch) -> Iterable[tuple[str, Maps]]:
             yield f"{method}{where}", Maps(stack, layer.grid)
 
 
-def _detections(maps: Maps, cases: Sequence[Case], rule: Any) -> list[Detection]:
+def _detections(drawn: Sequence[Drawn], cases: Sequence[Case], rule: Any) -> list[Detection]:
     if rule == "fitted":
-        return detect_with_fitted_thresholds(maps, cases, "peak")
-    return detect_in_maps(maps, cases, BoxRule(rule, "peak"))
+        return detect_with_fitted_thresholds(drawn, cases, "peak")
+    return [one.detect(BoxRule(rule, "peak")) for one in drawn]
 
 
 def _figures(scores: Scores) -> Figures:

@@ -1,7 +1,7 @@
 """Heatmap to mask to region to box to crop (AG-CNN, arXiv:1801.09927, Sec. 3.2)."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -26,6 +26,10 @@ _AHEAD = 256
 
 Region = Callable[[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]], Int[np.ndarray, "4"]]
 """A drawn map, and where it is above the threshold, to the box of one region of that."""
+
+
+_Cell = tuple[int, int]
+"""Column and row."""
 
 
 @dataclass(frozen=True)
@@ -93,24 +97,20 @@ def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndar
 def region_boxes(
     fine: Float32[np.ndarray, "h w"], thresholds: Sequence[float], region: RegionRule
 ) -> Float[np.ndarray, "t 4"]:
-    """The boxes of `region_box` at rising thresholds; of a map without evidence, empty ones.
-
-    What holds the maximum lies within what held it at a lower threshold, and is sought there.
-    """
+    """The boxes of `region_box` at rising thresholds; of a map without evidence, empty ones."""
     height, width = fine.shape
-    boxes = np.zeros((len(thresholds), 4))
-    left, top, view = 0, 0, fine
-    for n, threshold in enumerate(thresholds):
-        box = region_box(view, BoxRule(threshold, region))
-        if box is None:
-            return boxes
-        rows, columns = view.shape
-        x1, y1, x2, y2 = np.round(box * [columns, rows, columns, rows]).astype(int)
-        boxes[n] = [x1 + left, y1 + top, x2 + left, y2 + top]
-        if region == "peak":
-            view = view[y1:y2, x1:x2]
-            left, top = left + x1, top + y1
-    return boxes / [width, height, width, height]
+    peak = fine.max()
+    if peak <= 0:
+        return np.zeros((len(thresholds), 4))
+    passed = np.zeros(fine.shape, np.uint8)
+    for threshold in thresholds:
+        passed += fine > threshold * peak
+    passed[fine == peak] = len(thresholds)
+    if region == "peak":  # a fill from the maximum at each threshold: less than half of the time
+        cells = _peak_boxes(fine, passed, range(1, len(thresholds) + 1))
+    else:
+        cells = [REGIONS[region](fine, passed > n) for n in range(len(thresholds))]
+    return np.reshape(cells, (-1, 4)) / [width, height, width, height]
 
 
 def otsu(fine: Float32[np.ndarray, "h w"]) -> float:
@@ -134,9 +134,47 @@ def peak_region(
     Returns:
         `(x1, y1, x2, y2)` in cells of `mask`, half-open.
     """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    x, y, width, height, _ = stats[labels[fine == fine.max()]].T
-    return np.array([x.min(), y.min(), (x + width).max(), (y + height).max()])
+    (box,) = _peak_boxes(fine, mask.astype(np.uint8), [1])
+    return box
+
+
+def _peak_boxes(
+    fine: Float32[np.ndarray, "h w"], passed: UInt8[np.ndarray, "h w"], levels: Iterable[int]
+) -> list[Int[np.ndarray, "4"]]:
+    """The box of what is joined to a maximum of `fine` by cells of at least each level.
+
+    Args:
+        fine: the map.
+        passed: each cell's level; highest at the maxima.
+        levels: of which each is at least 1.
+    """
+    peaks = [(int(x), int(y)) for y, x in np.argwhere(fine == fine.max())]
+    plateaus = [*_filled(passed, peaks, depth=0)]
+    top = int(passed.max())
+    return [_around(_filled(passed, plateaus, depth=top - level).values()) for level in levels]
+
+
+def _filled(
+    passed: UInt8[np.ndarray, "h w"], starts: Iterable[_Cell], *, depth: int
+) -> dict[_Cell, Sequence[int]]:
+    """The boxes `(x, y, width, height)` of the regions about starts, by the first start in each.
+
+    A region reaches as far as its cells are at most `depth` levels below their start.
+    """
+    flags = 8 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE | (1 << 8)
+    filled = np.zeros((passed.shape[0] + 2, passed.shape[1] + 2), np.uint8)
+    return {
+        (x, y): cv2.floodFill(passed, filled, (x, y), 0, depth, 0, flags)[3]
+        for x, y in starts
+        if not filled[y + 1, x + 1]
+    }
+
+
+def _around(boxes: Iterable[Sequence[int]]) -> Int[np.ndarray, "4"]:
+    """`(x1, y1, x2, y2)` about boxes of `(x, y, width, height)`."""
+    corners = [(x, y, x + width, y + height) for x, y, width, height in boxes]
+    left, top, right, bottom = zip(*corners, strict=True)
+    return np.array([min(left), min(top), max(right), max(bottom)])
 
 
 def largest_region(

@@ -1,5 +1,7 @@
 """Heatmaps in the frame of the image."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, Int
@@ -19,17 +21,27 @@ def draw_on_image(
 
     Beyond the outer centres it stays as it is there.
     """
+    across, down = _cells_of_pixels(height, width, grid)
     fine = cv2.remap(
-        heatmap.astype(np.float32),
-        np.broadcast_to(_cells(width, grid)[None], (height, width)).copy(),
-        np.broadcast_to(_cells(height, grid)[:, None], (height, width)).copy(),
-        cv2.INTER_LINEAR,
+        heatmap.astype(np.float32), across, down, cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
-    )
+    )  # fmt: skip
     return np.asarray(fine, np.float32)
 
 
+@lru_cache(maxsize=4)  # of all maps alike
+def _cells_of_pixels(
+    height: int, width: int, grid: Grid
+) -> tuple[Float32[np.ndarray, "{height} {width}"], Float32[np.ndarray, "{height} {width}"]]:
+    """Which cell each pixel's centre lies in, across and down, as fractions between the cells'."""
+    shape = (height, width)
+    across = np.broadcast_to(_cells(width, grid)[None], shape).copy()
+    down = np.broadcast_to(_cells(height, grid)[:, None], shape).copy()
+    across.flags.writeable = down.flags.writeable = False
+    return across, down
+
+
 def _cells(length: int, grid: Grid) -> Float32[np.ndarray, " {length}"]:
-    """Which cell each pixel's centre lies in, as a fraction between the cells' centres."""
+    """Which cell the centre of each pixel of a row lies in, as a fraction."""
     centres = (np.arange(length) + 0.5) / length
     return np.asarray((centres - grid.first) / grid.step, np.float32)

@@ -5,6 +5,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -53,8 +54,9 @@ WRITES_NO_FILE = ("sh", "-c", 'ulimit -f 0 && exec "$@"', "sh")
 
 
 def start(folder, *words):
+    cxr = (sys.executable, *CXR[1:])
     process = subprocess.Popen(
-        [*WRITES_NO_FILE, *CXR, "serve", "--model", str(folder), "--port", "0", *words],
+        [*WRITES_NO_FILE, *cxr, "serve", "--model", str(folder), "--port", "0", *words],
         cwd=REPO, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     said = process.stderr.readline()

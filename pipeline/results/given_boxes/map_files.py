@@ -22,7 +22,7 @@ from pipeline.results.given_boxes.map_places import (
     read_maps,
 )
 from pipeline.results.localisation.boxed_findings import Case
-from pipeline.results.localisation.detections import detect
+from pipeline.results.localisation.detections import draw
 from pipeline.results.localisation.overlap import Detection
 
 GRID = "grid.json"
@@ -126,9 +126,9 @@ def _detected(
         return 0, NO_MAP
     if grid is not None:
         _expect_on_grid(heatmap, grid, place)
-        return len(heatmap), detect(heatmap, grid, case, rule)
+        return len(heatmap), draw(heatmap, grid, case).detect(rule)
     square = as_square(heatmap)
-    return len(square), detect(square, tiles(len(square)), case, rule)
+    return len(square), draw(square, tiles(len(square)), case).detect(rule)
 
 
 def _expect_on_grid(

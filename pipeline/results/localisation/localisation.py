@@ -17,9 +17,9 @@ from pipeline.results.localisation.box_measures import entries
 from pipeline.results.localisation.boxed_findings import Case, boxed_cases
 from pipeline.results.localisation.detections import (
     detect_crops,
-    detect_in_maps,
     detect_in_noise,
     detect_with_fitted_thresholds,
+    draw_maps,
 )
 from pipeline.results.localisation.grid_ceiling import best_on_grid
 from pipeline.results.localisation.methods import (
@@ -142,10 +142,11 @@ def _of_maps(
     """Of every method, and the ceiling of their grid where these are a network's own."""
     found: dict[str, list[Detection]] = {}
     for method, maps in heatmaps.items():
-        found[method + suffix] = detect_in_maps(maps, cases, _rule(params))
+        drawn = draw_maps(maps, cases)
+        found[method + suffix] = [one.detect(_rule(params)) for one in drawn]
         if params.fit_threshold:
             found[method + suffix + FITTED] = detect_with_fitted_thresholds(
-                maps, cases, params.region
+                drawn, cases, params.region
             )
     for maps in islice(heatmaps.values(), 0 if is_control(suffix) else 1):
         rows, columns = maps[0].shape[-2:]  # of all methods alike

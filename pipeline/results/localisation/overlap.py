@@ -97,14 +97,17 @@ def intersection(
     boxes: Float[np.ndarray, "a 4"], others: Float[np.ndarray, "b 4"]
 ) -> Float[np.ndarray, "a b"]:
     """Shared area of every pair, as a fraction of the image."""
-    start = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    end = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    return np.asarray(np.clip(end - start, 0, None).prod(axis=2))
+    x1, y1, x2, y2 = boxes.T[:, :, None]
+    left, top, right, bottom = others.T[:, None]
+    width = np.minimum(x2, right) - np.maximum(x1, left)
+    height = np.minimum(y2, bottom) - np.maximum(y1, top)
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))
 
 
 def area(boxes: Float[np.ndarray, "a 4"]) -> Float[np.ndarray, " a"]:
     """Width times height, as a fraction of the image."""
-    return np.asarray(np.clip(boxes[:, 2:] - boxes[:, :2], 0, None).prod(axis=1))
+    x1, y1, x2, y2 = boxes.T
+    return np.asarray(np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0))
 
 
 def contains(boxes: Float[np.ndarray, "k 4"], point: Float[np.ndarray, "2"]) -> bool:

@@ -55,6 +55,30 @@ def test_the_largest_region_is_that_of_a_flood_fill(mask):
 
 
 @given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.sampled_from([0, 1, 2, 3, 4]),
+    ),
+    st.lists(st.sampled_from([0.1, 0.3, 0.6, 0.9]), unique=True).map(sorted),
+)
+def test_the_peaks_boxes_are_those_of_a_flood_fill_from_every_maximum(fine, thresholds):
+    height, width = fine.shape
+    found = region_boxes(fine, thresholds, "peak") * [width, height, width, height]
+    for box, threshold in zip(found, thresholds, strict=True):
+        if not fine.any():
+            assert not box.any()
+            continue
+        joined = [
+            np.array([*region])
+            for region in regions(fine > threshold * fine.max())
+            if any(fine[cell] == fine.max() for cell in region)
+        ]
+        (y1, x1), (y2, x2) = (of(np.concatenate(joined), axis=0) for of in (np.min, np.max))
+        np.testing.assert_allclose(box, [x1, y1, x2 + 1, y2 + 1])
+
+
+@given(
     st.integers(3, 14), st.floats(0.2, 0.8), st.floats(0.2, 0.8), st.floats(0.05, 0.2),
     st.floats(0.1, 0.9),
 )  # fmt: skip

@@ -12,10 +12,10 @@ from pipeline.base.shards import Shards, write_shards
 from pipeline.results.localisation.boxed_findings import Case, boxed_cases, patient_halves
 from pipeline.results.localisation.detections import (
     THRESHOLDS,
-    detect,
-    detect_in_maps,
     detect_in_noise,
     detect_with_fitted_thresholds,
+    draw,
+    draw_maps,
 )
 from pipeline.results.localisation.overlap import box_iou
 
@@ -43,6 +43,14 @@ def cohort(tmp_path):
     return Maps(Shards(tmp_path / "m", "attention"), tiles(SIDE)), cases
 
 
+def detect_in_maps(maps, cases, rule):
+    return [one.detect(rule) for one in draw_maps(maps, cases)]
+
+
+def detect_fitted(maps, cases):
+    return detect_with_fitted_thresholds(draw_maps(maps, cases), cases, "peak")
+
+
 def mean_iou(detections, cases):
     return np.mean(
         [box_iou(d.box[None], c.truths).max() for d, c in zip(detections, cases, strict=True)]
@@ -51,7 +59,7 @@ def mean_iou(detections, cases):
 
 def test_the_fitted_threshold_is_the_one_that_made_the_boxes(cohort):
     maps, cases = cohort
-    fitted = detect_with_fitted_thresholds(maps, cases, "peak")
+    fitted = detect_fitted(maps, cases)
     right = detect_in_maps(maps, cases, BoxRule(0.3, "peak"))
     for one, other in zip(fitted, right, strict=True):
         np.testing.assert_array_equal(one.box, other.box)
@@ -71,7 +79,7 @@ def test_no_case_is_scored_with_a_threshold_fitted_on_its_own_half(cohort):
         if half == 0 else case
         for case, half in zip(cases, halves, strict=True)
     ]  # fmt: skip
-    fitted = detect_with_fitted_thresholds(maps, shrunk, "peak")
+    fitted = detect_fitted(maps, shrunk)
     for case, half, one in zip(shrunk, halves, fitted, strict=True):
         expected = detect_in_maps(maps, [case], BoxRule(0.3 if half == 0 else 0.8, "peak"))[0]
         np.testing.assert_array_equal(one.box, expected.box)
@@ -89,7 +97,7 @@ def test_each_finding_has_a_threshold_of_its_own_where_the_other_half_knows_it(c
         for place, case in enumerate(cases)
     ]  # fmt: skip
     drawn[0] = drawn[0]._replace(finding="Hernia")
-    fitted = detect_with_fitted_thresholds(maps, drawn, "peak")
+    fitted = detect_fitted(maps, drawn)
     for case, one in zip(drawn[1:], fitted[1:], strict=True):
         threshold = 0.8 if case.finding == "Nodule" else 0.3
         expected = detect_in_maps(maps, [case], BoxRule(threshold, "peak"))[0]
@@ -100,7 +108,7 @@ def test_each_finding_has_a_threshold_of_its_own_where_the_other_half_knows_it(c
 
 def test_a_single_patient_s_threshold_is_the_middle_one(cohort):
     maps, cases = cohort
-    (one,) = detect_with_fitted_thresholds(maps, cases[:1], "peak")
+    (one,) = detect_fitted(maps, cases[:1])
     middle = THRESHOLDS[len(THRESHOLDS) // 2]
     np.testing.assert_array_equal(
         one.box, detect_in_maps(maps, cases[:1], BoxRule(middle, "peak"))[0].box
@@ -122,10 +130,10 @@ def test_energy_is_the_share_of_the_map_in_the_boxes():
     heatmap[0, 3] = 1.0
     left = Case("a.png", 0, 0, "Mass", np.array([[0.0, 0.0, 0.5, 1.0]]))
     right = left._replace(truths=np.array([[0.5, 0.0, 1.0, 1.0]]))
-    found = [detect(heatmap, tiles(4), case, BoxRule(0.5, "peak")) for case in (left, right)]
+    found = [draw(heatmap, tiles(4), case).detect(BoxRule(0.5, "peak")) for case in (left, right)]
     assert found[0].energy + found[1].energy == pytest.approx(1)
     assert 0.7 < found[0].energy < 0.9
-    assert detect(np.zeros((4, 4)), tiles(4), left, BoxRule(0.5, "peak")).energy == 0
+    assert draw(np.zeros((4, 4)), tiles(4), left).detect(BoxRule(0.5, "peak")).energy == 0
 
 
 def test_a_box_of_a_finding_that_the_label_lacks_is_a_case():
