@@ -33,6 +33,8 @@ def checked(function: Callable[..., Any]) -> Callable[..., Any]:
         _calls[key] += 1
         if _calls[key] == CHECKED:
             _leave_unchecked(*key)
+        if _calls[key] > CHECKED:  # of a function within another, which is made anew each time
+            return function(*args, **kwargs)
         return check()(*args, **kwargs)
 
     return count
@@ -42,7 +44,7 @@ def _leave_unchecked(module: str, name: str) -> None:
     try:
         found = attrgetter(name)(sys.modules[module])
         found.__no_type_check__ = True
-    except AttributeError:  # within a function, or a method of a wrapper: checked each time
+    except AttributeError:  # within a function, or a method of a wrapper
         return
     _unchecked.append(found)
 

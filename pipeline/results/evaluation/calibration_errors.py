@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 import pandas as pd
 
 from pipeline.results.evaluation.calibration import brier, expected_calibration_error
@@ -15,7 +14,7 @@ Errors = tuple[float, ...]
 MARGIN = 0.005
 """A mean expected calibration error that grows by less is noise: bins of few images."""
 
-_NOT_DEFINED = float("nan")
+_NOT_DEFINED = (float("nan"),) * 4
 
 _SLOPE_ALONE = (
     "a temperature corrects the slope alone and cannot move the level, which a loss that weighs "
@@ -32,30 +31,24 @@ def calibration_errors(
 
     Errors of validation images are NaN for a finding that has no calibration.
     """
+    on_test, on_val = (_errors(images, raw, calibrated) for images in (test, val))
     return {
-        finding: (*_of(test, finding, raw, calibrated), *_of(val, finding, raw, calibrated)[:2])
-        for finding in test.targets
+        finding: (*own, *on_val.get(finding, _NOT_DEFINED)[:2]) for finding, own in on_test.items()
     }
 
 
-def _of(
-    images: LabelledSet, finding: str, raw: pd.DataFrame, calibrated: pd.DataFrame
-) -> tuple[float, float, float, float]:
-    if finding not in images.targets:
-        return (_NOT_DEFINED,) * 4
-    targets = images.targets[finding]
-    before, after = (_probs(images, frame, finding) for frame in (raw, calibrated))
-    return (
-        expected_calibration_error(before, targets),
-        expected_calibration_error(after, targets),
-        brier(before, targets),
-        brier(after, targets),
-    )
-
-
-def _probs(images: LabelledSet, frame: pd.DataFrame, finding: str) -> np.ndarray:
-    rows = frame.set_index("image_index").loc[images.image_index]
-    return images.of(finding, np.asarray(rows[finding]))
+def _errors(images: LabelledSet, raw: pd.DataFrame, calibrated: pd.DataFrame) -> dict[str, Errors]:
+    """By finding: expected calibration error before and after, Brier score before and after."""
+    before, after = images.probs(raw), images.probs(calibrated)
+    return {
+        finding: (
+            expected_calibration_error(before[finding], targets),
+            expected_calibration_error(after[finding], targets),
+            brier(before[finding], targets),
+            brier(after[finding], targets),
+        )
+        for finding, targets in images.targets.items()
+    }
 
 
 def what_gets_worse(calibration: pd.DataFrame) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from pipeline.base.findings import FINDINGS
@@ -46,13 +45,12 @@ def reliability_points(
     raw: pd.DataFrame, calibrated: pd.DataFrame | None, test: LabelledSet
 ) -> pd.DataFrame:
     """Columns finding, stage ("raw" or "calibrated"), predicted, observed, images."""
+    stages = {"raw": raw, "calibrated": calibrated}
+    probs = {stage: test.probs(frame) for stage, frame in stages.items() if frame is not None}
     curves = [
-        reliability(np.asarray(test.probs(frame)[finding]), targets).assign(
-            finding=finding, stage=stage
-        )
+        reliability(said[finding], targets).assign(finding=finding, stage=stage)
         for finding, targets in test.targets.items()
-        for stage, frame in (("raw", raw), ("calibrated", calibrated))
-        if frame is not None
+        for stage, said in probs.items()
     ]
     points = pd.concat(curves, ignore_index=True)
     return points[["finding", "stage", "predicted", "observed", "images"]].round(_DIGITS)
