@@ -128,12 +128,23 @@ def auroc_less(own: Sequence[Figures], usual: Sequence[Figures]) -> tuple[float,
 
     Paired by seed and by patient: the interval is of the test patients, not of the seeds.
     """
+    less = _less(own, usual).mean(axis=0)
+    low, high = percentile_interval(less[1:])
+    return float(less[0]), low, high
+
+
+def _less(own: Sequence[Figures], usual: Sequence[Figures]) -> Float[np.ndarray, "s r"]:
+    """Differences of test AUROCs under each seed of both: as it is, then in each bootstrap."""
     others = {run["seed"]: run["auroc"] for run in usual}
     pairs = [(run["auroc"], others[run["seed"]]) for run in own if run["seed"] in others]
     found: Float[np.ndarray, "s 2 r"] = np.array(pairs)
-    less = (found[:, 0] - found[:, 1]).mean(axis=0)
-    low, high = percentile_interval(less[1:])
-    return float(less[0]), low, high
+    return np.asarray(found[:, 0] - found[:, 1])
+
+
+def told_less_by_seed(own: Sequence[Figures], usual: Sequence[Figures]) -> str:
+    """The lowest and the highest difference of a seed, in a cell of a table."""
+    each = _less(own, usual)[:, 0]
+    return f"{each.min():+.4f} to {each.max():+.4f}"
 
 
 def told_less(own: Sequence[Figures], usual: Sequence[Figures]) -> str:

@@ -46,11 +46,11 @@ from pipeline.base.findings import FINDINGS
 from pipeline.base.members import STUDIED
 from pipeline.base.tables import read_predictions
 from pipeline.networks.augment import to_unit
-from pipeline.networks.backbones.timm_backbone import TIMM
 from pipeline.networks.backbones.zoo import build_backbone
 from pipeline.networks.branch import BranchSpec
 from pipeline.networks.device import autocast, settle
 from pipeline.networks.pretrained import read_weights
+from pipeline.params.names import TIMM
 from pipeline.training.data.batches import cached
 from pipeline.training.data.examples import Examples, load_examples
 from pipeline.training.judging import mean_auroc
