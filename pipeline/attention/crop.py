@@ -24,12 +24,15 @@ FINE_GRID = 112
 
 _AHEAD = 256
 
-Region = Callable[[Float32[np.ndarray, "h w"], Bool[np.ndarray, "h w"]], Int[np.ndarray, "4"]]
-"""A drawn map, and where it is above the threshold, to the box of one region of that."""
-
+_Box = tuple[int, int, int, int]
+"""`(x1, y1, x2, y2)` in cells, half-open."""
 
 _Cell = tuple[int, int]
 """Column and row."""
+
+Region = Callable[[Float32[np.ndarray, "h w"], UInt8[np.ndarray, "h w"], int], list[_Box]]
+"""From a drawn map, how many of some thresholds each cell is above, and how many these are, to the
+box of one region above each of them, lowest first. The maximum is above all."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,11 @@ def _pixels_at(places: Float[np.ndarray, " k"], length: int) -> Int[np.ndarray, 
 
 def region_box(fine: Float32[np.ndarray, "h w"], rule: BoxRule) -> Float[np.ndarray, "4"] | None:
     """As `heatmap_box`, of a map that is drawn already."""
-    peak = fine.max()
-    if peak <= 0:
+    if fine.max() <= 0:
         return None
-    height, width = fine.shape
     threshold = otsu(fine) if rule.threshold == "otsu" else rule.threshold
-    above = (fine > threshold * peak) | (fine == peak)  # however close the threshold is
-    cells = REGIONS[rule.region](fine, above)
-    return np.asarray(cells / np.array([width, height, width, height]))
+    (box,) = region_boxes(fine, [threshold], rule.region)
+    return np.asarray(box)
 
 
 def region_boxes(
@@ -105,12 +105,9 @@ def region_boxes(
     passed = np.zeros(fine.shape, np.uint8)
     for threshold in thresholds:
         passed += fine > threshold * peak
-    passed[fine == peak] = len(thresholds)
-    if region == "peak":  # a fill from the maximum at each threshold: less than half of the time
-        cells = _peak_boxes(fine, passed, range(1, len(thresholds) + 1))
-    else:
-        cells = [REGIONS[region](fine, passed > n) for n in range(len(thresholds))]
-    return np.reshape(cells, (-1, 4)) / [width, height, width, height]
+    passed[fine == peak] = len(thresholds)  # however close the last one is
+    boxes = REGIONS[region](fine, passed, len(thresholds))
+    return np.reshape(boxes, (-1, 4)) / [width, height, width, height]
 
 
 def otsu(fine: Float32[np.ndarray, "h w"]) -> float:
@@ -123,35 +120,20 @@ def otsu(fine: Float32[np.ndarray, "h w"]) -> float:
     return float(level + 0.5) / 255 if level else 0.0
 
 
-def peak_region(
-    fine: Float32[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
-) -> Int[np.ndarray, "4"]:
-    """The box of the 8-connected region of `mask` that holds the map's maximum.
+def peak_regions(
+    fine: Float32[np.ndarray, "h w"], passed: UInt8[np.ndarray, "h w"], thresholds: int
+) -> list[_Box]:
+    """The boxes of the 8-connected regions that hold the map's maximum.
 
-    Whatever else is above the threshold, and however large, the strongest evidence is inside. Of
+    Whatever else is above a threshold, and however large, the strongest evidence is inside. Of
     several equal maxima all are.
-
-    Returns:
-        `(x1, y1, x2, y2)` in cells of `mask`, half-open.
-    """
-    (box,) = _peak_boxes(fine, mask.astype(np.uint8), [1])
-    return box
-
-
-def _peak_boxes(
-    fine: Float32[np.ndarray, "h w"], passed: UInt8[np.ndarray, "h w"], levels: Iterable[int]
-) -> list[Int[np.ndarray, "4"]]:
-    """The box of what is joined to a maximum of `fine` by cells of at least each level.
-
-    Args:
-        fine: the map.
-        passed: each cell's level; highest at the maxima.
-        levels: of which each is at least 1.
     """
     peaks = [(int(x), int(y)) for y, x in np.argwhere(fine == fine.max())]
     plateaus = [*_filled(passed, peaks, depth=0)]
-    top = int(passed.max())
-    return [_around(_filled(passed, plateaus, depth=top - level).values()) for level in levels]
+    return [
+        _around(_filled(passed, plateaus, depth=thresholds - level).values())
+        for level in range(1, thresholds + 1)
+    ]
 
 
 def _filled(
@@ -159,7 +141,7 @@ def _filled(
 ) -> dict[_Cell, Sequence[int]]:
     """The boxes `(x, y, width, height)` of the regions about starts, by the first start in each.
 
-    A region reaches as far as its cells are at most `depth` levels below their start.
+    A region reaches as far as its cells are at most `depth` thresholds below their start.
     """
     flags = 8 | cv2.FLOODFILL_MASK_ONLY | cv2.FLOODFILL_FIXED_RANGE | (1 << 8)
     filled = np.zeros((passed.shape[0] + 2, passed.shape[1] + 2), np.uint8)
@@ -170,32 +152,27 @@ def _filled(
     }
 
 
-def _around(boxes: Iterable[Sequence[int]]) -> Int[np.ndarray, "4"]:
-    """`(x1, y1, x2, y2)` about boxes of `(x, y, width, height)`."""
+def _around(boxes: Iterable[Sequence[int]]) -> _Box:
+    """About boxes of `(x, y, width, height)`."""
     corners = [(x, y, x + width, y + height) for x, y, width, height in boxes]
     left, top, right, bottom = zip(*corners, strict=True)
-    return np.array([min(left), min(top), max(right), max(bottom)])
+    return min(left), min(top), max(right), max(bottom)
 
 
-def largest_region(
-    _fine: Float32[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]
-) -> Int[np.ndarray, "4"]:
-    """The box of the 8-connected region with most cells (AG-CNN); of equals the one met first.
+def largest_regions(
+    _fine: Float32[np.ndarray, "h w"], passed: UInt8[np.ndarray, "h w"], thresholds: int
+) -> list[_Box]:
+    """The boxes of the 8-connected regions with most cells (AG-CNN); of equals the first one."""
+    return [_largest(passed >= level) for level in range(1, thresholds + 1)]
 
-    Returns:
-        `(x1, y1, x2, y2)` in cells of `mask`, half-open.
 
-    Raises:
-        ValueError: no cell is true.
-    """
+def _largest(mask: Bool[np.ndarray, "h w"]) -> _Box:
     *_, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if len(stats) == 1:  # the background alone
-        raise ValueError("no region in an empty mask")
-    x, y, width, height, _ = stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax()]
-    return np.array([x, y, x + width, y + height])
+    x, y, width, height, _ = stats[1 + stats[1:, cv2.CC_STAT_AREA].argmax()]  # 0: background
+    return int(x), int(y), int(x + width), int(y + height)
 
 
-REGIONS: dict[RegionRule, Region] = {"peak": peak_region, "largest": largest_region}
+REGIONS: dict[RegionRule, Region] = {"peak": peak_regions, "largest": largest_regions}
 """Which part of a map draws its box. `largest` counts area, and so prefers what is broad and faint
 to what is small and strong; `peak` does not."""
 
