@@ -19,6 +19,8 @@ from pipeline.base.tables import (
 )
 from tests.stages.conftest import CXR, REPO, run
 
+pytestmark = pytest.mark.xdist_group("pipeline")  # the pipeline is run once, on one worker
+
 MEMBER = "model"
 
 
