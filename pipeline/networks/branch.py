@@ -230,7 +230,11 @@ def adopt(branch: Branch, state: dict[str, Tensor], about: dict[str, Any], *, st
     if start != "global":
         return
     if about["backbone"] != branch.spec.backbone:
-        log.info("starts anew: the global branch is a %s", about["backbone"])
+        log.warning(
+            "does not start as the global branch ended, which is a %s, but from its own weights; "
+            "expected the same backbone in both branches for that",
+            about["backbone"],
+        )
         return
     load_branch(branch, branch.spec.about(), Weights(state, about))
     log.info("starts with the weights of the global branch")

@@ -126,8 +126,10 @@ def test_a_local_branch_may_start_as_the_global_one(name):
 
 
 @pytest.mark.parametrize(("name", "start"), [("mobilenet_v2", "global"), ("resnet18", "weights")])
-def test_a_branch_that_adopts_nothing_stays_as_it_was(name, start):
+def test_a_branch_that_adopts_nothing_stays_as_it_was_and_says_why(name, start, caplog):
     branch, _ = started(name, start)
+    is_told = "ended, which is a mobilenet_v2, but from its own weights" in caplog.text
+    assert is_told == (start == "global")
     before = make_branch("resnet18")
     images = some_images()
     assert torch.equal(branch(images), before(images))
