@@ -81,8 +81,8 @@ def test_heatmaps_in_one_file_are_those_of_a_folder(folder, tmp_path):
     pd.testing.assert_frame_equal(*tables)
 
 
-def test_what_cuts_heatmaps_unless_told_is_what_the_paper_s_recipe_cuts_them_by(folder, tmp_path):
-    stage = load_params(REPO / "tests/golden/recipes/nih.yaml").iou
+def test_what_cuts_heatmaps_unless_told_is_what_a_recipe_cuts_them_by(folder, tmp_path):
+    stage = load_params(REPO / "tests/golden/recipes/nih-sample.yaml").iou
     told = ["--threshold", stage.threshold, "--region", stage.region]
     tables = []
     for options in ([], told):
