@@ -73,6 +73,8 @@ class Change:
     """What is learnt in place of a task."""
     slower: float = 1.0
     """Each block's learning rate is that of the block behind it times this."""
+    first: Changes | None = None
+    """Another training before it, with these changes, whose weights it starts with."""
 
 
 def smoothed(task: Task, share: float = 0.1) -> Task:
@@ -257,6 +259,12 @@ CHANGES: dict[str, Change] = {
     "focal loss": Change({"train.loss": "focal"}),
     "coupled findings": Change(network=Coupled),
     "128 px": Change({"train.input_size": 128}),
+    "2 epochs at 64 px, then 1": Change(
+        {"global.epochs": 1}, first={"global.epochs": 2, "train.input_size": 64}
+    ),
+    "4 epochs at 64 px, then 1": Change(
+        {"global.epochs": 1}, first={"global.epochs": 4, "train.input_size": 64}
+    ),
 }
 """By what is changed."""
 
@@ -285,6 +293,9 @@ def run_change(cohort: Cohort, params: Mapping[str, Any], name: str, seed: int) 
     cfg = changed(params, change)
     task = cohort.global_task(cfg, seed=seed)
     start = time.process_time()
+    if change.first is not None:
+        before_it = cohort.global_task(with_changes(params, change.first), seed=seed)
+        task.branch.load_state_dict(_trained(before_it, Change()).state_dict())
     network = _trained(task, change)
     minutes = (time.process_time() - start) / 60
     seeing = mirrored(network, on=cfg.train.flip_at_predict) if network is task.branch else network
