@@ -279,9 +279,10 @@ class Audience:
         """Something happened to a trial."""
         standing = self._logbook.standings[name]
         is_over = standing.state != "running"
+        ends = is_over and name in self._running  # one that is stopped is told of twice
         self._track(standing, is_over=is_over)
         is_late = time.monotonic() - self._shown_at > TABLE_EVERY_S
-        if self._logbook.left() and (is_over or is_late):  # the last table is shown in the end
+        if self._goes_on() and (ends or is_late):  # the last table is shown in the end
             self.show()
 
     def show(self) -> None:
@@ -294,6 +295,11 @@ class Audience:
     def finish(self, numbers: dict[str, float], files: list[Path]) -> None:
         """The search is over."""
         self._runs.finish(numbers, files)
+
+    def _goes_on(self) -> bool:
+        """Whether more is to come; what has failed is left for the next call."""
+        standings = self._logbook.standings.values()
+        return any(one.state in ("waiting", "running") for one in standings)
 
     def _track(self, standing: Standing, *, is_over: bool) -> None:
         name = standing.trial.name

@@ -282,6 +282,17 @@ def test_a_search_that_another_process_leads_is_left_alone(root, lead):
     assert (folder / "log.jsonl").read_text() == before
 
 
+@pytest.mark.parametrize(("pause", "tables"), [(60.0, 4), (-1.0, 12)])
+def test_a_table_is_shown_as_a_trial_ends_and_else_after_a_while(
+    lead, caplog, monkeypatch, pause, tables
+):
+    monkeypatch.setattr(module, "TABLE_EVERY_S", pause)
+    lead()
+    shown = [one for one in caplog.messages if one.startswith("4 trials: ")]
+    assert len(shown) == tables
+    assert shown[-1].startswith("4 trials: 2 finished, 1 stopped, 1 failed")
+
+
 @pytest.mark.parametrize(
     ("threads", "gpu", "begins"),
     [("auto", 0, "OMP_NUM_THREADS=1 dvc exp run"), (1, 0, "dvc exp run"), ("auto", 1, "dvc exp")],
