@@ -12,6 +12,8 @@ from made_model import png, write_model
 from waiting import becomes_true
 
 from pipeline import tracking
+from pipeline.commands.checkout import MARKS
+from pipeline.commands.model import main
 from pipeline.errors import ArtifactError, PipelineError
 from pipeline.predict.about.description import NOTE, read_description
 from pipeline.predict.card import model_card
@@ -153,6 +155,21 @@ def test_an_address_that_leads_nowhere_says_in_a_line_what_is_there(checkout, ur
         model_folder(uri)
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_command_shows_a_version_s_card_and_says_how_to_serve_it(copy, capsys, caplog):
+    caplog.set_level("INFO")
+    for mark in MARKS:
+        (copy.root / mark).touch()
+    main("register", Path("data/models"), name="cxr")
+    assert capsys.readouterr().out == "models:/cxr/1\n"
+    registered, serve = [one for one in caplog.messages if "serve" in one or "registered" in one]
+    assert registered == "the same model is registered already"
+    assert serve.startswith("to serve it: ")
+    assert str(copy.database) in serve
+    assert "models serve -m models:/cxr/1 " in serve
+    main("show", Path("models:/cxr/1"))
+    assert capsys.readouterr().out.startswith("# A model of chest radiographs\n")
 
 
 def test_without_a_store_that_is_said_and_none_is_made(tmp_path, monkeypatch):
