@@ -1,5 +1,6 @@
 """What a search may try and needs is what the graph says."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from pipeline.search.scope import digests, read_scope
+from pipeline.errors import ArtifactError
+from pipeline.search import scope as module
+from pipeline.search.scope import digests, expect_current, read_scope
 
 REPO = Path(__file__).parents[3]
 
@@ -65,3 +68,22 @@ def test_a_lock_of_no_run_yet_has_digests_of_nothing(tmp_path):
     (tmp_path / "dvc.lock").write_text("schema: '2.0'\n")
     scope = read_scope("global", REPO)
     assert digests(scope, tmp_path) == {str(path): "" for path in scope.inputs().values()}
+
+
+@pytest.mark.parametrize("branch", NEEDED)
+def test_data_that_are_not_up_to_date_are_named_with_what_makes_them(monkeypatch, branch):
+    """As DVC says it, whose process takes seconds; what pretrains cascades is no matter."""
+    said, asked = {"check": [], "ingest": [], "split": [], "pretrain_capsnet": []}, []
+    monkeypatch.setattr(
+        module, "dvc", lambda *words, root: asked.append(words) or json.dumps(said)
+    )
+    scope, (targets, _) = read_scope(branch, REPO), NEEDED[branch]
+    with pytest.raises(ArtifactError) as caught:
+        expect_current(scope, REPO)
+    assert str(caught.value) == (
+        "what trials read is missing or not up to date (ingest, split); first run: "
+        f"dvc repro {targets[0]}"
+    )
+    assert asked == [("status", "--json", "--with-deps", targets[0])]
+    del said["ingest"], said["split"]
+    expect_current(scope, REPO)
