@@ -1,10 +1,14 @@
 """ASHA, told again of what it was told before it was killed, stands where it stood."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from pipeline.errors import ParamsError
+from pipeline.search.fits import Work
 from pipeline.search.logbook import Logbook
+from pipeline.search.space import load_search
 from pipeline.search.trials import Trial
 
 pytest.importorskip("ray")
@@ -118,3 +122,112 @@ def test_a_trial_of_fewer_epochs_that_trained_them_all_is_not_stopped(tmp_path):
     for number in (1, 3, 4, 5):  # the last one is the worst of them
         decide(scheduler, number, 1)
     assert book.standings["t005"].state != "stopped"
+
+
+SPEC = load_search(Path(__file__).parents[3] / "search.yaml")
+
+
+@pytest.fixture
+def ray_calls(monkeypatch):
+    """What is asked of Ray, which begins no process here, on two cores."""
+    import ray  # noqa: PLC0415 (seconds)
+
+    calls = []
+    monkeypatch.setattr(ray, "init", lambda address, **how: calls.append(f"init {address}"))
+    monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 2.0})
+    return calls
+
+
+def search(book, folder, *, address=None, tell=lambda name: None, **resources):
+    """Train what is left of trials of two epochs."""
+    from pipeline.search.tune import run_trials  # noqa: PLC0415 (seconds)
+
+    each = SPEC.resources.model_copy(update=resources)
+    run_trials(
+        SPEC.model_copy(update={"resources": each}),
+        Work("global", {}, {}, folder, folder, threads=1),
+        book,
+        epochs=dict.fromkeys(book.standings, 2),
+        address=address,
+        tell=tell,
+    )
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"cpu": 4.0}, "resources.cpu: a trial asks for 4, and this machine has 2"),
+        ({"gpu": 0.5}, "resources.gpu: a trial asks for 0.5, and this machine has 0"),
+    ],
+)
+def test_what_this_machine_has_not_is_said_and_ray_is_ended(ray_calls, tmp_path, resources, said):
+    with pytest.raises(ParamsError) as caught:
+        search(begun(tmp_path / "log.jsonl", TRIALS), tmp_path, **resources)
+    assert str(caught.value) == said
+    assert ray_calls == ["init local", "shutdown"]
+
+
+def test_an_address_that_is_none_is_named(tmp_path):
+    with pytest.raises(ParamsError) as caught:
+        search(begun(tmp_path / "log.jsonl", TRIALS), tmp_path, address="nowhere")
+    assert str(caught.value) == (
+        "--address nowhere: no Ray cluster answers there (Invalid address format: nowhere); "
+        "without --address the search runs on this machine"
+    )
+
+
+class Tuner:
+    """In place of Ray's: trains nothing, and calls as Ray does, one trial after the other."""
+
+    def __init__(self, trainable, *, param_space, tune_config, run_config):
+        self.scheduler, (self.notes,) = tune_config.scheduler, run_config.callbacks
+        self.begun = {one["name"]: one["epochs"] for one in param_space["known"]["grid_search"]}
+        self.folder = Path(run_config.storage_path, ".ckpt")
+
+    def fit(self):
+        for name, known in self.begun.items():
+            number = int(name[1:])
+            trial = trial_of(number)
+            (self.folder / name).mkdir(parents=True)
+            self.notes.on_trial_start(0, [trial], trial)
+            for epoch in range(known + 1, 3):
+                if decide(self.scheduler, number, epoch) == "STOP":
+                    break
+            last = result(number, epoch) | {"done": True}
+            assert self.scheduler.on_trial_result(None, trial, last) == "CONTINUE"
+            self.notes.on_trial_complete(0, [trial], trial)
+
+
+def test_what_is_left_is_trained_on_and_leaves_no_snapshots(
+    ray_calls, tmp_path, monkeypatch, caplog
+):
+    from ray import tune  # noqa: PLC0415 (seconds)
+
+    monkeypatch.setattr(tune, "Tuner", Tuner)
+    book, told = begun(tmp_path / "log.jsonl", TRIALS), []
+    book.add("t001", result(1, 1) | {"seconds": 1.0}, stopped=False)
+    search(book, tmp_path, address="auto", tell=told.append, gpu=1)
+    assert ray_calls == ["init auto", "shutdown"]
+    assert caplog.messages == [
+        "warning: resources.gpu: a trial asks for 1 and waits until the cluster has it; now it "
+        "has 0 in all"
+    ]
+    found = {name: (one.state, len(one.epochs)) for name, one in book.standings.items()}
+    assert found["t001"] == ("finished", 2)
+    assert found["t005"] == ("stopped", 1)  # the worst of those so far
+    assert told.count("t001") == 3  # its start, its second epoch, its end
+    assert list((tmp_path / ".ckpt").iterdir()) == []
+
+
+def test_ray_is_ended_though_a_search_is_interrupted(ray_calls, tmp_path, monkeypatch):
+    from ray import tune  # noqa: PLC0415 (seconds)
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tuner, "fit", interrupted)
+    monkeypatch.setattr(tune, "Tuner", Tuner)
+    with pytest.raises(KeyboardInterrupt):
+        search(begun(tmp_path / "log.jsonl", TRIALS), tmp_path)
+    assert ray_calls == ["init local", "shutdown"]
