@@ -1,4 +1,7 @@
-"""Which lines of `pipeline/` the tests run: `pytest -p tests.coverage_gate --least-coverage 95`.
+"""Which lines of `pipeline/` the tests run.
+
+`python -m pytest -p tests.coverage_gate --least-coverage 95`; `pytest` alone does not look for
+plugins in the current folder.
 
 SlipCover counts a line once and takes its counter out again, which costs a few percent; tracing
 doubles the time of our tests. What a test starts as another process is not counted.

@@ -152,7 +152,7 @@ def python(words: Sequence[str]) -> Faults:
 
 
 def pytest(words: Sequence[str]) -> Faults:
-    """Of tests: their folders, files and markers."""
+    """Of tests: their folders, files, markers and plugins."""
     marks = _project()["tool"]["pytest"]["ini_options"]["markers"]
     there = {mark.partition(":")[0] for mark in marks}
     chosen = [word for flag, word in pairwise(words) if flag == "-m"]
@@ -161,8 +161,17 @@ def pytest(words: Sequence[str]) -> Faults:
         for one in chosen
         for name in set(re.findall(r"\w+", one)) - {"not", "and", "or"} - there
     ]
-    paths = [word.partition("::")[0] for word in words if word.startswith("tests")]
+    plugins = [word for flag, word in pairwise(words) if flag == "-p"]
+    found += [f"no plugin: {one}" for one in plugins if not _is_module(one)]
+    tests = [word for word in words if word.startswith("tests") and word not in plugins]
+    paths = [word.partition("::")[0] for word in tests]
     return found + [f"no such test: {path}" for path in paths if not (REPO / path).exists()]
+
+
+def pytest_alone(words: Sequence[str]) -> Faults:
+    """The same, where the current folder is none in which Python looks for modules."""
+    plugins = [word for flag, word in pairwise(words) if flag == "-p" and _is_module(word)]
+    return pytest(words) + [f"python -m pytest finds {one}, pytest does not" for one in plugins]
 
 
 def git(words: Sequence[str]) -> Faults:
@@ -223,7 +232,7 @@ PROGRAMS: dict[str, Callable[[Sequence[str]], Faults]] = {
     "make": make,
     "mlflow": mlflow,
     "pip": pip,
-    "pytest": pytest,
+    "pytest": pytest_alone,
     "python": python,
     "rm": rm,
     "ruff": anything,

@@ -113,6 +113,8 @@ def test_every_value_behind_a_bare_option_may_be_given():
         ("python -m benchmarks.map", "no module: benchmarks.map"),
         ("pytest tests/unti", "no such test: tests/unti"),
         ("pytest -m slwo", "no marker: slwo"),
+        ("pytest -p tests.coverage_gate", "python -m pytest finds tests.coverage_gate, pytest"),
+        ("python -m pytest -p tests.coverage_gat", "no plugin: tests.coverage_gat"),
         ("git checkout prams.yaml", "git has no prams.yaml"),
         ("git chekout .", "no command of git: chekout"),
         ("rm -r pipeline", "git does not ignore pipeline"),
