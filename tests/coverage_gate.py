@@ -7,6 +7,7 @@ SlipCover counts a line once and takes its counter out again, which costs a few 
 doubles the time of our tests. What a test starts as another process is not counted.
 """
 
+import gc
 import json
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -47,7 +48,16 @@ class _Loader(_import_hook._JaxtypingLoader):
         super().exec_module(module)
 
 
-_counter = Slipcover(source=[str(PACKAGE)])
+class _Counter(Slipcover):
+    """Lets go of frames at once: a test may wait for what their locals hold, such as a lock."""
+
+    def deinstrument_seen(self) -> None:
+        """Below Python 3.12: looks into every frame, its own too, which then refers to itself."""
+        super().deinstrument_seen()
+        gc.collect(1)  # it is young; all that called it hangs on it
+
+
+_counter = _Counter(source=[str(PACKAGE)])
 _found: list[dict[str, Any]] = []
 """Of workers that have ended."""
 
