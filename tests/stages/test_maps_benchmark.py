@@ -49,7 +49,8 @@ def test_maps_of_each_pooling_are_judged_and_told_beside_each_other(
 
 def test_crop_rules_are_judged_by_what_they_cover(finished: Path, tmp_path: Path):
     every = read_boxed(finished)
-    boxed = Boxed(*(part[::8] for part in (every.seen, every.truths, every.patient)))
+    patient = np.unique(every.patient[::4], return_inverse=True)[1]
+    boxed = Boxed(every.seen[::4], every.truths[::4], patient)
     found = dict(curves(boxed))
     assert found.keys() == RULES.keys()
     for (settings, _), each in zip(RULES.values(), found.values(), strict=True):
