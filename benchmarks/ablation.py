@@ -294,8 +294,8 @@ def run_change(cohort: Cohort, params: Mapping[str, Any], name: str, seed: int) 
     task = cohort.global_task(cfg, seed=seed)
     start = time.process_time()
     if change.first is not None:
-        before_it = cohort.global_task(with_changes(params, change.first), seed=seed)
-        task.branch.load_state_dict(_trained(before_it, Change()).state_dict())
+        earlier = cohort.global_task(with_changes(params, change.first), seed=seed)
+        task.branch.load_state_dict(_trained(earlier, Change()).state_dict())
     network = _trained(task, change)
     minutes = (time.process_time() - start) / 60
     seeing = mirrored(network, on=cfg.train.flip_at_predict) if network is task.branch else network
