@@ -18,12 +18,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.special import expit
 
-from pipeline.attention.crop import fine_map
 from pipeline.attention.extract import pooled_logits
 from pipeline.attention.heatmaps import Maps, read_heatmaps
 from pipeline.attention.place import ATTENTION, place
-from pipeline.attention.window import WINDOW_GRID, evidence_window
-from pipeline.base.grid import tiles
+from pipeline.attention.window import evidence_window
 from pipeline.base.shards import Shards
 from pipeline.base.tables import read_boxes, read_index
 from pipeline.networks.branch import restore_branch
@@ -114,13 +112,10 @@ def one_after_the_other(number: int) -> Rule:
 
     def crops(seen: Seen, side: float) -> Boxes:
         grid = seen.heatmaps[_CAM].grid
-        left = fine_map(seen.evidence, grid, side=WINDOW_GRID).copy()
-        found = []
+        found: list[Boxes] = []
         for _ in range(number):
-            box = evidence_window(left, tiles(len(left)), side=side)
+            box = evidence_window(seen.evidence, grid, side=side, taken=found)
             found.append(in_the_middle(side)[0] if box is None else box)
-            x1, y1, x2, y2 = np.rint(found[-1] * len(left)).astype(int)
-            left[y1:y2, x1:x2] = 0
         return np.stack(found)
 
     return crops

@@ -2,7 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -89,7 +90,8 @@ def place(
     """An image's crops: a region of its most probable findings, or windows, one for a finding.
 
     Windows are of the findings whose logits are furthest above what is usual: ranked by
-    probability, the frequent ones would draw the crops of all images.
+    probability, the frequent ones would draw the crops of all images. Where several of them have
+    no evidence of their own, attention draws as many different windows in their place.
 
     Args:
         heatmaps: as in `place_crops`.
@@ -103,8 +105,11 @@ def place(
     if not crop.windows:
         learnt = np.where(np.isinf(prior), -np.inf, logits)
         return [_drawn(seen, _first(learnt, crop.top), crop, draw_region)]
-    raised = _first(logits - prior, crop.windows)
-    return [_drawn(seen, one, crop, draw_window) for one in raised[:, None]]
+    crops: list[Crop] = []
+    for one in _first(logits - prior, crop.windows)[:, None]:
+        elsewhere = partial(draw_window, taken=[before.box for before in crops])
+        crops.append(_drawn(seen, one, crop, elsewhere))
+    return crops
 
 
 def _first(values: OfFindings, number: int) -> Int[np.ndarray, " k"]:
@@ -144,10 +149,16 @@ def draw_region(maps: MapsOfImage, grid: Grid, crop: CropParams) -> tuple[Box, l
     return grow_box(joined, margin=crop.margin, min_side=crop.min_side), list(boxes)
 
 
-def draw_window(maps: MapsOfImage, grid: Grid, crop: CropParams) -> tuple[Box, list[str]] | None:
-    """The square of most evidence, of one map."""
+def draw_window(
+    maps: MapsOfImage, grid: Grid, crop: CropParams, taken: Sequence[Box]
+) -> tuple[Box, list[str]] | None:
+    """The square of most evidence, of one map; of attention's map, outside the windows taken.
+
+    A finding's window lies where its own evidence is, whatever else was cut there: it has the
+    lesion in its middle.
+    """
     ((name, heatmap),) = maps.items()
-    box = evidence_window(heatmap, grid, side=crop.side)
+    box = evidence_window(heatmap, grid, side=crop.side, taken=() if name else taken)
     return None if box is None else (box, [name])
 
 

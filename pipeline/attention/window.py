@@ -1,5 +1,6 @@
 """The square of a fixed size where a heatmap has most evidence."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -17,7 +18,11 @@ LEVELS = 2**16 - 1
 
 
 def evidence_window(
-    heatmap: Float32[np.ndarray, "h w"], grid: Grid, *, side: float
+    heatmap: Float32[np.ndarray, "h w"],
+    grid: Grid,
+    *,
+    side: float,
+    taken: Sequence[Float[np.ndarray, "4"]] = (),
 ) -> Float[np.ndarray, "4"] | None:
     """The square that holds most evidence; of equal ones the one nearest the image's middle.
 
@@ -25,11 +30,12 @@ def evidence_window(
         heatmap: of any scale; negative values count as none.
         grid: where its cells look.
         side: of the square, as a share of the image's.
+        taken: boxes whose evidence does not count (xyxy fractions of the image).
 
     Returns:
-        xyxy fractions of the image, or None if no value is positive.
+        xyxy fractions of the image, or None if no value that counts is positive.
     """
-    fine = fine_map(heatmap, grid, side=WINDOW_GRID)
+    fine = _without(fine_map(heatmap, grid, side=WINDOW_GRID), taken)
     peak = fine.max()
     if peak <= 0:
         return None
@@ -39,6 +45,18 @@ def evidence_window(
     order = middle_first(len(sums))
     row, column = divmod(int(order[np.argmax(sums.ravel()[order])]), len(sums))
     return np.array([column, row, column + cells, row + cells]) / len(fine)
+
+
+def _without(
+    fine: Float32[np.ndarray, "h w"], taken: Sequence[Float[np.ndarray, "4"]]
+) -> Float32[np.ndarray, "h w"]:
+    if not taken:
+        return fine
+    left = fine.copy()
+    for box in taken:
+        x1, y1, x2, y2 = np.rint(box * len(fine)).astype(int)
+        left[y1:y2, x1:x2] = 0
+    return left
 
 
 def window_cells(side: float, cells: int) -> int:

@@ -181,6 +181,26 @@ def test_a_window_of_an_empty_map_is_attention_s_and_then_the_whole_image(tmp_pa
     assert (table.loc[4:, CORNERS] == [0, 0, 1, 1]).all(axis=None)
 
 
+def test_windows_that_attention_draws_for_one_image_lie_apart(tmp_path):
+    peaks = spot(1, 1) + 0.8 * spot(1, 5) + 0.6 * spot(5, 5)
+    images = [(peaks, {"Mass": spot(1, 1)}, {"Mass": 1.0})]
+    table = placed(tmp_path / "m", images, method="cam", windows=4, side=0.25)
+    assert table["source"].tolist() == ["cam"] + ["attention"] * 3
+    middles = (table[["x1", "y1"]].to_numpy() + table[["x2", "y2"]].to_numpy()) / 2
+    assert middles[:3] == pytest.approx(
+        np.array([[1.5, 1.5], [5.5, 1.5], [5.5, 5.5]]) / 7, abs=0.03
+    )
+    assert not table[CORNERS].duplicated().any()
+
+
+def test_windows_of_two_findings_in_one_place_are_both_cut(tmp_path):
+    images = [(FLAT, {"Mass": spot(1, 5), "Nodule": spot(1, 5)}, {"Mass": 1.0, "Nodule": 0.5})]
+    table = placed(tmp_path / "m", images, method="cam", windows=4, side=0.25)
+    assert table["finding"].tolist()[:2] == ["Mass", "Nodule"]
+    assert table.loc[0, CORNERS].tolist() == table.loc[1, CORNERS].tolist()
+    assert not table.loc[1:, CORNERS].duplicated().any()
+
+
 def test_a_window_that_would_be_the_whole_image_points_nowhere(tmp_path):
     images = [(spot(2, 2), {"Mass": spot(1, 1)}, {"Mass": 1.0})]
     table = placed(tmp_path / "m", images, method="cam", windows=1, side=1.0)

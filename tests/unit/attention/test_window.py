@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from pipeline.attention.boxes import WHOLE_IMAGE
 from pipeline.attention.crop import cut_crop, cut_sheet, fine_map
 from pipeline.attention.window import WINDOW_GRID, evidence_window, window_cells
 from pipeline.base.grid import tiles
@@ -43,6 +44,15 @@ def test_where_all_places_are_alike_the_one_in_the_middle_is_taken():
 
 def test_a_map_without_evidence_says_nothing():
     assert evidence_window(-np.ones((8, 8), np.float32), GRID, side=0.25) is None
+
+
+def test_what_is_taken_does_not_count():
+    heatmap = np.zeros((8, 8), np.float32)
+    heatmap[2, 5], heatmap[6, 1] = 2, 1
+    first = evidence_window(heatmap, GRID, side=0.25)
+    second = evidence_window(heatmap, GRID, side=0.25, taken=[first])
+    assert (second[:2] + second[2:]) / 2 == pytest.approx([1.5 / 8, 6.5 / 8], abs=0.02)
+    assert evidence_window(heatmap, GRID, side=0.25, taken=[WHOLE_IMAGE]) is None
 
 
 def test_a_window_of_a_quarter_is_cut_from_256_pixels_as_they_are():
