@@ -63,8 +63,8 @@ zoo: setup  ## each backbone trained for one epoch on the cohort of params.yaml,
 bench: setup  ## how fast training is; figures go to bench.json, those worth keeping to benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-test: setup  ## the tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow and not gpu"
+test: setup  ## the tests, which run at least 95 % of the lines of pipeline/
+	$(BIN)/python -m pytest -p tests.coverage_gate --least-coverage 95 -n auto --dist loadgroup -m "not slow and not gpu"
 
 test-slow: setup  ## the long proofs
 	$(BIN)/python -m pytest -n auto --dist loadgroup -m slow
