@@ -5,14 +5,14 @@ import time
 
 from pipeline.guard.huge_pages import start_with_huge_pages
 from pipeline.guard.orphans import end_with_starter
+from pipeline.guard.thread_waits import let_threads_sleep
 
 # Before any of the code is read: what is edited while it is being read may have come too late.
 # The clock of files may be some milliseconds behind.
 os.environ["CXR_STARTED_NS"] = str(time.time_ns() - 10_000_000)
 
-# Before any stage imports torch: threads that wait for work sleep. By default they spin, and a
-# second busy process on the machine then makes training many times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Before any stage imports torch, which reads once how its threads are to wait.
+let_threads_sleep()
 
 # Where memory comes from changes no output, and huge pages make training faster.
 start_with_huge_pages()

@@ -405,9 +405,10 @@ FIRST_OF_ALL = (
     "import os",
     "import time",
     "os.environ['CXR_STARTED_NS'] = str(time.time_ns() - 10000000)",
-    "os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')",
     "from pipeline.guard.huge_pages import start_with_huge_pages",
     "from pipeline.guard.orphans import end_with_starter",
+    "from pipeline.guard.thread_waits import let_threads_sleep",
+    "let_threads_sleep()",
     "start_with_huge_pages()",
     "end_with_starter()",
 )

@@ -4,7 +4,6 @@ Only the command that is called is imported: neither the list of them nor `cxr s
 torch, MLflow, Ray or DVC.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -13,6 +12,7 @@ import typer
 
 from pipeline.commands.checkout import run_its_code
 from pipeline.errors import PipelineError, readable
+from pipeline.guard.thread_waits import let_threads_sleep
 
 COMMANDS = {
     "recipe": "Take the values of another run for params.yaml.",
@@ -52,8 +52,7 @@ IN_THE_CHECKOUT = "pip install '.[pipeline]' in the checkout"
 
 def app() -> None:
     """Run the command that is named first: exit 0, or say what was wrong and exit 1."""
-    # As stages do, before any command imports torch: threads that wait for work sleep.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_threads_sleep()  # as in stages
     words = sys.argv[1:]
     called = next((word for word in words if not word.startswith("-")), "")
     with readable():
