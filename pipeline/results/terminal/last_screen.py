@@ -63,7 +63,7 @@ def _system_rows(systems: Metrics) -> list[Row]:
     shown = {
         "ceiling": "the best that is possible",
         "ensemble": "",
-        f"{best}.fusion": "best member" if several else _STUDIED,
+        f"{best}.fusion": "best on validation" if several else _STUDIED,
         f"{best}.global": "",
     }
     shown.setdefault(f"{STUDIED}.fusion", _STUDIED)

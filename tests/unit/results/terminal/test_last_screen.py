@@ -54,7 +54,7 @@ def test_the_table_is_read_from_what_is_possible_down_to_what_sees_no_image():
         "mean AUROC  ceiling                   0.900                  the best that is possible",
         "            ensemble                  0.800  0.780 to 0.820  75.0% of ceiling",
         "            third.fusion              0.810  0.790 to 0.830  77.5% of ceiling; "
-        "best member",
+        "best on validation",
         "            third.global              0.800  0.780 to 0.820  75.0% of ceiling",
         "            model.fusion              0.710  0.690 to 0.730  52.5% of ceiling; "
         "under study",
@@ -80,7 +80,7 @@ def test_validation_chooses_the_best_member_and_test_does_not():
     assert names(systems) == [
         "ceiling", "ensemble", "model.fusion", "model.global", "metadata_only",
     ]  # fmt: skip
-    assert "; best member" in table(systems, {})[2]
+    assert "; best on validation" in table(systems, {})[2]
 
 
 @pytest.mark.parametrize("other", [{"gains": {"model": GAIN}}, {"val": False}])
