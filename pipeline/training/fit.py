@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -55,6 +55,16 @@ class Task:
     """May take more columns than there are findings; the first ones are the logits."""
     augment: Augment
     """Of prepared inputs."""
+
+
+class Drawn(NamedTuple):
+    """What chance decides on in an epoch."""
+
+    order: Int[Tensor, " n"]
+    numbers: Float[Tensor, "d n"]
+    """That decide on how each image is augmented."""
+    known: Float[Tensor, " steps"] | None
+    """How many labels of each batch are known; None: all of them, of every batch."""
 
 
 def fit(
@@ -164,13 +174,13 @@ def _run_epoch(training: Training, task: Task, world: World, watch: Watch) -> Ep
     started = time.monotonic()
     blocks = _release(training, number)
     learning_rate = training.optimizer.param_groups[0]["lr"]
-    known = _known(training, task, epoch=number)
-    losses = _train(training, task, world, watch, known, epoch=number)
+    drawn = _draw(training, task, epoch=number)
+    losses = _train(training, task, world, watch, drawn, epoch=number)
     seconds = time.monotonic() - started
     val_loss, val_auroc = _validate(training, task, world, epoch=number)
     epoch = Epoch(
         epoch=number,
-        train_loss=_mean(losses, training, task, known),
+        train_loss=_mean(losses, training, task, drawn.known),
         val_loss=val_loss,
         val_auroc=val_auroc,
         learning_rate=learning_rate,
@@ -196,33 +206,33 @@ def _train(
     task: Task,
     world: World,
     watch: Watch,
-    known: Float[Tensor, " steps"] | None,
+    drawn: Drawn,
     *,
     epoch: int,
 ) -> Float[Tensor, " steps"]:
     """One pass over all images in shuffled batches; the loss of every step.
 
-    What is drawn follows from the seed and the number of the epoch alone: the order and, for each
-    image, its augmentation, on whatever device, in whatever parts and by however many ranks it is
-    computed; and dropout and stochastic depth, which draw from PyTorch's own generator.
+    What is random follows from the seed and the number of the epoch alone, on whatever device, in
+    whatever parts and by however many ranks it is computed: what is drawn; and dropout and
+    stochastic depth, which draw from PyTorch's own generator.
     """
     device, seed = training.device, derive_seed(training.plan.seed, f"epoch {epoch}")
-    order, drawn = _drawn(training, task, epoch=epoch)
+    order, numbers, known = drawn
     sizes = batch_sizes(len(order), training.plan.batch_size)
     mine = [
         torch.cat(parts_of(places, world, micro_batch=training.micro_batch))
         for places in torch.arange(len(order)).split(sizes)
     ]
     stored = gathered((*task.train.inputs, task.train.targets), [order[p] for p in mine], device)
-    chance = drawn[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
+    chance = numbers[:, torch.cat(mine)].to(device).split([len(places) for places in mine], dim=1)
     forward = _forward(training, world)
     step = Step(training, task.loss, task.augment, world, forward)
     seen = watched(stored, watch(epoch=epoch, sizes=sizes))
     labels = [None] * len(sizes) if known is None else known.tolist()
     losses = []
     with seeded(device, derive_seed(seed, f"rank {world.rank}")):
-        for (*inputs, targets), numbers, size, of in zip(seen, chance, sizes, labels, strict=True):
-            losses.append(step(Share(tuple(inputs), targets, numbers, images=size, known=of)))
+        for (*inputs, targets), part, size, of in zip(seen, chance, sizes, labels, strict=True):
+            losses.append(step(Share(tuple(inputs), targets, part, images=size, known=of)))
             if len(losses) % _LOOK_EVERY == 0:
                 expect_finite(_together(losses, world), epoch, training)
         together = _together(losses, world)
@@ -230,24 +240,22 @@ def _train(
     return together
 
 
-def _drawn(
-    training: Training, task: Task, *, epoch: int
-) -> tuple[Int[Tensor, " n"], Float[Tensor, "d n"]]:
-    """The order of the images in an epoch, and what decides on each one's augmentation."""
+def _draw(training: Training, task: Task, *, epoch: int) -> Drawn:
     seed = derive_seed(training.plan.seed, f"epoch {epoch}")
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(task.train), generator=generator)
-    return order, torch.rand(DRAWN, len(order), generator=generator)
+    numbers = torch.rand(DRAWN, len(order), generator=generator)
+    return Drawn(order, numbers, _known(task.train.targets, order, training.plan.batch_size))
 
 
-def _known(training: Training, task: Task, *, epoch: int) -> Float[Tensor, " steps"] | None:
-    """How many labels of each batch are known; None: all of them, of every batch."""
-    unknown = task.train.targets.isnan()
+def _known(
+    targets: Float[Tensor, "n f"], order: Int[Tensor, " n"], batch_size: int
+) -> Float[Tensor, " steps"] | None:
+    unknown = targets.isnan()
     if not unknown.any():
         return None
-    order, _ = _drawn(training, task, epoch=epoch)
     each = (~unknown).sum(dim=1).cpu()[order]
-    sizes = batch_sizes(len(order), training.plan.batch_size)
+    sizes = batch_sizes(len(order), batch_size)
     return torch.stack([batch.sum() for batch in each.split(sizes)]).float()
 
 
