@@ -108,7 +108,7 @@ def crops_per_second(images: int) -> Figures:
         cached, maps, logits, index = _made_cohort(folder, images)
         params = CropParams(
             method="cam", top=1, threshold=0.7, region="peak", margin=0.1, min_side=0.3, windows=0,
-            side=0.25, size=SIZE,
+            side=0.25, input_size=SIZE,
         )  # fmt: skip
         started = time.perf_counter()
         placed = place_crops(index, maps, logits, np.zeros(logits.shape[1]), params)

@@ -85,7 +85,7 @@ def by_params(method: HeatmapMethod, region: RegionRule = "peak", **fixed: int) 
     def crops(seen: Seen, varied: float) -> Boxes:
         values: dict[str, Any] = {
             "method": method, "region": region, "top": 1, "threshold": 0.5, "margin": 0.0,
-            "min_side": 0.0, "windows": 0, "side": varied, "size": 72,
+            "min_side": 0.0, "windows": 0, "side": varied, "input_size": 72,
         }  # fmt: skip
         if not fixed.get("windows"):
             values |= {"threshold": varied, "side": 0.25}

@@ -87,7 +87,7 @@ class Bare:
 
     def __init__(self, folder: Path) -> None:
         about = read_description(folder)
-        self._side, self._crop = about.image_side, about.crop.size
+        self._side, self._crop = about.image_side, about.crop.input_size
         self.members: dict[str, tuple[Branch, Branch, Fusion | JointFusion]] = {}
         for name, voting in about.members.items():
             one = read_networks(folder, name, voting)

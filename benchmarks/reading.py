@@ -89,7 +89,7 @@ def make_cohort(radiographs: Path | None, folder: Path) -> list[Path]:
         }  # fmt: skip
     paths = [path for path in _pngs(folder / "images") if path.name in named]
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    params["ingest"] |= {"size": SIDE, "workers": 0, "partial": True}
+    params["ingest"] |= {"image_size": SIDE, "workers": 0, "partial": True}
     (folder.parent / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     os.environ.setdefault("CXR_TRACKING", "off")
     with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:

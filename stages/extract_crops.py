@@ -42,7 +42,7 @@ def main(
     placed = place_crops(read_index(index), read_heatmaps(heatmaps), logits, prior, cfg.crop)
     write_crop_boxes(placed, boxes)
     tracking.log_artifact(boxes)
-    write_shards(cut_crops(cached, placed, size=cfg.crop.size), crops)
+    write_shards(cut_crops(cached, placed, size=cfg.crop.input_size), crops)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main(
     official = parse_lists(cohort.train_val, cohort.test, names)
     drawn = parse_boxes(cohort.boxes)
     plan = plan_reading(cohort, entries, cfg.ingest)
-    side = cfg.ingest.size
+    side = cfg.ingest.image_size
     with placing(images, rows=len(plan.rows), shape=(side, side)) as places:
         look = tracking.progress(total=len(plan.rows), unit="images", label="ingest")
         read = read_images(plan, places, entries, cfg.ingest, cohort, look)

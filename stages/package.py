@@ -35,7 +35,7 @@ def main(
         folders,
         read_evaluation(evaluation),
         cohort_of(index, splits, read_json(ceiling)),
-        image_side=cfg.ingest.size,
+        image_side=cfg.ingest.image_size,
         ensemble=cfg.ensemble,
         heatmap=cfg.heatmap,
         crop=cfg.crop,

@@ -47,7 +47,7 @@ def reading_cohort(params: IngestParams, look: Callable[[int], Look]) -> Iterato
     entries = read_entries(files, params)
     plan = plan_reading(files, entries, params)
     with tempfile.TemporaryDirectory(prefix="cxr-") as kept:
-        images, shape = Path(kept) / "images", (params.size, params.size)
+        images, shape = Path(kept) / "images", (params.image_size, params.image_size)
         with placing(images, rows=len(plan.rows), shape=shape) as places:
             read = read_images(plan, places, entries, params, files, look(len(plan.rows)))
             table = image_index(entries, read)

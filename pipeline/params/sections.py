@@ -97,7 +97,7 @@ class IngestParams(Section):
     """The layout of its table."""
     uncertain: Literal["zeros", "ones", "ignore"]
     """What an uncertain label becomes: absent, there, or unknown."""
-    size: Annotated[int, Field(ge=32)]
+    image_size: Annotated[int, Field(ge=32)]
     """Side of the square cached images, in pixels."""
     partial: bool
     """Whether images of the table may be missing from the folder."""
@@ -298,7 +298,7 @@ class CropParams(Section):
     0: the box."""
     side: Annotated[float, Field(gt=0, le=1)]
     """Of a window, as a share of the image."""
-    size: Annotated[int, Field(ge=32)]
+    input_size: Annotated[int, Field(ge=32)]
     """Side of what the local branch sees, in pixels: the crop, or all windows side by side."""
 
     @property

@@ -13,6 +13,7 @@ from pipeline.errors import ParamsError
 from pipeline.params.columns import NAMED, WRITTEN
 from pipeline.params.faults import ABSENT, Place, keys_at, params_error
 from pipeline.params.names import backbone_of_weights, has_stages, takes_any_size
+from pipeline.params.run_cache import OVERLOOKED, overlooked
 from pipeline.params.sections import (
     BranchParams,
     CapsnetParams,
@@ -87,6 +88,17 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _dvc_overlooks_no_key(self) -> "Params":
+        for key in overlooked(self.model_dump()):
+            raise PydanticCustomError(
+                "ensemble.members" if key.startswith("members.") else key,
+                "{names} are no names for a key: DVC's cache of runs takes runs for alike that "
+                "differ below one alone, and gives another's outputs; rename it",
+                {"names": " and ".join(OVERLOOKED)},
+            )
+        return self
+
+    @model_validator(mode="after")
     def _what_is_finetuned_is_a_member(self) -> "Params":
         for place, name in enumerate(self.fusion.finetune):
             if name not in self.ensemble.members:
@@ -129,12 +141,12 @@ class Params(Section):
     @model_validator(mode="after")
     def _windows_fill_the_sheet(self) -> "Params":
         across = self.crop.across
-        if self.crop.size % across:
+        if self.crop.input_size % across:
             raise PydanticCustomError(
-                "crop.size",
+                "crop.input_size",
                 "{size} is no multiple of {across}: crop.windows ({windows}) lie side by side, "
                 "{across} in a row",
-                {"size": self.crop.size, "windows": self.crop.windows, "across": across},
+                {"size": self.crop.input_size, "windows": self.crop.windows, "across": across},
             )
         return self
 
@@ -203,15 +215,15 @@ class Params(Section):
 
     @model_validator(mode="after")
     def _a_transformer_starts_at_its_own_size(self) -> "Params":
-        sizes = {self.train.input_size, self.crop.size}
+        sizes = {self.train.input_size, self.crop.input_size}
         for name, member in self.members.items():
             alike = member.global_ == member.local and not takes_any_size(member.local)
             if self.local.start == "global" and alike and len(sizes) > 1:
                 raise PydanticCustomError(
-                    "crop.size",
+                    "crop.input_size",
                     "{crop} is not train.input_size ({size}): with local.start: global, timm's "
                     "networks, many of which are built for one size, need both alike ({member})",
-                    {"crop": self.crop.size, "size": self.train.input_size, "member": name},
+                    {"crop": self.crop.input_size, "size": self.train.input_size, "member": name},
                 )
         return self
 

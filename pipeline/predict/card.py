@@ -36,7 +36,7 @@ def model_card(about: Description, backbones: Mapping[str, str]) -> str:
         f"- Members: {members}; they vote by {about.vote}; heatmaps are {about.shown}'s.",
         f"- Images: {images}; SHA-256 of their tables {about.cohort.digest[:12]}.",
         f"- Cached images of {about.image_side} px; crops by {about.crop.method}, "
-        f"{about.crop.size} px.",
+        f"{about.crop.input_size} px.",
         f"- Exported from git revision: {about.revision or 'none, it was not exported'}.",
         "",
         "| finding | test AUROC | 95 % interval | positives | call at raw p, by Youden |",

@@ -117,7 +117,7 @@ class Member:
         boxes = np.array([[one.box for one in crops] for crops in placed])
         crops = np.stack(
             [
-                cut_sheet(image, own, size=rules.crop.size)
+                cut_sheet(image, own, size=rules.crop.input_size)
                 for image, own in zip(images, boxes, strict=True)
             ]
         )

@@ -48,7 +48,7 @@ def broken_compression() -> bytes:
 
 def lateral(folder: Path) -> None:
     view = file_of(dataset(VALUES, ViewPosition="LL", **WINDOW))
-    cache = ingested(folder, images={name(4): view}, lateral=True, size=48)
+    cache = ingested(folder, images={name(4): view}, lateral=True, image_size=48)
     assert np.abs(Shards(cache / "images")[4] - RAMP).mean() < 0.6
 
 

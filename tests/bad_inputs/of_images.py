@@ -67,7 +67,7 @@ def read_as_pixels(content: bytes, expected: np.ndarray, tolerance: float = 0) -
     """A call of `ingest` in which one radiograph, so stored, has these pixels in the cache."""
 
     def call(folder: Path) -> None:
-        cache = ingested(folder, images={name(4): content}, size=48)
+        cache = ingested(folder, images={name(4): content}, image_size=48)
         found = Shards(cache / "images")[4].astype(int)
         assert np.abs(found - expected).mean() <= tolerance
 

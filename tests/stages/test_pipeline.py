@@ -421,7 +421,7 @@ def shrunk(recipe: str) -> dict[str, Any]:
     # bf16 is for GPUs: a CPU that lacks it takes ten times as long
     small = {
         "train": {"input_size": 64, "batch_size": 16, "precision": "auto"},
-        "crop": {"size": 64},
+        "crop": {"input_size": 64},
     }
     return merge(values, small | {part: {"epochs": 1} for part in ("global", "local", "fusion")})
 

@@ -47,7 +47,7 @@ _CROP = CropParams(
     min_side=0.3,
     windows=0,
     side=0.25,
-    size=32,
+    input_size=32,
 )
 MEMBERS = ("one", "two")
 UNCALLED = "Hernia"

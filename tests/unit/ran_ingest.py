@@ -22,7 +22,7 @@ def run_ingest(source: Path, cache: Path, **options: object) -> Path:
         `cache`, where the outputs are; the params are beside it, in `params_of(cache)`.
     """
     values = yaml.safe_load(TINY.read_text())
-    values["ingest"] |= {"size": 32, "box_frame": "file", **options}  # two boxes: too few
+    values["ingest"] |= {"image_size": 32, "box_frame": "file", **options}  # two boxes: too few
     cache.parent.mkdir(parents=True, exist_ok=True)
     params_of(cache).write_text(yaml.safe_dump(values))
     outputs = {name: cache / file for name, file in OUTPUTS.items()}

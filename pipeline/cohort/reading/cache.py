@@ -253,7 +253,7 @@ def read_images(
     """Decode what is planned into `places`, then `accept` it or not."""
     decoded = decode_images(
         plan.streams, plan.rows, places.write,
-        size=params.size, workers=plan.workers, lateral=params.lateral,
+        size=params.image_size, workers=plan.workers, lateral=params.lateral,
     )  # fmt: skip
     return accept(watched(decoded, look), plan, entries, params, cohort=cohort)
 
@@ -307,7 +307,7 @@ def ingest_report(
             "bad": len(images.bad),
             "not_in_table": len(images.not_in_table),
             "not_square": sum(image.width != image.height for image in used),
-            "enlarged": sum(min(image.width, image.height) < params.size for image in used),
+            "enlarged": sum(min(image.width, image.height) < params.image_size for image in used),
             "colour_types": Counter(image.colour_type for image in used),
             "doubts": Counter(image.doubt for image in used if image.doubt),
         },

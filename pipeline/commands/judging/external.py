@@ -87,7 +87,7 @@ def main(
         source=str(folder),
         columns=columns_given(columns),
         uncertain=uncertain,
-        size=loaded.about.image_side,
+        image_size=loaded.about.image_side,
         partial=partial,
         on_bad_image="skip" if skip_bad else "fail",
         lateral=lateral,

@@ -53,7 +53,7 @@ class MemberGraph(nn.Module):
         self.left_out = [one for one in asked if one not in self.methods]
         _expect_crop_method(name, rules, self.methods)
         self.whole = ByteResize(side, self.global_.spec.input_size)
-        self.cut = ByteResize(rules.crop.size, networks.local.spec.input_size)
+        self.cut = ByteResize(rules.crop.input_size, networks.local.spec.input_size)
         self.placing = Placing(rules.crop, self.layer.shape[1], self.layer.grid)
         take_any_batch(self)
 
@@ -71,7 +71,7 @@ class MemberGraph(nn.Module):
         pooled = self._pooled(looked)
         boxes = self.placing(heatmaps, self.global_.logits(pooled), self.global_.prior)
         edges = pixel_boxes(boxes, self._side)
-        crops = cut_sheets(images.squeeze(1), edges, size=self._crop.size)
+        crops = cut_sheets(images.squeeze(1), edges, size=self._crop.input_size)
         cut = self.cut(crops.double().unsqueeze(1)).float() / 255
         known = self.known(age_years, gender, view)
         if isinstance(self.fusion, JointFusion):

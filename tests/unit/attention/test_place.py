@@ -37,7 +37,7 @@ def crop_params(**other):
         "windows": 0,
         "side": 0.25,
     }
-    return CropParams(**plain | {"size": 32} | other)
+    return CropParams(**plain | {"input_size": 32} | other)
 
 
 def placed(folder, images, prior=NOUGHT, **params):

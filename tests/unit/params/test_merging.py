@@ -185,13 +185,13 @@ ensemble:
     [
         ("trian: {epochs: 3}", "trian: unknown key; did you mean train?"),
         ("secnd: {local: resnet50}", "secnd: unknown key; did you mean second?"),
-        ("crop: {sise: 3}", "crop.sise: unknown key; did you mean size?"),
+        ("crop: {inptu_size: 3}", "crop.inptu_size: unknown key; did you mean input_size?"),
         (
             "train: {augment: {shfit: 0.1}}",
             "train.augment.shfit: unknown key; did you mean shift?",
         ),
         ("second: {locale: resnet18}", "second.locale: unknown key; did you mean local?"),
-        ("crop.size: 3", "crop.size: unknown key; "),
+        ("crop.input_size: 3", "crop.input_size: unknown key; "),
         ("2: 3", "2: unknown key; "),
         (
             "ensemble: {members: [model]}\nsecond: {local: resnet50}",

@@ -49,7 +49,10 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"crop__sise": 3}, r"params.yaml: crop.sise: unknown key; did you mean size\?"),
+        (
+            {"crop__inptu_size": 3},
+            r"params.yaml: crop.inptu_size: unknown key; did you mean input_size\?",
+        ),
         ({"crop__threshold": 1.5}, "params.yaml: crop.threshold: input should be less than 1"),
         (
             {"train__batch_size": "32"},
@@ -120,8 +123,12 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
         ({"second__weights__local": "w.pth"}, "second.weights.local: would not be read: with lo"),
         ({"global__head_epochs": 1}, "global.head_epochs: 1 of 1 epochs for the head alone leave"),
         (
-            {"second__global": "timm:vgg11", "second__local": "timm:vgg11", "crop__size": 64},
-            r"crop.size: 64 is not train.input_size \(32\).*\(second\)",
+            {
+                "second__global": "timm:vgg11",
+                "second__local": "timm:vgg11",
+                "crop__input_size": 64,
+            },
+            r"crop.input_size: 64 is not train.input_size \(32\).*\(second\)",
         ),
         (
             {"ingest__source": "data/$(touch x)"},
@@ -148,7 +155,7 @@ def test_the_params_files_are_valid(name):  # recipes have tests of their own
         ),
         (
             {"heatmap__methods": ["attention", "cam"], "crop__method": "cam", "crop__windows": 9},
-            r"crop.size: 32 is no multiple of 3: crop.windows \(9\) lie side by side, 3 in a row",
+            r"crop.input_size: 32 is no multiple of 3: crop.windows \(9\) lie side by side, 3 in",
         ),
         ({"crop__windows": 2}, r"crop.windows: .*\(found 2\)"),
         ({"train__batch_size": 1}, "train.batch_size: input should be greater than or equal to 2"),
@@ -262,7 +269,7 @@ def test_a_member_that_does_not_vote_may_stay_in_the_file():
 
 def test_all_faults_are_named_at_once():
     with pytest.raises(ParamsError) as error:
-        parse_params(changed(crop__sise=3, iou__threshold=-1.0))
+        parse_params(changed(crop__inptu_size=3, iou__threshold=-1.0))
     assert len(str(error.value).splitlines()) == 2
 
 
@@ -291,5 +298,18 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_network_of_convolutions_alone_starts_at_any_size():
     lite = "timm:tf_efficientnet_lite0"
-    cfg = parse_params(changed(second__global=lite, second__local=lite, crop__size=64))
-    assert (cfg.members["second"].local, cfg.crop.size) == (lite, 64)
+    cfg = parse_params(changed(second__global=lite, second__local=lite, crop__input_size=64))
+    assert (cfg.members["second"].local, cfg.crop.input_size) == (lite, 64)
+
+
+@pytest.mark.parametrize("key", ["ingest.columns.only.size", "nfiles"])
+def test_a_key_that_dvc_s_run_cache_overlooks_is_refused(key):
+    values = yaml.safe_load(VALUES)
+    if key == "nfiles":
+        values |= {key: values["second"]}
+        values["ensemble"]["members"] = ["model", key]
+    else:
+        values["ingest"]["columns"] = LAYOUTS["rsna"].model_dump() | {"only": {"size": ["big"]}}
+    named = "ensemble.members" if key == "nfiles" else key
+    with pytest.raises(ParamsError, match=f"params.yaml: {named}: size and nfiles are no names"):
+        parse_params(values)

@@ -78,8 +78,10 @@ def test_a_recipe_without_its_radiographs_changes_nothing_and_names_the_folder(p
 
 
 def test_a_recipe_with_a_fault_changes_nothing(project):
-    (project / "recipes/mine.yaml").write_text("crop: {sise: 3}\n")
-    with pytest.raises(ParamsError, match=r"recipes/mine.yaml: crop.sise: .* did you mean size?"):
+    (project / "recipes/mine.yaml").write_text("crop: {inptu_size: 3}\n")
+    with pytest.raises(
+        ParamsError, match=r"recipes/mine.yaml: crop.inptu_size: .* did you mean input_size?"
+    ):
         use_recipe("mine", project)
     assert (project / "params.yaml").read_text() == DEMO
 

@@ -180,7 +180,7 @@ PAPER = {
     "fusion.finetune": [],
     "crop.method": "attention",
     "crop.threshold": 0.7,
-    "crop.size": 224,
+    "crop.input_size": 224,
     "ensemble.vote": "mean",
 }
 

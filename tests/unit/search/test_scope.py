@@ -45,9 +45,9 @@ def test_a_branch_needs_what_its_stage_reads(branch):
 def test_what_may_be_tried_is_what_its_stage_reads_and_none_before_it(branch):
     scope = read_scope(branch, REPO)
     every = set().union(*TRIED.values()) | {
-        "crop.size",
+        "crop.input_size",
         "phantom.seed",
-        "ingest.size",
+        "ingest.image_size",
         "iou.threshold",
     }
     assert {key for key in every if not scope.why_not(key)} == TRIED[branch]

@@ -63,7 +63,7 @@ ONE = {"global.learning_rate": Domain("loguniform", (1e-4, 1e-2))}
         ("global", "train.augment", (1, 2), "space.train.augment: unknown key"),
         ("global", "nonsense", (1, 2), "expected a key of params.yaml, with dots"),
         ("global", "phantom.patients", (99, 100), "phantom reads it, so it changes the data"),
-        ("global", "ingest.size", (64, 96), "ingest reads it, so it changes the data"),
+        ("global", "ingest.image_size", (64, 96), "ingest reads it, so it changes the data"),
         ("global", "split.seed", (1, 2), "split reads it, so it changes the data"),
         ("global", "fusion.hidden", (8, 16), "is nothing to train_global@model"),
         ("local", "train.batch_size", (8, 16), "train_global@model reads it"),

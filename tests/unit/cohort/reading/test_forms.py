@@ -109,7 +109,7 @@ def test_jpegs_are_the_images_that_the_table_names(tmp_path):
         for n, grey in smooth.items()
     }
     source = write_flat(tmp_path / "cohort", jpegs)
-    cache = ingest(source, tmp_path / "out", size=48)
+    cache = ingest(source, tmp_path / "out", image_size=48)
     index = read_index(cache / "index.parquet")
     assert index["image_index"].tolist() == [name(n) for n in range(18)]
     shards = Shards(cache / "images")

@@ -305,7 +305,7 @@ import re, sys
 from pathlib import Path
 from ran_ingest import run_ingest
 
-run_ingest(Path(sys.argv[1]), Path(sys.argv[2]), size=128, workers=4)
+run_ingest(Path(sys.argv[1]), Path(sys.argv[2]), image_size=128, workers=4)
 status = Path("/proc/self/status").read_text()  # getrusage would count the parent's peak too
 print(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1])
 """

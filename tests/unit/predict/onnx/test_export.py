@@ -38,7 +38,7 @@ from pipeline.predict.onnx.regions import region_boxes
 GRID = Grid(0.06, 0.11)
 CROP = CropParams(
     method="cam", top=2, threshold=0.7, region="peak", margin=0.1, min_side=0.3, windows=0,
-    side=0.25, size=32,
+    side=0.25, input_size=32,
 )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ class Cropping(nn.Module):
 
     def forward(self, images, attention, cam, logits):
         boxes = self.placing({"attention": attention, "cam": cam}, logits, PRIOR)
-        return boxes, cut_sheets(images, pixel_boxes(boxes, SIDE), size=CROP.size)
+        return boxes, cut_sheets(images, pixel_boxes(boxes, SIDE), size=CROP.input_size)
 
 
 @pytest.mark.slow
@@ -106,7 +106,7 @@ def test_onnxruntime_cuts_the_crops_of_the_stages_to_the_byte(tmp_path, windows)
     expected = np.array([[one.box for one in crops] for crops in placed])
     np.testing.assert_array_equal(boxes, expected)
     for image, own, cut in zip(given["images"].astype(np.uint8), expected, crops, strict=True):
-        np.testing.assert_array_equal(cut, cut_sheet(image, own, size=CROP.size))
+        np.testing.assert_array_equal(cut, cut_sheet(image, own, size=CROP.input_size))
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])

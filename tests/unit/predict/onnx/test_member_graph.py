@@ -24,7 +24,7 @@ PATIENTS = pd.DataFrame(
 def rules(methods=("attention", "cam"), *, layer="last", flip=False, **crop):
     values = {
         "method": "attention", "top": 1, "threshold": 0.95, "region": "peak", "margin": 0.1,
-        "min_side": 0.2, "windows": 0, "side": 0.25, "size": 32,
+        "min_side": 0.2, "windows": 0, "side": 0.25, "input_size": 32,
     }  # fmt: skip
     heatmap = HeatmapParams(methods=[*methods], layer=layer)
     return Rules(heatmap, CropParams(**(values | crop)), flip)
@@ -45,7 +45,7 @@ KINDS = {
         Kind("resnet18", pooling="pcam", pyramid=8), rules(method="cam", top=3),
     ),
     "windows on a sheet": (
-        Kind("resnet18", pooling="pcam"), rules(method="cam", windows=4, side=0.3, size=64),
+        Kind("resnet18", pooling="pcam"), rules(method="cam", windows=4, side=0.3, input_size=64),
     ),
     "of timm": (Kind("timm:convnext_atto", "timm:vit_tiny_patch16_224"), rules()),
 }  # fmt: skip

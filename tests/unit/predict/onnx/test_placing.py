@@ -18,7 +18,7 @@ CELLS = 9
 def rules(**changes):
     values = {
         "method": "attention", "top": 1, "threshold": 0.7, "region": "peak", "margin": 0.1,
-        "min_side": 0.3, "windows": 0, "side": 0.25, "size": 32,
+        "min_side": 0.3, "windows": 0, "side": 0.25, "input_size": 32,
     }  # fmt: skip
     return CropParams(**(values | changes))
 
