@@ -9,6 +9,7 @@ ASHA is told what it had been told before.
 import logging
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -46,6 +47,9 @@ RAY = "ray"
 
 STORE_BYTES = 100 * 2**20
 """Of Ray's store of shared objects, which hardly anything is put into: images are mapped files."""
+
+_CALL_S = 5.0
+"""A cluster answers within it, or is not there."""
 
 
 def run_trials(
@@ -113,8 +117,9 @@ def _join(address: str | None, resources: dict[str, float]) -> None:
 
 def _join_cluster(address: str, resources: dict[str, float], quiet: dict[str, Any]) -> None:
     try:
+        _call(address)
         ray.init(address, **quiet)
-    except (ValueError, RuntimeError, ConnectionError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         raise ParamsError(
             f"--address {address}: no Ray cluster answers there ({error}); without --address the "
             "search runs on this machine"
@@ -129,6 +134,17 @@ def _join_cluster(address: str, resources: dict[str, float], quiet: dict[str, An
                 wanted,
                 there.get(name, 0),
             )
+
+
+def _call(address: str) -> None:
+    """Find out whether anybody is at `host:port`: Ray itself would try for two minutes.
+
+    Raises:
+        OSError: nobody is. Of another kind of address ("auto") only Ray knows.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CALL_S).close()
 
 
 def _known(logbook: Logbook, name: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """ASHA, told again of what it was told before it was killed, stands where it stood."""
 
+import socket
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -175,6 +177,17 @@ def test_an_address_that_is_none_is_named(tmp_path):
         "--address nowhere: no Ray cluster answers there (Invalid address format: nowhere); "
         "without --address the search runs on this machine"
     )
+
+
+def test_where_nobody_answers_ray_is_not_asked_to_try(tmp_path, monkeypatch):
+    import ray  # noqa: PLC0415 (seconds)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setattr(ray, "init", lambda *_, **__: pytest.fail("it would try for two minutes"))
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
+        with pytest.raises(ParamsError, match=r"no Ray cluster answers there \(.*[Rr]efused"):
+            search(begun(tmp_path / "log.jsonl", TRIALS), tmp_path, address=address)
 
 
 class Tuner:
