@@ -22,6 +22,11 @@ Record = dict[str, Any]
 
 MS_PER_MINUTE = 60_000
 
+_HIDDEN = ".new"
+
+_HELD_WITHIN_S = 60
+"""A file that is free for so long is nobody's: who makes one holds it at once."""
+
 PAUSED = "paused_minutes"
 """Metric of a stage that was stopped and went on: from its start to its end, not spent running."""
 
@@ -33,7 +38,7 @@ class Spool:
         ensure_folder(folder)
         self.path = folder / f"{time.time_ns()}-{name}-{secrets.token_hex(3)}.jsonl"
         # Named only once it is locked and has its first record: no reader sees it half made.
-        hidden = self.path.with_suffix(".new")
+        hidden = self.path.with_suffix(_HIDDEN)
         self._file: IO[bytes] = hidden.open("ab", buffering=0)
         weakref.finalize(self, self._file.close)
         fcntl.flock(self._file, fcntl.LOCK_EX)
@@ -103,7 +108,7 @@ class Reader:
     def rewrite(self, records: list[Record]) -> None:
         """Keep these alone, all acknowledged, and the files that they speak of."""
         lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
-        hidden = self.path.with_suffix(".new")
+        hidden = self.path.with_suffix(_HIDDEN)
         hidden.write_bytes(lines)
         hidden.replace(self.path)
         self._offset = len(lines)
@@ -121,6 +126,14 @@ class Reader:
 def spools(folder: Path) -> list[Path]:
     """Spools in `folder`, oldest first."""
     return sorted(folder.glob("*.jsonl"))
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a stage or a writer that was killed had not yet made a spool of."""
+    for hidden in folder.glob(f"*{_HIDDEN}"):
+        with suppress(FileNotFoundError), exclusive(hidden, mode="rb") as free:
+            if free and time.time() - hidden.stat().st_mtime > _HELD_WITHIN_S:
+                hidden.unlink()
 
 
 def files_of(spool: Path) -> Path:

@@ -20,7 +20,7 @@ from pipeline.tracking import artifacts
 from pipeline.tracking.address import database_of, given
 from pipeline.tracking.carrier import Carrier, LateError, Owner, owner_of
 from pipeline.tracking.origin import is_alive
-from pipeline.tracking.spool import Reader, Record, exclusive, spools, waiting
+from pipeline.tracking.spool import Reader, Record, exclusive, spools, sweep, waiting
 from pipeline.tracking.stores import RETRY_S, Stores
 from pipeline.tracking.trouble import reason
 
@@ -64,6 +64,7 @@ class Writer:
 
     def run(self) -> set[Path]:
         """Write until the stages and the dvc that started them are gone; the spools left over."""
+        sweep(self._folder)
         while True:
             left = [path for path in spools(self._folder) if not self._is_done(path)]
             if all(map(self._is_stuck, left)) and not any(map(is_alive, self._owners)):
