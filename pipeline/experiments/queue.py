@@ -1,5 +1,6 @@
 """DVC's queue of experiments: put into it, worked off, waited for."""
 
+import os
 import re
 import time
 from collections.abc import Collection, Iterator
@@ -8,11 +9,15 @@ from typing import NamedTuple
 
 import psutil
 
+from pipeline.base.cores import cores
 from pipeline.errors import ExperimentError
 from pipeline.graph.dvc_commands import dvc
 
 POLL_S = 10.0
 """Pause between two looks at the queue; one takes DVC a second of a core."""
+
+THREADS = "OMP_NUM_THREADS"
+"""Of the environment: what `train.threads: auto` goes by."""
 
 _MOST_STARTS = 5
 """A worker may leave at once, by what was said to one before it; as often as this none does."""
@@ -65,11 +70,22 @@ def ended(
         starts = 0 if alive or done else starts
         if left and not orphaned and alive < (jobs if first else 1):
             _expect_worker_soon(starts)
-            dvc("queue", "start", "--jobs", str(jobs), root=root)
+            dvc("queue", "start", "--jobs", str(jobs), root=root, env=share_of_cores(jobs))
             starts += 1
         first = False
         if left:
             time.sleep(poll_s)
+
+
+def share_of_cores(jobs: int) -> dict[str, str]:
+    """Of the environment of `jobs` workers: as many threads for each as cores are left to it.
+
+    With a thread for each core in every one of them, two trainings on two cores take several times
+    as long as one after the other. One alone, and whoever has said a number, keeps it.
+    """
+    if jobs == 1 or THREADS in os.environ:
+        return {}
+    return {THREADS: str(max(cores() // jobs, 1))}
 
 
 def read_status(text: str) -> Queue:

@@ -5,7 +5,7 @@ import pytest
 from pipeline.errors import ExperimentError
 from pipeline.experiments import queue
 from pipeline.experiments.exp_show import FAILED, FINISHED, Experiment
-from pipeline.experiments.queue import ended, read_status
+from pipeline.experiments.queue import ended, read_status, share_of_cores
 from pipeline.experiments.repeats import expect_all, names_of, read_from_outside
 
 PARAMS = {"seed": 7, "model": {"global": "resnet18"}, "split": {"seed": 7}}
@@ -64,8 +64,9 @@ def looks(monkeypatch, tmp_path):
     def wait(*seen, jobs=1):
         workers, said = (iter(column) for column in zip(*seen, strict=True))
 
-        def dvc(*words, root):
+        def dvc(*words, root, env=None):
             if words[1] == "start":
+                assert env == share_of_cores(jobs)
                 starts.append(words)
             return next(said) if words[1] == "status" else ""
 
@@ -81,6 +82,14 @@ def test_workers_are_started_where_there_are_none_and_topped_up_once(looks):
     assert looks((0, WAITS), (1, RUNS), (1, RUNS), (0, DONE)) == 1
     assert looks((1, WAITS), (1, WAITS), (1, DONE), jobs=2) == 2
     assert looks((1, WAITS), (1, DONE)) == 2  # none more
+
+
+def test_workers_share_the_cores_unless_a_number_of_threads_is_said(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(queue, "cores", lambda: 5)
+    assert [share_of_cores(jobs).get("OMP_NUM_THREADS") for jobs in (1, 2, 9)] == [None, "2", "1"]
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert share_of_cores(2) == {}
 
 
 def test_a_worker_that_starts_between_two_questions_is_not_missed(looks):
