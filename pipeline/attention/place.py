@@ -49,6 +49,9 @@ class Crop(NamedTuple):
     """Whose maps those were, joined by NIH's own bar; None for a map that knows none."""
 
 
+_NOWHERE = Crop(WHOLE_IMAGE, WHOLE, None)
+
+
 def place_crops(
     index: pd.DataFrame,
     heatmaps: Mapping[str, Maps],
@@ -90,8 +93,8 @@ def place(
     """An image's crops: a region of its most probable findings, or windows, one for a finding.
 
     Windows are of the findings whose logits are furthest above what is usual: ranked by
-    probability, the frequent ones would draw the crops of all images. Where several of them have
-    no evidence of their own, attention draws as many different windows in their place.
+    probability, the frequent ones would draw the crops of all images. Each of these findings that
+    has no evidence leaves its window to attention, where no other window lies.
 
     Args:
         heatmaps: as in `place_crops`.
@@ -100,42 +103,49 @@ def place(
         prior: as in `place_crops`.
         crop: the section of params.yaml.
     """
-    sources: list[str] = [crop.method, ATTENTION]
-    seen = {name: (heatmaps[name][row], heatmaps[name].grid) for name in dict.fromkeys(sources)}
-    if not crop.windows:
-        learnt = np.where(np.isinf(prior), -np.inf, logits)
-        return [_drawn(seen, _first(learnt, crop.top), crop, draw_region)]
-    crops: list[Crop] = []
-    for one in _first(logits - prior, crop.windows)[:, None]:
-        elsewhere = partial(draw_window, taken=[before.box for before in crops])
-        crops.append(_drawn(seen, one, crop, elsewhere))
+    draw, groups = _asked(logits, prior, crop)
+    stack, grid = heatmaps[crop.method][row], heatmaps[crop.method].grid
+    own = [_crop(draw(_maps(stack, group, crop), grid, crop), crop.method) for group in groups]
+    attention, grid = {"": heatmaps[ATTENTION][row][0]}, heatmaps[ATTENTION].grid
+    taken, crops = [one.box for one in own if one], []
+    for one in own:
+        elsewhere = partial(draw_window, taken=taken) if crop.windows else draw_region
+        found = one or _crop(elsewhere(attention, grid, crop), ATTENTION) or _NOWHERE
+        taken += [] if one else [found.box]
+        crops.append(found)
     return crops
+
+
+def _asked(
+    logits: OfFindings, prior: OfFindings, crop: CropParams
+) -> tuple[Draw, list[Int[np.ndarray, " k"]]]:
+    """What draws the crops of an image, and for each of them the findings whose maps are asked."""
+    if crop.windows:
+        return draw_window, [*_first(logits - prior, crop.windows)[:, None]]
+    return draw_region, [_first(np.where(np.isinf(prior), -np.inf, logits), crop.top)]
 
 
 def _first(values: OfFindings, number: int) -> Int[np.ndarray, " k"]:
     return np.argsort(-values, kind="stable")[:number]
 
 
-def _drawn(
-    seen: Mapping[str, tuple[Float[np.ndarray, "_m h w"], Grid]],
-    findings: Int[np.ndarray, " k"],
-    crop: CropParams,
-    draw: Draw,
-) -> Crop:
-    """By the maps of findings, or by attention where they say nothing, or the whole image.
+def _maps(
+    stack: Float[np.ndarray, "_m h w"], findings: Int[np.ndarray, " k"], crop: CropParams
+) -> MapsOfImage:
+    if crop.method == ATTENTION:
+        return {"": stack[0]}
+    return {FINDINGS[one]: stack[one] for one in findings}
 
-    A map that is empty, or above the threshold all over, says nothing about where to look, nor
-    does a crop that would be the whole image.
+
+def _crop(found: tuple[Box, list[str]] | None, source: str) -> Crop | None:
+    """None where a map says nothing about where to look: empty, or above the threshold all over.
+
+    Nor does a crop that would be the whole image.
     """
-    for source, (stack, grid) in seen.items():
-        maps = {"": stack[0]}
-        if source != ATTENTION:
-            maps = {FINDINGS[one]: stack[one] for one in findings}
-        found = draw(maps, grid, crop)
-        if found is not None and not fills_image(found[0]):
-            box, names = found
-            return Crop(box, source, "|".join(name for name in names if name) or None)
-    return Crop(WHOLE_IMAGE, WHOLE, None)
+    if found is None or fills_image(found[0]):
+        return None
+    box, names = found
+    return Crop(box, source, "|".join(name for name in names if name) or None)
 
 
 def draw_region(maps: MapsOfImage, grid: Grid, crop: CropParams) -> tuple[Box, list[str]] | None:
@@ -150,15 +160,11 @@ def draw_region(maps: MapsOfImage, grid: Grid, crop: CropParams) -> tuple[Box, l
 
 
 def draw_window(
-    maps: MapsOfImage, grid: Grid, crop: CropParams, taken: Sequence[Box]
+    maps: MapsOfImage, grid: Grid, crop: CropParams, taken: Sequence[Box] = ()
 ) -> tuple[Box, list[str]] | None:
-    """The square of most evidence, of one map; of attention's map, outside the windows taken.
-
-    A finding's window lies where its own evidence is, whatever else was cut there: it has the
-    lesion in its middle.
-    """
+    """The square of most evidence outside the boxes that are taken, of one map."""
     ((name, heatmap),) = maps.items()
-    box = evidence_window(heatmap, grid, side=crop.side, taken=() if name else taken)
+    box = evidence_window(heatmap, grid, side=crop.side, taken=taken)
     return None if box is None else (box, [name])
 
 

@@ -17,7 +17,7 @@ from pipeline.networks.checkpoint_headers import read_about
 from pipeline.params.names import RegionRule, Threshold, VoteRule
 from pipeline.params.sections import CropParams, EnsembleParams, HeatmapParams
 
-FORMAT = 2
+FORMAT = 3
 """Raised with every field that comes, goes or changes: a reader knows all of them, or refuses."""
 
 NOTE = "model.json"

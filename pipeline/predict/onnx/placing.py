@@ -33,11 +33,8 @@ class Placing(nn.Module):
     ) -> Float[Tensor, "b k 4"]:
         """Boxes as fractions of the image, xyxy, in doubles."""
         crop, number = self._crop, self._crop.number
-        boxes, says = self.rule(heatmaps[ATTENTION])
-        whole = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=boxes.dtype)
-        boxes = torch.where(says.unsqueeze(1), boxes, whole).unsqueeze(1).expand(-1, number, -1)
         if crop.method == ATTENTION:
-            return boxes
+            return or_whole(*self.rule(heatmaps[ATTENTION])).unsqueeze(1)
         learnt = torch.where(prior.isinf(), -torch.inf, logits)
         ranked = (logits - prior).topk(number, 1) if crop.windows else learnt.topk(crop.top, 1)
         maps = heatmaps[crop.method]
@@ -46,7 +43,8 @@ class Placing(nn.Module):
             maps.gather(1, places).unflatten(1, (number, -1)).flatten(0, 1)
         )
         drawn, is_drawn = (one.unflatten(0, (-1, number)) for one in (drawn, is_drawn))
-        return torch.where(is_drawn.unsqueeze(2), drawn, boxes)
+        others = self.rule.others(heatmaps[ATTENTION], drawn, is_drawn)
+        return torch.where(is_drawn.unsqueeze(2), drawn, others)
 
 
 class WindowRule(nn.Module):
@@ -56,10 +54,26 @@ class WindowRule(nn.Module):
         super().__init__()
         self.window = Window(cells, grid, side=crop.side)
 
-    def forward(self, maps: Float[Tensor, "n 1 h h"]) -> Boxes:
-        """Of the one map of each."""
-        boxes, says = self.window(maps[:, 0])
+    def forward(
+        self, maps: Float[Tensor, "n 1 h h"], free: Bool[Tensor, "n s s"] | None = None
+    ) -> Boxes:
+        """Of the one map of each; `free`: the cells whose evidence counts."""
+        boxes, says = self.window(maps[:, 0], free)
         return boxes, says & ~fills_image(boxes)
+
+    def others(
+        self,
+        attention: Float[Tensor, "b 1 h h"],
+        drawn: Float[Tensor, "b k 4"],
+        is_drawn: Bool[Tensor, "b k"],
+    ) -> Float[Tensor, "b k 4"]:
+        """Attention's windows in place of those that are not drawn: where no other one lies."""
+        free, found = ~self.window.covered(drawn, is_drawn), []
+        for rank in range(drawn.shape[1]):
+            box = or_whole(*self(attention, free)).unsqueeze(1)
+            free = free & ~self.window.covered(box, ~is_drawn[:, rank : rank + 1])
+            found.append(box)
+        return torch.cat(found, dim=1)
 
 
 class RegionRule(nn.Module):
@@ -81,6 +95,21 @@ class RegionRule(nn.Module):
         end = torch.where(says.unsqueeze(2), boxes[..., 2:], 0).amax(dim=1)
         box = grow_boxes(start, end, margin=crop.margin, min_side=crop.min_side)
         return box, says.any(dim=1) & ~fills_image(box)
+
+    def others(
+        self,
+        attention: Float[Tensor, "b 1 h h"],
+        _drawn: Float[Tensor, "b k 4"],
+        _is_drawn: Bool[Tensor, "b k"],
+    ) -> Float[Tensor, "b 1 4"]:
+        """Attention's region in place of one that is not drawn."""
+        return or_whole(*self(attention)).unsqueeze(1)
+
+
+def or_whole(boxes: Float[Tensor, "b 4"], says: Bool[Tensor, " b"]) -> Float[Tensor, "b 4"]:
+    """The whole image where a map says nothing."""
+    whole = torch.tensor([0.0, 0.0, 1.0, 1.0], dtype=boxes.dtype)
+    return torch.where(says.unsqueeze(1), boxes, whole)
 
 
 def fills_image(boxes: Float[Tensor, "*b 4"]) -> Bool[Tensor, "*b"]:

@@ -21,10 +21,17 @@ class Window(nn.Module):
         self.order: Tensor
 
     def forward(
-        self, maps: Float32[Tensor, "k h h"]
+        self, maps: Float32[Tensor, "k h h"], free: Bool[Tensor, "k s s"] | None = None
     ) -> tuple[Float[Tensor, "k 4"], Bool[Tensor, " k"]]:
-        """Boxes as fractions of the image, xyxy, in doubles, and which maps have evidence."""
+        """Boxes as fractions of the image, xyxy, in doubles, and which maps have evidence.
+
+        Args:
+            maps: of any scale.
+            free: cells of the fine map whose evidence counts; None: all of them.
+        """
         fine = self.drawing(maps).double()
+        if free is not None:
+            fine = torch.where(free, fine, 0)
         peak = fine.amax(dim=(1, 2), keepdim=True)
         says = peak > 0
         levels = (fine * (LEVELS / torch.where(says, peak, 1))).round().long()
@@ -35,6 +42,16 @@ class Window(nn.Module):
         row, column = corner // self._places, corner % self._places
         box = torch.stack([column, row, column + self._cells, row + self._cells], dim=1)
         return box.double() / self.drawing.side, says.flatten()
+
+    def covered(
+        self, boxes: Float[Tensor, "b k 4"], which: Bool[Tensor, "b k"]
+    ) -> Bool[Tensor, "b s s"]:
+        """Cells of the fine map that lie in any of an image's boxes `which`."""
+        cells = torch.arange(self.drawing.side, device=boxes.device)
+        edges = (boxes * self.drawing.side).round().unsqueeze(3)
+        inside = (cells >= edges[:, :, :2]) & (cells < edges[:, :, 2:])
+        within = inside[:, :, 1].unsqueeze(3) & inside[:, :, 0].unsqueeze(2)
+        return (within & which[:, :, None, None]).any(dim=1)
 
     def _first_of_most(self, sums: Tensor) -> Tensor:
         """The place of the largest sum; of equal ones the first."""

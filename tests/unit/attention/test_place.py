@@ -193,6 +193,14 @@ def test_windows_that_attention_draws_for_one_image_lie_apart(tmp_path):
     assert not table[CORNERS].duplicated().any()
 
 
+def test_attention_looks_where_no_finding_s_window_lies_whatever_its_rank(tmp_path):
+    peaks = spot(1, 1) + 0.5 * spot(5, 5)
+    images = [(peaks, {"Mass": spot(1, 1)}, {"Nodule": 1.0, "Mass": 0.5})]
+    table = placed(tmp_path / "m", images, method="cam", windows=4, side=0.25)
+    assert table["source"].tolist()[:2] == ["attention", "cam"]
+    assert (table.loc[0, ["x1", "y1"]] > 0.5).all()
+
+
 def test_windows_of_two_findings_in_one_place_are_both_cut(tmp_path):
     images = [(FLAT, {"Mass": spot(1, 5), "Nodule": spot(1, 5)}, {"Mass": 1.0, "Nodule": 0.5})]
     table = placed(tmp_path / "m", images, method="cam", windows=4, side=0.25)
