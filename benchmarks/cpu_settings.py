@@ -15,7 +15,7 @@ from benchmarks.machine import describe_machine
 from benchmarks.setup import amount, make_network, make_plan, make_task, random_images
 from benchmarks.table import markdown
 from pipeline.guard.huge_pages import HUGE_PAGES, TUNABLES
-from pipeline.guard.thread_waits import SPINS
+from pipeline.guard.thread_waits import WAITS
 from pipeline.networks import device
 from pipeline.training.fit import fit
 
@@ -30,7 +30,7 @@ class Without(NamedTuple):
     depthwise_in_fp32: bool = True
 
 
-OURS = {TUNABLES: HUGE_PAGES, "OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": SPINS}
+OURS = {TUNABLES: HUGE_PAGES, **WAITS}
 SETTINGS: dict[str, Without] = {
     "usual pages, not huge ones": Without({TUNABLES: ""}),
     "threads that wait sleep at once": Without({"GOMP_SPINCOUNT": "0"}),

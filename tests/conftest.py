@@ -10,7 +10,7 @@ from hypothesis import settings
 os.environ.setdefault("CXR_TRACKING", "off")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ["OMP_NUM_THREADS"] = "1"  # what train.threads: auto goes by, here and in commands
-os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # as stages have it: where there are two, none spins
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # there are several workers: none spins
 
 settings.register_profile("tests", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("tests")

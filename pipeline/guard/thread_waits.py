@@ -1,21 +1,22 @@
 """How threads of a CPU wait for work: awake for a moment, then asleep."""
 
 import os
+from typing import Final
 
-SPINS = "20000"
-"""Looks for work before a thread sleeps, some hundred microseconds.
+WAITS: Final = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "20000"}
+"""Of the environment. GNU's threads, which PyTorch's wheels for Linux have, look for work so many
+times, for some hundred microseconds, before they sleep; those of others sleep at once.
 
-A step of training has hundreds of parts that are shorter: threads that slept at once took 1.4
-times as long over it. Threads that spin for long (GNU's 300,000 looks) take it from whoever else
-is at work: beside a second busy process, a step takes 1.7 times as long with them.
+A step of training has hundreds of parts that are shorter, and threads that sleep at once are late
+for each. Threads that spin for long (GNU's look 300,000 times) take time from whoever else is at
+work.
 """
 
 
 def let_threads_sleep() -> None:
-    """To be called before anything imports torch; what the environment says already is kept.
+    """To be called before anything imports torch. No result depends on it.
 
-    No result depends on it. GNU's threads, which PyTorch's wheels for Linux have, go by the number
-    of looks; those of others by the policy alone.
+    Whoever has said how threads are to wait is not overruled.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    if not WAITS.keys() & os.environ.keys():
+        os.environ.update(WAITS)

@@ -15,8 +15,10 @@ cached", and checks out what came of the other value.
 
 def overlooked(values: Any, place: Place = ()) -> Iterator[str]:
     """The dotted names of such keys in what a file says."""
-    if isinstance(values, dict):
-        for key, value in values.items():
-            if key in OVERLOOKED:
-                yield ".".join(map(str, (*place, key)))
-            yield from overlooked(value, (*place, key))
+    inner = values if isinstance(values, dict) else {}
+    if isinstance(values, list):
+        inner = dict(enumerate(values))
+    for key, value in inner.items():
+        if key in OVERLOOKED:
+            yield ".".join(map(str, (*place, key)))
+        yield from overlooked(value, (*place, key))

@@ -92,8 +92,8 @@ class Params(Section):
         for key in overlooked(self.model_dump()):
             raise PydanticCustomError(
                 "ensemble.members" if key.startswith("members.") else key,
-                "{names} are no names for a key: DVC's cache of runs takes runs for alike that "
-                "differ below one alone, and gives another's outputs; rename it",
+                "DVC's run cache ignores keys called {names}, and would give the outputs of "
+                "another value; rename it",
                 {"names": " and ".join(OVERLOOKED)},
             )
         return self
