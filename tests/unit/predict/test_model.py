@@ -198,8 +198,8 @@ def test_a_dicom_file_of_nih_is_its_png(model, tmp_path):
 def test_a_folder_that_is_no_model_is_refused_by_name(tmp_path, model_folder):
     with pytest.raises(ArtifactError, match=r"holds no model\.json"):
         load_model(tmp_path)
-    (tmp_path / "model.json").write_text('{"format": 3}')
-    with pytest.raises(ArtifactError, match="of format 3; this version reads format 2"):
+    (tmp_path / "model.json").write_text('{"format": 2}')
+    with pytest.raises(ArtifactError, match="of format 2; this version reads format 3"):
         load_model(tmp_path)
     (tmp_path / "model.json").write_text((model_folder / "model.json").read_text())
     with pytest.raises(ArtifactError, match=r"one/fusion\.safetensors: no such file"):

@@ -38,7 +38,7 @@ KINDS = {
     "a hidden layer": (Kind(head="mlp"), rules(flip=True, region="largest")),
     "crops by findings": (Kind(features=("view",)), rules(CLOSED, method="cam", top=3)),
     "crops of another layer and size": (
-        Kind(features=()), rules(["attention"], layer=8, size=48),
+        Kind(features=()), rules(["attention"], layer=8, input_size=48),
     ),
     "CapsNets": (Kind("capsnet", "capsnet"), rules(["attention"])),
     "evidence on a pyramid": (
